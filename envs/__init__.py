@@ -1,0 +1,1 @@
+"""Gymnasium environments that cannot be solved without memory."""
