@@ -1,1 +1,13 @@
-"""Gymnasium environments that cannot be solved without memory."""
+"""Gymnasium environments that cannot be solved without memory.
+
+Importing this package registers them, so that both `import envs` and the prefix in
+`gymnasium.make("envs:RLExpire/Corridor-v0")` make their ids known.
+"""
+
+import gymnasium
+
+gymnasium.register(
+    id="RLExpire/Corridor-v0",
+    entry_point="envs.corridor:CorridorEnv",
+    vector_entry_point="envs.corridor:CorridorVectorEnv",
+)

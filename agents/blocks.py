@@ -1,0 +1,65 @@
+"""What every agent has: the embedding of a step, and the policy and value heads."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from agents.encoders import make_encoder
+from rl_expire.types import ActorOutput, TimeStep
+
+
+def num_actions(space: gym.Space) -> int:
+    """Return A of a `Discrete` action space.
+
+    Raises:
+        ValueError: the space is not `Discrete`, or does not start at 0.
+    """
+    if not isinstance(space, spaces.Discrete) or space.start != 0:
+        raise ValueError(f"action space {space} is not supported: agents need a Discrete one")
+    return int(space.n)
+
+
+class StepEmbedding(nn.Module):
+    """Observation, last action and last reward as one state: `[..., D]`."""
+
+    def __init__(self, observation_space: gym.Space, actions: int, width: int):
+        super().__init__()
+        self.encoder = make_encoder(observation_space, width)
+        self.no_action = actions
+        self.action = nn.Embedding(actions + 1, width)
+        self.reward = nn.Linear(1, width, bias=False)
+        nn.init.normal_(self.action.weight, std=0.1)
+
+    def forward(self, step: TimeStep) -> Tensor:
+        """Embed a step `[B]`, or steps `[T, B]`."""
+        action = step.last_action.masked_fill(step.is_first, self.no_action)
+        reward = step.last_reward.masked_fill(step.is_first, 0.0).unsqueeze(-1)
+        return self.encoder(step.obs) + self.action(action) + self.reward(reward)
+
+
+class Heads(nn.Module):
+    """Policy logits and state value from a state `[..., D]`."""
+
+    def __init__(self, width: int, actions: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.policy = nn.Linear(width, actions)
+        self.value = nn.Linear(width, 1)
+        nn.init.orthogonal_(self.policy.weight, gain=0.01)
+        nn.init.zeros_(self.policy.bias)
+        nn.init.orthogonal_(self.value.weight, gain=1.0)
+        nn.init.zeros_(self.value.bias)
+
+    def forward(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `logits [..., A]` and `value [...]`."""
+        normed = self.norm(state)
+        return self.policy(normed), self.value(normed).squeeze(-1)
+
+    def act(self, state: Tensor, *, greedy: bool) -> ActorOutput:
+        """Sample an action from the policy, or take its most likely one."""
+        logits, value = self(state)
+        scores = logits if greedy else logits - torch.empty_like(logits).exponential_().log()
+        return ActorOutput(scores.argmax(-1), logits, value)

@@ -1,0 +1,132 @@
+"""Observation encoders, chosen by observation space. Each maps `[..., *obs]` to `[..., D]`."""
+
+from __future__ import annotations
+
+import math
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
+from torch import Tensor, nn
+
+from rl_expire.types import Obs
+
+LARGEST_GRID = 32
+"""A uint8 `[h, w, 3]` box with longer sides holds pixels, not cells."""
+
+
+def make_encoder(space: gym.Space, width: int) -> nn.Module:
+    """Return the encoder for `space`.
+
+    MiniGrid cells (uint8 `[h, w, 3]`) are read as categories, integer vectors as token sequences,
+    float boxes as vectors, and dictionaries of these as the sum of their parts.
+
+    Raises:
+        ValueError: the space is none of these.
+    """
+    if isinstance(space, spaces.Dict):
+        return DictEncoder(space, width)
+    if isinstance(space, spaces.Discrete):
+        return TokenEncoder(int(space.n), 1, width)
+    if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
+        return TokenEncoder(int(space.nvec.max()), space.shape[0], width)
+    if isinstance(space, spaces.Box) and is_grid(space):
+        return GridEncoder(space, width)
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        return VectorEncoder(math.prod(space.shape), len(space.shape), width)
+    raise ValueError(
+        f"observation space {space} is not supported: use a MiniGrid image, a Discrete or "
+        "MultiDiscrete space, a float Box, or a Dict of these (gymnasium.wrappers can convert)"
+    )
+
+
+def is_grid(space: spaces.Box) -> bool:
+    """Whether `space` holds MiniGrid cells: uint8 `[h, w, 3]`, small enough not to be pixels."""
+    return (
+        space.dtype == np.uint8
+        and len(space.shape) == 3
+        and space.shape[2] == 3
+        and max(space.shape) <= LARGEST_GRID
+    )
+
+
+class GridEncoder(nn.Module):
+    """MiniGrid cells as categories: each (place, channel, value) has its own learned vector."""
+
+    offsets: Tensor
+
+    def __init__(self, space: spaces.Box, width: int):
+        super().__init__()
+        known = (len(OBJECT_TO_IDX), len(COLOR_TO_IDX), 4)
+        bounds = space.high.reshape(-1, 3).max(0)
+        sizes = [
+            int(high) + 1 if high < 255 else size for high, size in zip(bounds, known, strict=True)
+        ]
+        places = space.shape[0] * space.shape[1]
+        categories = torch.tensor(sizes).repeat(places)
+        self.register_buffer("offsets", categories.cumsum(0) - categories, persistent=False)
+        self.register_buffer("last", categories - 1, persistent=False)
+        self.last: Tensor
+        self.inputs = int(categories.sum())
+        self.net = nn.Sequential(nn.Linear(self.inputs, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, obs: Obs) -> Tensor:
+        """Encode uint8 `[..., h, w, 3]`."""
+        assert isinstance(obs, Tensor)
+        cells = obs.flatten(-3).to(torch.int64)
+        index = torch.minimum(cells, self.last) + self.offsets
+        one_hot = torch.zeros(*index.shape[:-1], self.inputs, device=obs.device)
+        return self.net(one_hot.scatter_(-1, index, 1.0))
+
+
+class TokenEncoder(nn.Module):
+    """A sequence of token ids: embedding and position, pooled by a learned attention."""
+
+    def __init__(self, vocabulary: int, length: int, width: int):
+        super().__init__()
+        self.length = length
+        self.token = nn.Embedding(vocabulary, width)
+        self.position = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.score = nn.Linear(width, 1)
+        self.net = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, obs: Obs) -> Tensor:
+        """Encode integers `[..., length]` (or `[...]` for a single token)."""
+        assert isinstance(obs, Tensor)
+        tokens = obs.to(torch.int64)
+        if self.length == 1 and (tokens.dim() == 0 or tokens.shape[-1] != 1):
+            tokens = tokens.unsqueeze(-1)
+        words = torch.relu(self.token(tokens) + self.position)
+        weights = torch.softmax(self.score(words), dim=-2)
+        return self.net((weights * words).sum(-2))
+
+
+class VectorEncoder(nn.Module):
+    """A float vector (or any float box, flattened), squashed so that large inputs stay tame."""
+
+    def __init__(self, inputs: int, dims: int, width: int):
+        super().__init__()
+        self.dims = dims
+        self.net = nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, obs: Obs) -> Tensor:
+        """Encode floats `[..., *shape]`."""
+        assert isinstance(obs, Tensor)
+        flat = obs.to(torch.float32)
+        flat = flat.flatten(-self.dims) if self.dims else flat.unsqueeze(-1)
+        return self.net(torch.sign(flat) * torch.log1p(flat.abs()))
+
+
+class DictEncoder(nn.Module):
+    """A dictionary of observations: the sum of its parts' encodings."""
+
+    def __init__(self, space: spaces.Dict, width: int):
+        super().__init__()
+        self.parts = nn.ModuleDict({name: make_encoder(s, width) for name, s in space.items()})
+
+    def forward(self, obs: Obs) -> Tensor:
+        """Encode a dict of tensors with equal leading dimensions."""
+        assert isinstance(obs, dict)
+        return torch.stack([encoder(obs[name]) for name, encoder in self.parts.items()]).sum(0)

@@ -1,0 +1,75 @@
+"""The Corridor's ceiling: a scripted policy that sees what an agent sees and forgets nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.minigrid_view import BALLS, FORWARD, LEFT, RIGHT, unpack
+
+_WALK, _TAKE, _TURN_BACK = range(3)
+_BALL, _COLOUR = int(unpack(BALLS)[0, 0]), 1
+
+
+class CorridorOracle:
+    """Notes the cues as it walks past them, and takes the matching balls, in order.
+
+    It uses observations and its own memory only, nothing of the environment's state, so its return
+    is one that an agent could reach.
+    """
+
+    def __init__(self, num_envs: int, num_cues: int = 1) -> None:
+        """Prepares the memory of N policies.
+
+        Args:
+            num_envs: Number of environments, N.
+            num_cues: Balls to remember: the first columns' north balls.
+        """
+        self.num_cues = num_cues
+        self._cues = np.zeros((num_envs, num_cues), np.int64)
+        self._seen = np.zeros(num_envs, np.int64)
+        self._solved = np.zeros(num_envs, np.int64)
+        self._phase = np.full(num_envs, _WALK)
+        self._last_turn = np.full(num_envs, LEFT)
+
+    def act(
+        self, obs: npt.NDArray[np.uint8], is_first: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.int64]:
+        """Chooses an action for each corridor.
+
+        Args:
+            obs: Observations, uint8 `[N, view, view, 3]`.
+            is_first: Whether each is the first of its episode, bool `[N]`.
+
+        Returns:
+            Actions, int64 `[N]`.
+        """
+        for memory in (self._seen, self._solved, self._phase):
+            memory[is_first] = 0
+        middle = obs.shape[1] // 2
+        left, right = obs[:, middle - 1, -1], obs[:, middle + 1, -1]
+        walking = self._phase == _WALK
+        self._note(left, walking)
+        junction = walking & (left[:, 0] == _BALL) & (right[:, 0] == _BALL)
+
+        rows = np.arange(len(obs))
+        wanted = self._cues[rows, np.minimum(self._solved, self.num_cues - 1)]
+        turn = np.where(left[:, _COLOUR] == wanted, LEFT, RIGHT)
+        back = self._phase == _TURN_BACK
+        action: npt.NDArray[Any] = np.full(len(obs), FORWARD)
+        action[junction] = turn[junction]
+        action[back] = np.where(self._last_turn[back] == LEFT, RIGHT, LEFT)
+
+        self._last_turn[junction] = turn[junction]
+        taking = self._phase == _TAKE
+        self._solved[taking] += 1
+        self._phase[junction], self._phase[taking], self._phase[back] = _TAKE, _TURN_BACK, _WALK
+        return action
+
+    def _note(self, left: npt.NDArray[np.uint8], walking: npt.NDArray[np.bool_]) -> None:
+        """Remembers the colour of the ball at its left `[N, 3]` while in the cues' columns."""
+        new = np.flatnonzero(walking & (self._seen < self.num_cues))
+        self._cues[new, self._seen[new]] = left[new, _COLOUR]
+        self._seen[new] += 1

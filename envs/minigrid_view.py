@@ -1,0 +1,175 @@
+"""MiniGrid's cell encoding, egocentric view and tiles, for worlds that are never stored as a grid.
+
+A cell is one 32-bit word that holds MiniGrid's three bytes (type, colour, state), so that a view is
+a single gather of words, whatever the world is made of.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from minigrid.core.constants import (
+    COLOR_TO_IDX,
+    DIR_TO_VEC,
+    OBJECT_TO_IDX,
+    STATE_TO_IDX,
+    TILE_PIXELS,
+)
+from minigrid.core.grid import Grid
+from minigrid.core.world_object import WorldObj
+
+EAST, SOUTH, WEST, NORTH = range(4)
+LEFT, RIGHT, FORWARD = range(3)
+RED, BLUE, GREY = (COLOR_TO_IDX[name] for name in ("red", "blue", "grey"))
+
+# Largest value of each byte of a cell (type, colour, state); state 3 is kept for MiniGrid's unused.
+LARGEST_BYTES = (max(OBJECT_TO_IDX.values()), max(COLOR_TO_IDX.values()), 3)
+
+
+def cell(type_index: int, colour: int, state: int) -> np.uint32:
+    """Packs MiniGrid's three bytes of a cell into one word.
+
+    Args:
+        type_index: MiniGrid's object type, 0 to 10.
+        colour: MiniGrid's colour index, 0 to 5.
+        state: MiniGrid's state index, 0 to 3.
+
+    Returns:
+        The word; its bytes in memory are the three values and a zero.
+    """
+    return np.array([type_index, colour, state, 0], np.uint8).view(np.uint32)[0]
+
+
+WALL = cell(OBJECT_TO_IDX["wall"], GREY, 0)
+EMPTY = cell(OBJECT_TO_IDX["empty"], 0, 0)
+CLOSED_DOOR = cell(OBJECT_TO_IDX["door"], GREY, STATE_TO_IDX["closed"])
+BALLS = np.array([cell(OBJECT_TO_IDX["ball"], colour, 0) for colour in (RED, BLUE)], np.uint32)
+
+
+def unpack(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+    """Unpacks cell words into MiniGrid's bytes.
+
+    Args:
+        words: Cells, uint32 `[...]`, contiguous.
+
+    Returns:
+        A new array, uint8 `[..., 3]`: type, colour, state.
+    """
+    parts = words.view(np.uint8).reshape(-1, 4)
+    out = np.empty((parts.shape[0], 3), np.uint8)
+    # One long strided copy per byte is several times faster than one copy of three bytes per cell.
+    for byte in range(3):
+        out[:, byte] = parts[:, byte]
+    return out.reshape(*words.shape, 3)
+
+
+def view_offsets(view_size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where each cell of the egocentric view lies in the world, relative to the agent.
+
+    Args:
+        view_size: Side of the square view, in cells; odd.
+
+    Returns:
+        Column and row offsets, each int64 `[4, view_size, view_size]`, by direction, then by
+        MiniGrid's image axes: across (left to right) and depth (the agent is at the last).
+    """
+    ahead = np.array(DIR_TO_VEC)
+    right = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
+    across = (np.arange(view_size) - view_size // 2)[None, :, None]
+    depth = (view_size - 1 - np.arange(view_size))[None, None, :]
+    dx, dy = (
+        ahead[:, axis, None, None] * depth + right[:, axis, None, None] * across for axis in (0, 1)
+    )
+    return dx, dy
+
+
+class StripView:
+    """The egocentric view of worlds made of a few rows, walls all around, the agent on the middle.
+
+    The caller lays out the `view_size` columns that the view can reach in each row, and `image`
+    turns this strip into what the agent sees.
+    """
+
+    def __init__(self, view_size: int, half_height: int = 1) -> None:
+        """Prepares the index tables.
+
+        Args:
+            view_size: Side of the square view, in cells; odd, at least 3.
+            half_height: Rows above and below the agent's row; cells further away are walls.
+        """
+        dx, dy = view_offsets(view_size)
+        rows = 2 * half_height + 1
+        self.view_size = view_size
+        self.shape = (rows, view_size)
+        # Leftmost column of the strip, relative to the agent, by direction [4].
+        self.first_column = dx.min(axis=(1, 2)).astype(np.int32)
+        column = dx - self.first_column[:, None, None]
+        inside = np.abs(dy) <= half_height
+        outside_index = rows * view_size  # the extra cell of `blank`, which stays a wall
+        index = np.where(inside, (dy + half_height) * view_size + column, outside_index)
+        self._table = index.reshape(4, view_size * view_size)
+
+    def blank(self, count: int) -> npt.NDArray[np.uint32]:
+        """Makes strips of walls to be filled in.
+
+        Args:
+            count: Number of strips, N.
+
+        Returns:
+            Words, uint32 `[rows * view_size + 1, N]`; all but the last are the strip's cells, row
+            by row, and may be overwritten.
+        """
+        return np.full((self.shape[0] * self.view_size + 1, count), WALL, np.uint32)
+
+    def image(
+        self, strip: npt.NDArray[np.uint32], direction: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.uint8]:
+        """Turns strips into views.
+
+        Args:
+            strip: Words as laid out by `blank`, uint32 `[rows * view_size + 1, N]`.
+            direction: Where each agent faces, `[N]`, MiniGrid's 0 to 3.
+
+        Returns:
+            A new array, uint8 `[N, view_size, view_size, 3]`, equal to MiniGrid's `gen_obs` image
+            with see-through walls.
+        """
+        count = strip.shape[1]
+        index = self._table.take(direction, axis=0)
+        index *= count
+        index += np.arange(count)[:, None]
+        # The indices are right by construction; "clip" spares NumPy the check.
+        words = strip.reshape(-1).take(index, mode="clip")
+        return unpack(words).reshape(count, self.view_size, self.view_size, 3)
+
+
+def render_window(
+    words: npt.NDArray[np.uint32],
+    agent: tuple[int, int],
+    direction: int,
+    view_size: int,
+    tile_size: int = TILE_PIXELS,
+) -> npt.NDArray[np.uint8]:
+    """Draws a window of the world with MiniGrid's own tiles, the agent's view highlighted.
+
+    Args:
+        words: Cells of the window, uint32 `[rows, columns]`.
+        agent: The agent's column and row in the window.
+        direction: Where it faces, MiniGrid's 0 to 3.
+        view_size: Side of its view, in cells.
+        tile_size: Side of a cell, in pixels.
+
+    Returns:
+        The frame, uint8 `[rows * tile_size, columns * tile_size, 3]`.
+    """
+    height, width = words.shape
+    grid = Grid(width, height)
+    cells = unpack(np.ascontiguousarray(words))
+    for y, x in np.argwhere(words != EMPTY):
+        grid.set(int(x), int(y), WorldObj.decode(*(int(part) for part in cells[y, x])))
+    dx, dy = view_offsets(view_size)
+    seen_x, seen_y = agent[0] + dx[direction], agent[1] + dy[direction]
+    inside = (seen_x >= 0) & (seen_x < width) & (seen_y >= 0) & (seen_y < height)
+    highlight = np.zeros((width, height), dtype=bool)
+    highlight[seen_x[inside], seen_y[inside]] = True
+    return grid.render(tile_size, agent, direction, highlight)

@@ -1,0 +1,58 @@
+"""Attention over memories, ordered by age alone: the one attention of every transformer here."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class MemoryAttention(nn.Module):
+    """Multi-head attention whose position is the age of a memory, not its index.
+
+    Score = q . k / sqrt(D/H) - s_h * log(1 + age) + bias. The slopes s_h are learned, one a head; a
+    logarithm of the age needs no window and extrapolates to any episode length.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        if heads < 1 or width % heads:
+            raise ValueError(f"heads {heads} does not divide width {width}: choose one that does")
+        self.heads = heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+        self.slope = nn.Parameter(torch.linspace(0.0, 1.0, heads))
+
+    def project_query(self, states: Tensor) -> Tensor:
+        """`[B, T, D]` to queries `[B, H, T, D/H]`."""
+        return self._split(self.query(states))
+
+    def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """`[B, K, D]` to keys and values, each `[B, H, K, D/H]`."""
+        key, value = self.key_value(states).chunk(2, dim=-1)
+        return self._split(key), self._split(value)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, age: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Attend to K memories from T queries.
+
+        Args:
+            query: `[B, H, T, D/H]`.
+            key: `[B, H, K, D/H]`.
+            value: `[B, H, K, D/H]`.
+            age: `[B, T, K]`, in steps; negative ages must be hidden by `bias`.
+            bias: `[B, T, K]`, -inf where a memory cannot be seen; each query must see one.
+
+        Returns:
+            The result `[B, T, D]` and the weights `[B, H, T, K]`.
+        """
+        position = torch.log1p(age.clamp(min=0).to(query.dtype)).unsqueeze(1)
+        offset = bias.unsqueeze(1) - self.slope.view(-1, 1, 1) * position
+        scale = query.shape[-1] ** -0.5
+        weights = torch.softmax((query * scale) @ key.transpose(-1, -2) + offset, dim=-1)
+        mixed = (weights @ value).transpose(1, 2).flatten(2)
+        return self.output(mixed), weights
+
+    def _split(self, states: Tensor) -> Tensor:
+        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)

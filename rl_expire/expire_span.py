@@ -1,0 +1,109 @@
+"""Expire-Span: a learned lifetime for every memory (Sukhbaatar et al. 2021).
+
+A state written at step i gets a span e_i (section 3.1, equation 3). At step t its remaining span is
+r = e_i - (t - i), and the fade turns r into an additive attention bias:
+
+- `linear`, the paper's soft mask (equation 5): m = clamp(1 + r / R, 0, 1) and bias log m, which is
+  exactly the paper's renormalised m * a / sum(m * a) (equation 4);
+- `log-linear`, ours: bias c * min(r, 0) / R. Its gradient is the same all along the ramp, where the
+  linear mask's is felt only in a cliff at its end.
+
+Both drop a memory for good once r <= -R.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Fade = Literal["log-linear", "linear"]
+
+LOG_LINEAR_DEPTH = 10.0
+"""The log-linear bias at the end of the ramp, -c: a memory is dropped at e^-10 of its weight."""
+
+
+def fade_bias(remaining: Tensor, ramp: float, fade: Fade) -> Tensor:
+    """Return the additive attention bias of memories with `remaining` steps left.
+
+    Args:
+        remaining: r, any shape, in steps; -inf for a slot that is free.
+        ramp: R > 0, in steps.
+        fade: the shape of the fade.
+
+    Returns:
+        Bias of the same shape, 0 where r >= 0, -inf where r <= -R. Gradients are finite everywhere:
+        they are zero off the ramp.
+    """
+    alive = remaining > -ramp
+    inside = torch.where(alive, remaining, torch.zeros_like(remaining)).clamp(max=0.0)
+    if fade == "log-linear":
+        bias = inside * (LOG_LINEAR_DEPTH / ramp)
+    else:
+        bias = torch.log1p(inside / ramp)
+    return bias.masked_fill(~alive, -math.inf)
+
+
+def is_held(remaining: Tensor, ramp: float) -> Tensor:
+    """Whether a memory with `remaining` steps left can still be attended, now or later."""
+    return remaining > -ramp
+
+
+class SpanHead(nn.Module):
+    """The lifetime of a state: e = L * sigmoid(w . (h - center) / scale + b).
+
+    `w` starts at zero, so every span starts at `initial_fraction * L`. `center` and `scale` are
+    constants, 0 and 1 until `calibrate` measures them: with centred inputs, a push on one kind of
+    state moves `w` for that kind and hardly moves the others through `b`.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, max_span: float, initial_fraction: float):
+        super().__init__()
+        if not 0 < initial_fraction < 1:
+            raise ValueError(
+                f"initial_fraction is {initial_fraction}: choose a number between 0 and 1"
+            )
+        self.max_span = max_span
+        self.weight = nn.Parameter(torch.zeros(width))
+        self.bias = nn.Parameter(torch.tensor(math.log(initial_fraction / (1 - initial_fraction))))
+        self.register_buffer("center", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Return the spans `[...]`, in steps, of states `[..., D]`."""
+        centred = (hidden - self.center) / self.scale
+        return self.max_span * torch.sigmoid(centred @ self.weight + self.bias)
+
+    @torch.no_grad()
+    def calibrate(self, hidden: Tensor) -> None:
+        """Measure `center` and `scale` on states `[..., D]`; spans do not move while w is zero."""
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        self.center.copy_(flat.mean(0))
+        self.scale.copy_((flat - self.center).pow(2).mean().sqrt().clamp(min=1e-6))
+
+
+def mean_span(spans: Tensor) -> Tensor:
+    """The paper's cost (equation 7), averaged: mean of `spans`, in steps."""
+    return spans.mean()
+
+
+def ramp_span(spans: Tensor, remaining: Tensor, ramp: float) -> Tensor:
+    """The paper's cost where only memories on the ramp pay.
+
+    A memory spends R steps on the ramp, so dividing by R makes its expectation the mean span.
+
+    Args:
+        spans: `[B, K]`, in steps.
+        remaining: `[B, T, K]`, in steps.
+        ramp: R, in steps.
+
+    Returns:
+        `[]`: the mean over queries of the spans on the ramp, over R.
+    """
+    on_ramp = (remaining < 0) & (remaining > -ramp)
+    return (on_ramp * spans.unsqueeze(1)).sum(-1).mean() / ramp

@@ -1,0 +1,202 @@
+"""Proximal policy optimisation (Schulman et al. 2017) over rollouts with memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rl_expire.returns import gae
+from rl_expire.types import Agent, Evaluation, M, Rollout
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """The learner."""
+
+    learning_rate: float = 6e-4
+    """Adam's rate at the start."""
+    epochs: int = 3
+    """Passes over each rollout."""
+    minibatches: int = 4
+    """Parts of a pass; each holds whole sequences of num_envs / minibatches environments."""
+    gamma: float = 0.995
+    """Discount a step."""
+    gae_lambda: float = 0.95
+    """Lambda of the advantage estimate."""
+    clip: float = 0.2
+    """How far the policy's probability ratio may move in one update."""
+    value_clip: float | None = None
+    """How far the value may move in one update; none: not clipped."""
+    value_cost: float = 0.5
+    """Weight of the value loss."""
+    max_grad_norm: float = 0.5
+    """Gradients are scaled down to this norm."""
+    stop_kl: float | None = 0.02
+    """End the passes over a rollout when the policy has moved this far (nats); none: never."""
+    normalize_advantages: bool = True
+    """Scale the advantages of each minibatch to mean 0 and standard deviation 1."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.minibatches < 1:
+            raise ValueError("--ppo.epochs and --ppo.minibatches must be 1 or more")
+        if self.learning_rate <= 0:
+            raise ValueError(f"--ppo.learning-rate is {self.learning_rate}: choose one above 0")
+        if not 0 < self.gamma <= 1:
+            raise ValueError(f"--ppo.gamma is {self.gamma}: choose one above 0 and at most 1")
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss, or a gradient, was NaN or infinite."""
+
+
+def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean of `values` where `valid`, both of one shape."""
+    return (values * valid).sum() / valid.sum().clamp(min=1)
+
+
+def log_prob(logits: Tensor, action: Tensor) -> Tensor:
+    """Log-probability `[...]` of `action [...]` under `logits [..., A]`."""
+    return torch.log_softmax(logits, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Entropy `[...]`, in nats, of `logits [..., A]`."""
+    log_p = torch.log_softmax(logits, -1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def ppo_loss(
+    evaluation: Evaluation,
+    rollout: Rollout[M],
+    advantages: Tensor,
+    returns: Tensor,
+    config: PPOConfig,
+    *,
+    entropy_cost: float,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Clipped surrogate, value and entropy losses (Schulman et al. 2017, equation 9).
+
+    Args:
+        evaluation: the agent's replay of the rollout.
+        rollout: T steps of B environments.
+        advantages: `[T, B]`.
+        returns: `[T, B]`.
+        config: the learner's options.
+        entropy_cost: weight of the entropy bonus.
+
+    Returns:
+        The loss `[]` and scalars to log; `approx_kl` is the distance from the acting policy.
+    """
+    valid = rollout.valid
+    if config.normalize_advantages:
+        mean = masked_mean(advantages, valid)
+        variance = masked_mean((advantages - mean).pow(2), valid)
+        advantages = (advantages - mean) / (variance.sqrt() + 1e-8)
+    log_ratio = log_prob(evaluation.logits, rollout.action) - log_prob(
+        rollout.logits, rollout.action
+    )
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+    policy_loss = -masked_mean(torch.min(ratio * advantages, clipped * advantages), valid)
+    error = (evaluation.value - returns).pow(2)
+    if config.value_clip is not None:
+        moved = (evaluation.value - rollout.value).clamp(-config.value_clip, config.value_clip)
+        error = torch.max(error, (rollout.value + moved - returns).pow(2))
+    value_loss = 0.5 * masked_mean(error, valid)
+    mean_entropy = masked_mean(entropy(evaluation.logits), valid)
+    loss = policy_loss + config.value_cost * value_loss - entropy_cost * mean_entropy
+    stats = {
+        "policy_loss": policy_loss.detach(),
+        "value_loss": value_loss.detach(),
+        "entropy": mean_entropy.detach(),
+        "approx_kl": masked_mean(ratio - 1 - log_ratio, valid).detach(),
+    }
+    return loss, stats
+
+
+def minibatches(rows: int, parts: int, device: torch.device) -> Iterator[Tensor]:
+    """Yield `parts` random, disjoint sets of environment indices."""
+    yield from torch.randperm(rows, device=device).chunk(parts)
+
+
+def step_optimizer(
+    optimizer: torch.optim.Optimizer, loss: Tensor, parameters: Iterable[nn.Parameter], norm: float
+) -> Tensor:
+    """Take one step down `loss`, its gradient clipped to `norm`; return the gradient's norm.
+
+    Raises:
+        NonFiniteLossError: the gradient is not finite; the parameters are left as they were.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    total = nn.utils.clip_grad_norm_(parameters, norm)
+    if not torch.isfinite(total):
+        raise NonFiniteLossError(f"loss {loss.item()}, gradient norm {total.item()}")
+    optimizer.step()
+    return total
+
+
+def ppo_update(
+    agent: Agent[M],
+    parameters: list[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    rollout: Rollout[M],
+    config: PPOConfig,
+    *,
+    entropy_cost: float,
+    span_cost: float = 0.0,
+) -> dict[str, float]:
+    """Improve the agent on one rollout.
+
+    Args:
+        agent: the policy that made the rollout.
+        parameters: what `optimizer` holds.
+        optimizer: of `parameters`.
+        rollout: T steps of B environments.
+        config: the learner's options.
+        entropy_cost: weight of the entropy bonus.
+        span_cost: alpha, weight of the agent's own cost of memory (`Evaluation.aux_loss`).
+
+    Returns:
+        Means over the minibatches of what `ppo_loss` logs.
+
+    Raises:
+        NonFiniteLossError: naming the loss and the batch's ranges.
+    """
+    advantages, returns = gae(
+        rollout.reward,
+        rollout.value,
+        rollout.bootstrap_value,
+        rollout.terminated,
+        rollout.truncated,
+        rollout.final_value,
+        rollout.valid,
+        gamma=config.gamma,
+        lam=config.gae_lambda,
+    )
+    seen: dict[str, list[Tensor]] = defaultdict(list)
+    length, rows = rollout.action.shape
+    for _ in range(config.epochs):
+        for index in minibatches(rows, config.minibatches, rollout.action.device):
+            part = rollout.select(index)
+            evaluation = agent.evaluate(part.steps.map(lambda x: x[:length]), part.memory)
+            loss, stats = ppo_loss(
+                evaluation,
+                part,
+                advantages[:, index],
+                returns[:, index],
+                config,
+                entropy_cost=entropy_cost,
+            )
+            norm = step_optimizer(
+                optimizer, loss + span_cost * evaluation.aux_loss, parameters, config.max_grad_norm
+            )
+            for name, value in (stats | evaluation.diagnostics | {"grad_norm": norm}).items():
+                seen[name].append(value)
+        if config.stop_kl is not None and float(seen["approx_kl"][-1]) > config.stop_kl:
+            break
+    return {name: float(torch.stack(values).mean()) for name, values in seen.items()}

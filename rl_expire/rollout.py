@@ -1,0 +1,202 @@
+"""Environments and agent take turns; this is the only crossing between NumPy and Torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from rl_expire.types import ActorOutput, Agent, M, Obs, Rollout, TimeStep
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A finished episode.
+
+    Attributes:
+        row: which environment of the batch it ran in.
+        total_reward: undiscounted sum of rewards.
+        steps: number of actions taken.
+        info: the scalars of the environment's final info, such as `success`.
+    """
+
+    row: int
+    total_reward: float
+    steps: int
+    info: dict[str, float]
+
+
+def to_tensor(obs: Any, device: torch.device) -> Obs:
+    """Turn a batch of observations from Gymnasium into tensors on `device`."""
+    if isinstance(obs, dict):
+        return {name: torch.as_tensor(value, device=device) for name, value in obs.items()}
+    return torch.as_tensor(obs, device=device)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What one step of the environments brought, as NumPy arrays `[B]`.
+
+    Attributes:
+        reward: float32.
+        terminated: bool.
+        truncated: bool.
+        valid: bool, false where a `NEXT_STEP` environment used the step to reset itself.
+        final_obs: observations `[B, ...]`, true last ones where an episode ended; None if none did.
+        info: the environments' info of this step, describing the observation now current.
+        final_info: the info of the true last observations, where an episode ended.
+    """
+
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    valid: np.ndarray
+    final_obs: Any
+    info: dict[str, Any]
+    final_info: dict[str, Any]
+
+
+class Actor(Generic[M]):
+    """Steps environments with an agent, whichever way they autoreset, and notes the episodes."""
+
+    def __init__(self, envs: VectorEnv, agent: Agent[M], device: torch.device, seed: int):
+        mode = envs.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        mode = AutoresetMode(mode)
+        if mode == AutoresetMode.DISABLED:
+            raise ValueError(
+                "the environments have autoreset disabled: make them with SAME_STEP or NEXT_STEP"
+            )
+        self.envs, self.agent, self.device = envs, agent, device
+        self.next_step_mode = mode == AutoresetMode.NEXT_STEP
+        self.episodes: list[Episode] = []
+        self.memory = agent.initial_memory(envs.num_envs)
+        obs, self.info = envs.reset(seed=seed)
+        rows = envs.num_envs
+        self._total_reward = np.zeros(rows)
+        self._steps = np.zeros(rows, dtype=np.int64)
+        self._ended = np.zeros(rows, dtype=bool)
+        self.step = TimeStep(
+            to_tensor(obs, device),
+            torch.ones(rows, dtype=torch.bool, device=device),
+            torch.zeros(rows, dtype=torch.int64, device=device),
+            torch.zeros(rows, device=device),
+        )
+
+    def act(self, *, greedy: bool = False) -> ActorOutput:
+        """Let the agent act on the current step; its memory moves on."""
+        output, self.memory = self.agent.act(self.step, self.memory, greedy=greedy)
+        return output
+
+    def advance(self, action: Tensor) -> Transition:
+        """Step the environments; `self.step` and `self.info` become the next ones."""
+        obs, reward, terminated, truncated, info = self.envs.step(action.cpu().numpy())
+        reward = np.asarray(reward, dtype=np.float32)
+        terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
+        valid = ~self._ended if self.next_step_mode else np.ones_like(terminated)
+        truncated &= ~terminated
+        ended = terminated | truncated
+        final_obs = final_info = None
+        if ended.any():
+            final_obs = obs if self.next_step_mode else info["final_obs"]
+            final_info = info if self.next_step_mode else info.get("final_info", {})
+        self._note(reward, valid, ended, final_info or {})
+        is_first = self._ended if self.next_step_mode else ended
+        self._ended = ended
+        self.info = info
+        self.step = TimeStep(
+            to_tensor(obs, self.device),
+            torch.as_tensor(is_first.copy(), device=self.device),
+            action,
+            torch.as_tensor(reward, device=self.device),
+        )
+        return Transition(reward, terminated, truncated, valid, final_obs, info, final_info or {})
+
+    def final_values(self, transition: Transition, action: Tensor) -> Tensor:
+        """Return `[B]`: V of the true last observation where truncated, 0 elsewhere."""
+        values = torch.zeros(len(transition.reward), device=self.device)
+        rows = np.flatnonzero(transition.truncated)
+        if len(rows) == 0:
+            return values
+        index = torch.as_tensor(rows, device=self.device)
+        last = TimeStep(
+            to_tensor(take_rows(transition.final_obs, rows), self.device),
+            torch.zeros(len(rows), dtype=torch.bool, device=self.device),
+            action[index],
+            torch.as_tensor(transition.reward[rows], device=self.device),
+        )
+        output, _ = self.agent.act(last, self.memory.select(index))
+        values[index] = output.value
+        return values
+
+    def take_episodes(self) -> list[Episode]:
+        """Return the episodes finished since the last call."""
+        episodes, self.episodes = self.episodes, []
+        return episodes
+
+    def _note(
+        self, reward: np.ndarray, valid: np.ndarray, ended: np.ndarray, final_info: dict[str, Any]
+    ) -> None:
+        self._total_reward += reward * valid
+        self._steps += valid
+        for row in np.flatnonzero(ended):
+            scalars = {
+                name: float(value[row])
+                for name, value in final_info.items()
+                if not name.startswith("_") and isinstance(value, np.ndarray) and value.ndim == 1
+                and value.dtype != object
+            }
+            self.episodes.append(
+                Episode(int(row), float(self._total_reward[row]), int(self._steps[row]), scalars)
+            )
+        self._total_reward[ended] = 0.0
+        self._steps[ended] = 0
+
+
+def take_rows(obs: Any, rows: np.ndarray) -> Any:
+    """Return the observations of `rows` as a dense batch, also from an array of objects."""
+    if isinstance(obs, dict):
+        return {name: take_rows(value, rows) for name, value in obs.items()}
+    if isinstance(obs, np.ndarray) and obs.dtype == object:
+        picked = [obs[row] for row in rows]
+        if isinstance(picked[0], dict):
+            return {name: np.stack([p[name] for p in picked]) for name in picked[0]}
+        return np.stack(picked)
+    return np.asarray(obs)[rows]
+
+
+@torch.no_grad()
+def collect(actor: Actor[M], length: int) -> Rollout[M]:
+    """Let `actor` run for `length` steps and return them with the memory it had before."""
+    memory = actor.memory.snapshot()
+    steps, outputs, transitions, final_values = [actor.step], [], [], []
+    for _ in range(length):
+        output = actor.act()
+        transition = actor.advance(output.action)
+        final_values.append(actor.final_values(transition, output.action))
+        outputs.append(output)
+        transitions.append(transition)
+        steps.append(actor.step)
+    bootstrap, _ = actor.agent.act(actor.step, actor.memory.snapshot())
+
+    def stacked(name: str) -> Tensor:
+        return torch.as_tensor(
+            np.stack([getattr(t, name) for t in transitions]), device=actor.device
+        )
+
+    return Rollout(
+        steps=TimeStep.stack(steps),
+        action=torch.stack([o.action for o in outputs]),
+        reward=stacked("reward"),
+        terminated=stacked("terminated"),
+        truncated=stacked("truncated"),
+        final_value=torch.stack(final_values),
+        bootstrap_value=bootstrap.value,
+        logits=torch.stack([o.logits for o in outputs]),
+        value=torch.stack([o.value for o in outputs]),
+        valid=stacked("valid"),
+        memory=memory,
+    )

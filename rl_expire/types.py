@@ -1,0 +1,201 @@
+"""The data that flows from environment to loss.
+
+Shapes: T steps, B environments, A actions, D width, S memory slots, N layers. Time comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Generic, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+Obs = Tensor | dict[str, Tensor]
+
+
+def map_obs(function: Callable[[Tensor], Tensor], obs: Obs) -> Obs:
+    """Apply `function` to an observation tensor, or to each tensor of a dict observation."""
+    if isinstance(obs, dict):
+        return {name: function(value) for name, value in obs.items()}
+    return function(obs)
+
+
+@dataclass(frozen=True)
+class TimeStep:
+    """What an agent sees at one step, or, stacked along a first axis, over a rollout.
+
+    Attributes:
+        obs: observation tensor, or dict of tensors, `[B, ...]`.
+        is_first: `[B]` bool, true on the first observation of an episode.
+        last_action: `[B]` int64, the action that led here; ignored where `is_first`.
+        last_reward: `[B]` float32, the reward that came with `obs`; ignored where `is_first`.
+    """
+
+    obs: Obs
+    is_first: Tensor
+    last_action: Tensor
+    last_reward: Tensor
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> TimeStep:
+        """Apply `function` to every tensor."""
+        return TimeStep(
+            map_obs(function, self.obs),
+            function(self.is_first),
+            function(self.last_action),
+            function(self.last_reward),
+        )
+
+    @staticmethod
+    def stack(steps: list[TimeStep]) -> TimeStep:
+        """Stack steps `[B, ...]` along a new first axis: `[T, B, ...]`."""
+        first = steps[0].obs
+        if isinstance(first, dict):
+            obs: Obs = {
+                name: torch.stack([s.obs[name] for s in steps if isinstance(s.obs, dict)])
+                for name in first
+            }
+        else:
+            obs = torch.stack([s.obs for s in steps if isinstance(s.obs, Tensor)])
+        return TimeStep(
+            obs,
+            torch.stack([s.is_first for s in steps]),
+            torch.stack([s.last_action for s in steps]),
+            torch.stack([s.last_reward for s in steps]),
+        )
+
+
+@dataclass(frozen=True)
+class ActorOutput:
+    """What `Agent.act` returns: sampled `action [B]`, `logits [B, A]`, `value [B]`."""
+
+    action: Tensor
+    logits: Tensor
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `Agent.evaluate` returns over a rollout.
+
+    Attributes:
+        logits: `[T, B, A]`.
+        value: `[T, B]`.
+        aux_loss: `[]`, the agent's own cost of memory (mean span), unscaled; 0 without one.
+        diagnostics: scalars to log, by name.
+    """
+
+    logits: Tensor
+    value: Tensor
+    aux_loss: Tensor
+    diagnostics: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """One layer's memory, opened for reading (retention, evaluation), after an `act`.
+
+    Attributes:
+        age: `[B, S]` int, steps since the state was written; 0 is the step just seen.
+        span: `[B, S]` float, the lifetime given to it, in steps.
+        held: `[B, S]` bool, whether attention could reach it at the step just seen.
+        mask: `[B, S]` float in [0, 1], the weight factor exp(fade) it had at that step.
+        attention: `[B, H, S]` float, what each head paid it at that step.
+        nbytes: bytes of the tensors that hold this layer's memory.
+    """
+
+    age: Tensor
+    span: Tensor
+    held: Tensor
+    mask: Tensor
+    attention: Tensor
+    nbytes: int
+
+
+class Memory(Protocol):
+    """What the learner may do with an agent's memory; it never looks inside."""
+
+    def select(self, rows: Tensor) -> Self:
+        """Return a copy that holds only the environments `rows [K]` (int64)."""
+        ...
+
+    def snapshot(self) -> Self:
+        """Return a detached copy that later calls of `act` leave alone."""
+        ...
+
+
+M = TypeVar("M", bound=Memory)
+
+
+class Agent(Protocol[M]):
+    """A policy with memory.
+
+    Invariant: with the same weights, `evaluate` over T steps equals T calls of `act`.
+    """
+
+    def initial_memory(self, batch_size: int) -> M:
+        """Return an empty memory for `batch_size` environments."""
+        ...
+
+    def act(self, step: TimeStep, memory: M, *, greedy: bool = False) -> tuple[ActorOutput, M]:
+        """Choose actions for one step `[B]`; may update `memory` in place."""
+        ...
+
+    def evaluate(self, steps: TimeStep, memory: M) -> tuple[Evaluation, M]:
+        """Replay `steps [T, B]` from `memory` with gradients; return the memory after them."""
+        ...
+
+    def refresh(self, memory: M) -> M:
+        """Bring `memory` up to date with the weights and give back what it no longer needs."""
+        ...
+
+    def view(self, memory: M) -> list[LayerView]:
+        """Open the memory for reading, one view a layer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rollout(Generic[M]):
+    """T steps of B environments, and the memory the agent had before the first of them.
+
+    Attributes:
+        steps: `[T+1, B]`; `steps[T]` is the step after the last action.
+        action: `[T, B]` int64.
+        reward: `[T, B]` float32.
+        terminated: `[T, B]` bool: the episode ended in a terminal state.
+        truncated: `[T, B]` bool: the episode was cut off.
+        final_value: `[T, B]`, V of the true last observation where truncated, else 0.
+        bootstrap_value: `[B]`, V of `steps[T]`.
+        logits: `[T, B, A]`, of the policy that acted.
+        value: `[T, B]`, of the policy that acted.
+        valid: `[T, B]` bool, false on the dummy step of a `NEXT_STEP` environment's reset.
+        memory: the agent's memory before `steps[0]`, detached and cloned.
+    """
+
+    steps: TimeStep
+    action: Tensor
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    final_value: Tensor
+    bootstrap_value: Tensor
+    logits: Tensor
+    value: Tensor
+    valid: Tensor
+    memory: M
+
+    def select(self, rows: Tensor) -> Rollout[M]:
+        """Return the rollout of the environments `rows [K]` only: a minibatch over envs."""
+        columns = {
+            f.name: getattr(self, f.name)[:, rows]
+            for f in fields(self)
+            if f.name not in ("steps", "memory", "bootstrap_value")
+        }
+        return replace(
+            self,
+            steps=self.steps.map(lambda x: x[:, rows]),
+            memory=self.memory.select(rows),
+            bootstrap_value=self.bootstrap_value[rows],
+            **columns,
+        )

@@ -1,0 +1,235 @@
+"""What every environment of this package promises; later ids are covered as they register."""
+
+import warnings
+from typing import Any, cast
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+import envs  # noqa: F401 (registers the ids)
+from envs.array_env import ArrayVectorEnv, SingleView
+
+IDS = sorted(name for name in gymnasium.registry if name.startswith("RLExpire/"))
+N = 4
+
+pytestmark = pytest.mark.parametrize("env_id", IDS)
+
+
+def make_batch(env_id: str, num_envs: int = N, **options: Any) -> ArrayVectorEnv:
+    env = gymnasium.make_vec(env_id, num_envs, "vector_entry_point", **options)
+    return cast(ArrayVectorEnv, env)
+
+
+def make_single(env_id: str) -> SingleView:
+    return cast(SingleView, gymnasium.make(env_id).unwrapped)
+
+
+def random_actions(env: ArrayVectorEnv, steps: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, env.num_actions, (steps, env.num_envs))
+
+
+def test_check_env_is_clean(env_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_env(gymnasium.make(env_id).unwrapped)
+    assert not [w for w in caught if issubclass(w.category, UserWarning)]
+
+
+def test_prefix_registers_both_ways(env_id: str) -> None:
+    single = gymnasium.make(f"envs:{env_id}")
+    batch = gymnasium.make_vec(
+        f"envs:{env_id}", num_envs=3, vectorization_mode="vector_entry_point"
+    )
+    assert isinstance(single.unwrapped, SingleView)
+    assert isinstance(batch, ArrayVectorEnv)
+    assert batch.single_observation_space == single.observation_space
+    assert batch.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+
+
+def test_batch_returns_what_its_spaces_and_types_say(env_id: str) -> None:
+    env = make_batch(env_id)
+    obs, info = env.reset(seed=0)
+    assert obs in env.observation_space
+    for action in random_actions(env, 50):
+        obs, reward, terminated, truncated, info = env.step(action)
+        assert obs in env.observation_space
+        assert (reward.dtype, reward.shape) == (np.float64, (N,))
+        assert terminated.dtype == truncated.dtype == np.bool_
+        assert not (terminated & truncated).any()
+        for key in ("relevant", "success"):
+            assert (info[key].dtype, info[key].shape) == (np.bool_, (N,))
+            assert info[f"_{key}"].all()
+
+
+def test_same_seed_same_trajectory(env_id: str) -> None:
+    first, second = make_batch(env_id), make_batch(env_id)
+    np.testing.assert_equal(first.reset(seed=7), second.reset(seed=7))
+    for action in random_actions(first, 800):
+        np.testing.assert_equal(first.step(action), second.step(action))
+
+
+def test_different_seeds_and_neighbours_differ(env_id: str) -> None:
+    env = make_batch(env_id, 16)
+    trajectories = []
+    for seed in (1, 1000):
+        env.reset(seed=seed)
+        actions = np.repeat(random_actions(make_batch(env_id, 1), 600), 16, axis=1)
+        trajectories.append(np.stack([env.step(action)[0] for action in actions]))
+    assert (trajectories[0] != trajectories[1]).any()
+    assert len({trajectories[0][:, row].tobytes() for row in range(16)}) > 8
+
+
+def test_reset_without_a_seed_is_random_at_first_then_goes_on(env_id: str) -> None:
+    envs_ = [make_batch(env_id, 64) for _ in range(2)]
+    trajectories = []
+    for env in envs_:
+        env.reset()
+        actions = np.zeros((1, 64), np.int64)
+        trajectories.append([env.step(action)[0] for action in actions])
+    assert (np.array(trajectories[0]) != np.array(trajectories[1])).any()
+    first = [envs_[0].reset(seed=3)[0], envs_[0].reset()[0]]
+    again = [envs_[1].reset(seed=3)[0], envs_[1].reset()[0]]
+    np.testing.assert_array_equal(first, again)
+    assert (first[0] != first[1]).any()
+
+
+def test_single_and_batch_agree_step_by_step(env_id: str) -> None:
+    batch = make_batch(env_id, 3)
+    singles = [make_single(env_id) for _ in range(3)]
+    obs, info = batch.reset(seed=5)
+    for row, single in enumerate(singles):
+        single_obs, single_info = single.reset(seed=5 + row)
+        np.testing.assert_array_equal(obs[row], single_obs)
+        assert single_info == {key: info[key][row] for key in single_info}
+    finished = 0
+    for action in random_actions(batch, 1500, seed=1):
+        obs, reward, terminated, truncated, info = batch.step(action)
+        for row, single in enumerate(singles):
+            last_obs, *outcome, last_info = single.step(int(action[row]))
+            assert outcome == [reward[row], terminated[row], truncated[row]]
+            if terminated[row] or truncated[row]:
+                finished += 1
+                final = info["final_info"]
+                np.testing.assert_array_equal(info["final_obs"][row], last_obs)
+                assert last_info == {key: final[key][row] for key in last_info}
+                last_obs, last_info = single.reset()
+            np.testing.assert_array_equal(obs[row], last_obs)
+            assert last_info == {key: info[key][row] for key in last_info}
+    assert finished >= 6
+
+
+def test_gymnasiums_own_batch_of_singles_agrees(env_id: str) -> None:
+    batch = make_batch(env_id)
+    mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    sync = gymnasium.make_vec(env_id, N, "sync", vector_kwargs=mode)
+    np.testing.assert_equal(batch.reset(seed=2), sync.reset(seed=2))
+    finished = 0
+    for action in random_actions(batch, 700):
+        *ours, our_info = batch.step(action)
+        *theirs, their_info = sync.step(action)
+        np.testing.assert_equal(ours, theirs)
+        assert our_info.keys() == their_info.keys()
+        np.testing.assert_equal(our_info.get("final_info"), their_info.get("final_info"))
+        finished += "final_info" in our_info
+    assert finished
+
+
+def test_final_masks_mark_exactly_the_finished(env_id: str) -> None:
+    env = make_batch(env_id, 16)
+    env.reset(seed=0)
+    seen = 0
+    for action in random_actions(env, 800):
+        _, _, terminated, truncated, info = env.step(action)
+        done = terminated | truncated
+        assert ("final_obs" in info) == ("final_info" in info) == done.any()
+        if done.any():
+            seen += int(done.sum())
+            assert info["final_obs"].shape == env.observation_space.shape
+            np.testing.assert_array_equal(info["_final_obs"], done)
+            np.testing.assert_array_equal(info["_final_info"], done)
+            np.testing.assert_array_equal(info["final_info"]["_success"], done)
+            assert not info["final_obs"][~done].any()
+    assert seen >= 16
+
+
+def test_reset_mask_resets_only_where_it_is_true(env_id: str) -> None:
+    env = make_batch(env_id)
+    env.reset(seed=0)
+    before = env.step(np.zeros(N, np.int64))[0]
+    mask = np.array([True, False, True, False])
+    obs, info = env.reset(options={"reset_mask": mask})
+    np.testing.assert_array_equal(obs[~mask], before[~mask])
+    np.testing.assert_array_equal(info["_relevant"], mask)
+
+
+def test_observations_are_never_shared(env_id: str) -> None:
+    env = make_batch(env_id)
+    obs, info = env.reset(seed=0)
+    kept, copies = [obs], [obs.copy()]
+    for action in random_actions(env, 100):
+        obs, *_, info = env.step(action)
+        kept.append(obs)
+        copies.append(obs.copy())
+        assert not any(np.shares_memory(obs, other) for other in kept[:-1])
+    assert "relevant" in info
+    np.testing.assert_array_equal(kept, copies)
+
+
+def test_oracle_always_succeeds(env_id: str) -> None:
+    env = make_batch(env_id, 32)
+    oracle = env.oracle()
+    obs, _ = env.reset(seed=0)
+    first = np.ones(32, np.bool_)
+    episodes = 0
+    while episodes < 64:
+        obs, _, terminated, truncated, info = env.step(oracle.act(obs, first))
+        first = terminated | truncated
+        if first.any():
+            assert info["final_info"]["success"][first].all()
+            episodes += int(first.sum())
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (np.array([0, 1, 2, 99]), "one is 99"),
+        (np.array([0, -1, 0, 0]), "one is -1"),
+        (np.zeros(3, np.int64), r"shape \(4,\)"),
+        (np.zeros(4), "float64"),
+    ],
+)
+def test_bad_actions_are_refused(env_id: str, actions: np.ndarray, message: str) -> None:
+    env = make_batch(env_id)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=message):
+        env.step(actions)
+
+
+def test_a_refused_reset_changes_nothing(env_id: str) -> None:
+    env, untouched = make_batch(env_id), make_batch(env_id)
+    env.reset(seed=0)
+    untouched.reset(seed=0)
+    for bad in ([5, 6, 7, -1], [5], -2):
+        with pytest.raises(ValueError, match="seed"):
+            env.reset(seed=bad)
+    np.testing.assert_equal(env.reset(), untouched.reset())
+
+
+def test_misuse_is_one_clear_error(env_id: str) -> None:
+    with pytest.raises(gymnasium.error.ResetNeeded, match="reset"):
+        make_batch(env_id).step(np.zeros(N, np.int64))
+    with pytest.raises(ValueError, match="num_envs=0"):
+        make_batch(env_id, num_envs=0)
+    with pytest.raises(ValueError, match="render_mode='ascii'"):
+        make_batch(env_id, render_mode="ascii")
+    env = make_batch(env_id)
+    mask = np.array([True, False, False, False])
+    with pytest.raises(gymnasium.error.ResetNeeded, match="reset_mask"):
+        env.reset(options={"reset_mask": mask})
+    for wrong in (mask[:2], mask.astype(int), ~np.ones(N, np.bool_), [True] * N):
+        with pytest.raises(ValueError, match="reset_mask"):
+            env.reset(options={"reset_mask": wrong})

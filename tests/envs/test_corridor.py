@@ -1,0 +1,266 @@
+"""The Corridor's rules: rewards, ends, order of junctions, lengths, options."""
+
+import time
+import tracemalloc
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from envs.corridor import CorridorEnv, CorridorVectorEnv
+from envs.minigrid_view import EAST, FORWARD, LEFT, NORTH, RIGHT
+
+
+def at_junction(**options: Any) -> tuple[CorridorEnv, int]:
+    """A single corridor walked to its first junction, and the turn towards the right ball."""
+    env = CorridorEnv(**options)
+    _, info = env.reset(seed=0)
+    for _ in range(info["length"]):
+        _, _, _, _, info = env.step(FORWARD)
+    assert info["decision"]
+    return env, right_turn(env)
+
+
+def right_turn(env: CorridorEnv) -> int:
+    """The turn towards the ball to be taken next, for an agent that faces east."""
+    state = cast(CorridorVectorEnv, env.core)._state
+    which = int(state.solved[0])
+    same = (int(state.cues[0]) ^ int(state.sides[0])) >> which & 1 == 0
+    return LEFT if same else RIGHT
+
+
+def test_the_matching_ball_gives_one_and_ends_the_episode() -> None:
+    env, turn = at_junction()
+    env.step(turn)
+    _, reward, terminated, truncated, info = env.step(FORWARD)
+    assert (reward, terminated, truncated) == (1.0, True, False)
+    assert info["success"]
+    assert not info["decision"]
+    assert not info["relevant"]
+
+
+@pytest.mark.parametrize("wrong_reward", [0.0, -0.5])
+def test_the_other_ball_gives_wrong_reward_and_ends_the_episode(wrong_reward: float) -> None:
+    env, turn = at_junction(wrong_reward=wrong_reward)
+    env.step(LEFT + RIGHT - turn)
+    _, reward, terminated, truncated, info = env.step(FORWARD)
+    assert (reward, terminated, truncated) == (wrong_reward, True, False)
+    assert not info["success"]
+
+
+def test_junctions_must_be_solved_in_order_as_doors_block_the_way() -> None:
+    env, turn = at_junction(num_cues=3, min_length=6, max_length=6)
+    total = 0.0
+    for junction in range(3):
+        before = env.core.observe()
+        obs, *_ = env.step(FORWARD)
+        np.testing.assert_array_equal(obs, before[0], "a closed door, or the end wall, blocks")
+        turn = right_turn(env)
+        env.step(turn)
+        _, reward, terminated, _, info = env.step(FORWARD)
+        total += reward
+        assert reward == pytest.approx(1 / 3)
+        assert terminated == info["success"] == (junction == 2)
+        if not terminated:
+            _, reward, terminated, _, _ = env.step(FORWARD)
+            assert (reward, terminated) == (0.0, False), "a solved junction's alcove is a wall"
+            env.step(LEFT + RIGHT - turn)
+            env.step(FORWARD)
+            _, _, _, _, info = env.step(FORWARD)
+            assert info["decision"]
+    assert total == pytest.approx(1.0)
+
+
+def test_cues_distractors_and_walls_block() -> None:
+    env = CorridorEnv(min_length=60, max_length=60, distractors=1.0)
+    env.reset(seed=0)
+    state = cast(CorridorVectorEnv, env.core)._state
+    for x in range(9):
+        for turn in (LEFT, RIGHT):
+            env.step(turn)
+            _, reward, terminated, _, _ = env.step(FORWARD)
+            assert (int(state.x[0]), reward, terminated) == (x, 0.0, False)
+            env.step(LEFT + RIGHT - turn)
+        env.step(FORWARD)
+    assert state.direction[0] == EAST
+
+
+@pytest.mark.parametrize(("length", "cues", "limit"), [(3, 1, 29), (10, 1, 50), (10, 3, 62)])
+def test_truncation_comes_exactly_at_the_limit(length: int, cues: int, limit: int) -> None:
+    options: dict[str, Any] = {"min_length": length, "max_length": length, "num_cues": cues}
+    if cues > 1:
+        options["min_length"] = max(length, cues + 1)
+    env = CorridorVectorEnv(2, **options)
+    _, info = env.reset(seed=0)
+    for _ in range(2):  # the second episode counts from its own start
+        for step in range(1, limit + 1):
+            _, _, terminated, truncated, info = env.step(np.full(2, LEFT))
+            assert not terminated.any()
+            assert truncated.all() == truncated.any() == (step == limit)
+        assert not info["final_info"]["success"].any()
+
+
+def test_an_end_on_the_last_step_is_a_termination() -> None:
+    env, turn = at_junction(min_length=3, max_length=3)
+    for _ in range(29 - 3 - 2):
+        env.step(FORWARD)
+    env.step(turn)
+    _, _, terminated, truncated, _ = env.step(FORWARD)
+    assert (terminated, truncated) == (True, False)
+
+
+def test_autoreset_returns_the_new_start_and_keeps_the_old_end() -> None:
+    env = CorridorVectorEnv(1, min_length=5, max_length=5)
+    before, _ = env.reset(seed=0)
+    for action in [FORWARD] * 5 + [LEFT]:
+        before = env.step(np.array([action]))[0]
+    obs, _, terminated, _, info = env.step(np.array([FORWARD]))
+    assert terminated[0]
+    single = CorridorEnv(min_length=5, max_length=5)
+    single.reset(seed=0)
+    np.testing.assert_array_equal(obs[0], single.reset()[0])
+    if not info["final_info"]["success"][0]:
+        np.testing.assert_array_equal(info["final_obs"], before)
+        assert info["final_info"]["decision"][0]
+    assert info["final_info"]["length"][0] == 5
+    assert info["relevant"][0]
+    assert not info["success"][0]
+
+
+@pytest.mark.parametrize("cues", [1, 2, 3, 4])
+@pytest.mark.parametrize("distractors", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("view_size", [3, 5])
+def test_oracle_returns_exactly_one(cues: int, distractors: float, view_size: int) -> None:
+    env = CorridorVectorEnv(
+        64,
+        min_length=cues + 1,
+        max_length=30,
+        num_cues=cues,
+        distractors=distractors,
+        view_size=view_size,
+    )
+    oracle = env.oracle()
+    obs, _ = env.reset(seed=0)
+    first = np.ones(64, np.bool_)
+    total = np.zeros(64)
+    finished = 0
+    for _ in range(150):
+        obs, reward, terminated, truncated, _ = env.step(oracle.act(obs, first))
+        first = terminated | truncated
+        total += reward
+        np.testing.assert_allclose(total[first], 1.0)
+        total[first] = 0.0
+        finished += int(first.sum())
+    assert finished > 100
+
+
+def test_taking_blindly_succeeds_half_the_time() -> None:
+    env = CorridorVectorEnv(2000, min_length=3, max_length=3)
+    env.reset(seed=0)
+    for action in [FORWARD] * 3 + [LEFT]:
+        env.step(np.full(2000, action))
+    *_, info = env.step(np.full(2000, FORWARD))
+    assert info["_final_info"].all()
+    assert info["final_info"]["success"].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_lengths_are_uniform_over_the_whole_range() -> None:
+    env = CorridorVectorEnv(20_000, min_length=3, max_length=12)
+    _, info = env.reset(seed=0)
+    counts = np.bincount(info["length"], minlength=13)
+    assert counts[:3].sum() == 0
+    assert np.abs(counts[3:] - 2000).max() < 250
+
+
+def test_a_raised_max_length_holds_from_the_next_episode() -> None:
+    env = CorridorVectorEnv(64, min_length=3, max_length=3)
+    _, info = env.reset(seed=0)
+    env.max_length = 50
+    before, *_, info = env.step(np.full(64, FORWARD))
+    assert (info["length"] == 3).all()
+    _, info = env.reset()
+    assert info["length"].max() > 30
+    assert before.shape == env.observation_space.shape
+
+
+def test_memory_and_time_do_not_grow_with_the_length() -> None:
+    def cost(length: int) -> tuple[int, float]:
+        tracemalloc.start()
+        env = CorridorVectorEnv(64, min_length=length, max_length=length, distractors=0.5)
+        env.reset(seed=0)
+        action = np.full(64, FORWARD)
+        for _ in range(100):
+            env.step(action)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        times = []
+        for _ in range(15):
+            start = time.perf_counter()
+            for _ in range(20):
+                env.step(action)
+            times.append(time.perf_counter() - start)
+        return peak, min(times)
+
+    (short_memory, short_time), (long_memory, long_time) = cost(500), cost(50_000)
+    assert long_memory < 1.2 * short_memory
+    assert long_time < 2 * short_time
+
+
+def test_the_agent_walks_tens_of_thousands_of_columns() -> None:
+    env = CorridorVectorEnv(1, min_length=50_000, max_length=50_000)
+    env.reset(seed=0)
+    env._state.x[:] = 49_999
+    *_, info = env.step(np.array([FORWARD]))
+    assert info["decision"][0]
+    assert not info["relevant"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_length": 9, "max_length": 5}, "max_length=5 .* give max_length >= 9"),
+        ({"min_length": 0}, "min_length=0 .* give min_length >= 2"),
+        ({"num_cues": 4}, "min_length=3 .* num_cues=4: give min_length >= 5"),
+        ({"num_cues": 0}, "num_cues=0 .* give 1 to"),
+        ({"num_cues": 65}, "num_cues=65 .* give 1 to"),
+        ({"max_length": 10**9}, "max_length=1000000000 .* give at most"),
+        ({"max_length": 10.5}, "max_length=10.5 .* whole number"),
+        ({"view_size": 4}, "view_size=4 .* odd"),
+        ({"view_size": 1}, "view_size=1 .* 3 or more"),
+        ({"distractors": 1.5}, "distractors=1.5 .* give 0 to 1"),
+        ({"distractors": float("nan")}, "distractors=nan .* give 0 to 1"),
+        ({"wrong_reward": float("inf")}, "wrong_reward=inf .* plain number"),
+        ({"render_mode": "ansi"}, "render_mode='ansi' .* one of"),
+    ],
+)
+def test_impossible_options_name_the_option_and_the_remedy(
+    options: dict[str, Any], message: str
+) -> None:
+    for make in (CorridorEnv, CorridorVectorEnv):
+        with pytest.raises(ValueError, match=message) as caught:
+            make(**options)
+        assert "\n" not in str(caught.value)
+
+
+def test_lengths_set_later_are_checked_and_kept_when_refused() -> None:
+    env = CorridorVectorEnv(2, min_length=5, max_length=10)
+    with pytest.raises(ValueError, match="max_length=4"):
+        env.max_length = 4
+    with pytest.raises(ValueError, match="max_length=10 is below min_length=11"):
+        env.min_length = 11
+    assert (env.min_length, env.max_length) == (5, 10)
+
+
+def test_a_single_episode_must_be_reset_when_over() -> None:
+    env, turn = at_junction()
+    env.step(turn)
+    env.step(FORWARD)
+    with pytest.raises(Exception, match="call reset"):
+        env.step(FORWARD)
+
+
+def test_directions_are_minigrids() -> None:
+    env = CorridorEnv()
+    env.reset(seed=0)
+    env.step(LEFT)
+    assert cast(CorridorVectorEnv, env.core)._state.direction[0] == NORTH
