@@ -1,1 +1,5 @@
 """Policies with memory."""
+
+from agents.expire_transformer import ExpireSpanConfig, ExpireTransformer
+
+__all__ = ["ExpireSpanConfig", "ExpireTransformer"]

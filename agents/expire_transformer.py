@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import gymnasium as gym
 import torch
@@ -35,7 +36,7 @@ class ExpireSpanConfig:
     """R, the steps over which an expiring memory fades; the reach of learning to forget."""
     fade: Fade = "log-linear"
     """Shape of the fade: ours (log-linear) or the paper's (linear)."""
-    span_cost: str = "mean"
+    span_cost: Literal["mean", "ramp"] = "mean"
     """What forgetting is paid for by: the `mean` span, or spans on the `ramp` only."""
     capacity: int = 1024
     """The most memories a layer holds for one environment, whatever their spans."""
@@ -79,7 +80,8 @@ class ExpireLayer(nn.Module):
     def __init__(self, config: ExpireSpanConfig):
         super().__init__()
         width = config.width
-        self.ramp, self.fade, self.capacity = config.ramp, config.fade, config.capacity
+        self.ramp, self.capacity = config.ramp, config.capacity
+        self.fade: Fade = config.fade
         self.span_cost = config.span_cost
         self.attention_norm = nn.LayerNorm(width)
         self.attention = MemoryAttention(width, config.heads)
@@ -113,7 +115,7 @@ class ExpireLayer(nn.Module):
 
     def evaluate(
         self, states: Tensor, episode: Tensor, slots: SlotMemory, clock: Tensor, *, faded: bool
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Do for `states [B, T, D]` at once what `act` does one by one.
 
         Args:
@@ -125,7 +127,8 @@ class ExpireLayer(nn.Module):
             faded: false lets every memory still held count fully (the teacher of forgetting).
 
         Returns:
-            The next layer's input `[B, T, D]`, the layer's cost of memory `[]`, and diagnostics.
+            The next layer's input `[B, T, D]`, the states' spans `[B, T]`, the cost of this
+            layer's memory `[]`, and the mean number of memories kept `[]`.
         """
         memory = torch.cat([slots.hidden, states], dim=1)
         normed = self.attention_norm(memory)
@@ -136,8 +139,10 @@ class ExpireLayer(nn.Module):
         remaining = spans.unsqueeze(1) - age
         if slots.slots + states.shape[1] > self.capacity:
             visible = visible & ~evicted(remaining, visible, self.ramp, self.capacity)
-        shown = remaining if faded else remaining.clamp(min=0).where(
-            is_held(remaining, self.ramp), remaining
+        shown = (
+            remaining
+            if faded
+            else remaining.clamp(min=0).where(is_held(remaining, self.ramp), remaining)
         )
         bias = fade_bias(shown, self.ramp, self.fade).masked_fill(~visible, -torch.inf)
         mixed, _ = self.attention(query, key, value, age, bias)
@@ -147,12 +152,9 @@ class ExpireLayer(nn.Module):
         if self.span_cost == "ramp":
             cost = ramp_span(spans, remaining.masked_fill(~visible, torch.inf), self.ramp)
         kept = (visible & is_held(remaining, self.ramp)).sum(-1).float().mean()
-        diagnostics = {"kept": kept.detach(), "span": own.detach().mean()}
-        return states + self.feed_forward(states), cost, diagnostics
+        return states + self.feed_forward(states), own, cost, kept
 
-    def _reach(
-        self, episode: Tensor, slots: SlotMemory, clock: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _reach(self, episode: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
         """Return `age` and `visible`, `[B, T, S+T]`, of all memories from each step's query."""
         steps = torch.arange(episode.shape[1], device=episode.device)
         now = clock.unsqueeze(1) + steps
@@ -231,22 +233,20 @@ class ExpireTransformer(nn.Module):
         memory.clock += 1
         return self.heads.act(state, greedy=greedy), memory
 
-    def evaluate(
-        self, steps: TimeStep, memory: ExpireMemory, *, faded: bool = True
-    ) -> Evaluation:
+    def evaluate(self, steps: TimeStep, memory: ExpireMemory, *, faded: bool = True) -> Evaluation:
         """Replay `steps [T, B]` from `memory` with gradients."""
         states = self.embedding(steps).transpose(0, 1)
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
-        cost = states.new_zeros(())
-        diagnostics = {}
+        spans, costs, diagnostics = [], [], {}
         for n, (layer, slots) in enumerate(zip(self._layers(), memory.layers, strict=True)):
-            states, layer_cost, seen = layer.evaluate(
+            states, own, cost, kept = layer.evaluate(
                 states, episode, slots, memory.clock, faded=faded
             )
-            cost = cost + layer_cost / len(self.layers)
-            diagnostics |= {f"{name}/{n}": value for name, value in seen.items()}
+            spans.append(own.transpose(0, 1))
+            costs.append(cost)
+            diagnostics[f"kept/{n}"] = kept
         logits, value = self.heads(states.transpose(0, 1))
-        return Evaluation(logits, value, cost, diagnostics)
+        return Evaluation(logits, value, torch.stack(costs).mean(), torch.stack(spans), diagnostics)
 
     @torch.no_grad()
     def refresh(self, memory: ExpireMemory) -> ExpireMemory:
@@ -280,6 +280,16 @@ class ExpireTransformer(nn.Module):
                 )
             )
         return views
+
+    @torch.no_grad()
+    def calibrate_spans(self, steps: TimeStep, memory: ExpireMemory) -> None:
+        """Centre what each layer's spans are computed from on the states of `steps [T, B]`."""
+        states = self.embedding(steps).transpose(0, 1)
+        episode = steps.is_first.long().cumsum(0).transpose(0, 1)
+        for layer, slots in zip(self._layers(), memory.layers, strict=True):
+            inputs = states
+            states, *_ = layer.evaluate(inputs, episode, slots, memory.clock, faded=True)
+            layer.span_head.calibrate(inputs)
 
     def span_parameters(self) -> list[nn.Parameter]:
         """The parameters that decide lifetimes, which learn apart from the rest."""

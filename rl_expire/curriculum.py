@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rl_expire.rollout import Episode
 
@@ -15,7 +15,7 @@ Move = Literal["advance", "retreat"]
 
 @dataclass(frozen=True)
 class CurriculumConfig:
-    """How the longest task grows while training."""
+    """How the task's longest episodes grow while training."""
 
     start: int = 8
     """The first level."""
@@ -27,6 +27,14 @@ class CurriculumConfig:
     """Success on the upper half below which it is lowered again."""
     window: int = 256
     """Episodes of the upper half over which success is measured."""
+
+    def __post_init__(self) -> None:
+        if self.start < 1:
+            raise ValueError(f"--curriculum.start is {self.start}: choose 1 or more")
+        if self.growth <= 1:
+            raise ValueError(f"--curriculum.growth is {self.growth}: choose a factor above 1")
+        if self.window < 1:
+            raise ValueError(f"--curriculum.window is {self.window}: choose 1 or more")
 
 
 class Curriculum:
@@ -87,6 +95,15 @@ class Curriculum:
         """Start afresh at `level`: what was measured at another one does not count."""
         self.level = level
         self._recent.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the level and what was measured at it."""
+        return {"level": self.level, "recent": list(self._recent)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.set_level(state["level"])
+        self._recent.extend(state["recent"])
 
 
 def by_key(episodes: Iterable[Episode], key: str) -> list[tuple[float, float]]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from rl_expire.ppo import masked_mean, minibatches, step_optimizer
+from rl_expire.ppo import average, masked_mean, minibatches, span_stats, step_optimizer
 from rl_expire.types import Agent, Evaluation, M, Rollout, TimeStep
 
 
@@ -23,18 +23,34 @@ from rl_expire.types import Agent, Evaluation, M, Rollout, TimeStep
 class ForgettingConfig:
     """Learning what to forget, once the task is solved."""
 
-    alpha: float = 1e-5
+    method: Literal["after-learning", "joint", "never"] = "after-learning"
+    """`after-learning`: solve the task, then let the spans alone learn, by self-distillation.
+    `joint`: the paper's own way, spans learn with everything else, from the task's loss and alpha.
+    `never`: every memory lives for its initial span."""
+    alpha: float = 1e-4
     """Price of a step of mean span, in the loss."""
+    steps: int = 3_500_000
+    """Environment steps of the forgetting phase."""
+    tolerance: float = 0.03
+    """Share of the score, lost while forgetting, at which alpha is withheld entirely."""
     learning_rate: float = 0.05
     """Rate of plain SGD with momentum on the spans (Adam would blow a small, steady pull up)."""
     momentum: float = 0.9
     """Momentum of the same."""
     max_grad_norm: float = 0.05
     """Gradients of the spans are scaled down to this norm."""
-    passes: int = 1
-    """Passes over each rollout."""
     minibatches: int = 4
-    """Parts of a pass."""
+    """Steps of the optimizer on each rollout; each holds whole sequences of some environments."""
+
+    def __post_init__(self) -> None:
+        if self.alpha < 0:
+            raise ValueError(f"--forgetting.alpha is {self.alpha}: choose 0 or more")
+        if self.steps < 1:
+            raise ValueError(f"--forgetting.steps is {self.steps}: choose 1 or more")
+        if not 0 < self.tolerance < 1:
+            raise ValueError(f"--forgetting.tolerance is {self.tolerance}: choose one in (0, 1)")
+        if self.minibatches < 1:
+            raise ValueError(f"--forgetting.minibatches is {self.minibatches}: choose 1 or more")
 
 
 class Forgetful(Agent[M], Protocol[M]):
@@ -46,6 +62,14 @@ class Forgetful(Agent[M], Protocol[M]):
 
     def span_parameters(self) -> list[nn.Parameter]:
         """What decides the lifetimes."""
+        ...
+
+    def trunk_parameters(self) -> list[nn.Parameter]:
+        """All the rest."""
+        ...
+
+    def calibrate_spans(self, steps: TimeStep, memory: M) -> None:
+        """Measure, on `steps [T, B]`, what the lifetimes are computed from."""
         ...
 
 
@@ -73,35 +97,17 @@ def forget_update(
     seen: dict[str, list[Tensor]] = defaultdict(list)
     parameters = agent.span_parameters()
     length, rows = rollout.action.shape
-    for _ in range(config.passes):
-        for index in minibatches(rows, config.minibatches, rollout.action.device):
-            part = rollout.select(index)
-            steps = part.steps.map(lambda x: x[:length])
-            with torch.no_grad():
-                unfaded = agent.evaluate(steps, part.memory, faded=False)
-            faded = agent.evaluate(steps, part.memory, faded=True)
-            change = distillation(faded, unfaded, part.valid)
-            norm = step_optimizer(
-                optimizer, change + alpha * faded.aux_loss, parameters, config.max_grad_norm
-            )
-            stats = {"distillation": change.detach(), "span_grad_norm": norm}
-            for name, value in (stats | faded.diagnostics).items():
-                seen[name].append(value)
-    return {name: float(torch.stack(values).mean()) for name, values in seen.items()}
-
-
-class frozen:  # noqa: N801
-    """Context manager: `parameters` take no gradient inside."""
-
-    def __init__(self, parameters: list[nn.Parameter]):
-        self.parameters = parameters
-
-    def __enter__(self) -> None:
-        for p in self.parameters:
-            p.requires_grad_(False)
-
-    def __exit__(self, *_: object) -> None:
-        for p in self.parameters:
-            p.requires_grad_(True)
-
-
+    for index in minibatches(rows, config.minibatches, rollout.action.device):
+        part = rollout.select(index)
+        steps = part.steps.map(lambda x: x[:length])
+        with torch.no_grad():
+            unfaded = agent.evaluate(steps, part.memory, faded=False)
+        faded = agent.evaluate(steps, part.memory, faded=True)
+        change = distillation(faded, unfaded, part.valid)
+        norm = step_optimizer(
+            optimizer, change + alpha * faded.aux_loss, parameters, config.max_grad_norm
+        )
+        stats = {"distillation": change.detach(), "span_grad_norm": norm}
+        for name, value in (stats | faded.diagnostics | span_stats(faded.spans, part)).items():
+            seen[name].append(value)
+    return average(seen)

@@ -39,6 +39,9 @@ class PPOConfig:
     """End the passes over a rollout when the policy has moved this far (nats); none: never."""
     normalize_advantages: bool = True
     """Scale the advantages of each minibatch to mean 0 and standard deviation 1."""
+    advantage_floor: float = 0.05
+    """The least standard deviation to divide by: while no reward is seen at all, the noise of the
+    values would be blown up to full size and drive the policy anywhere."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.minibatches < 1:
@@ -95,7 +98,7 @@ def ppo_loss(
     if config.normalize_advantages:
         mean = masked_mean(advantages, valid)
         variance = masked_mean((advantages - mean).pow(2), valid)
-        advantages = (advantages - mean) / (variance.sqrt() + 1e-8)
+        advantages = (advantages - mean) / variance.sqrt().clamp(min=config.advantage_floor)
     log_ratio = log_prob(evaluation.logits, rollout.action) - log_prob(
         rollout.logits, rollout.action
     )
@@ -138,6 +141,25 @@ def step_optimizer(
         raise NonFiniteLossError(f"loss {loss.item()}, gradient norm {total.item()}")
     optimizer.step()
     return total
+
+
+def span_stats(spans: Tensor, rollout: Rollout[M]) -> dict[str, Tensor]:
+    """Mean lifetime, in steps, of relevant and of other observations, `spans [N, T, B]`.
+
+    NaN where the rollout has none of a kind, so that averages can leave it out.
+    """
+    if len(spans) == 0:
+        return {}
+    mean = spans.detach().mean(0)
+    return {
+        "span_relevant": mean[rollout.relevant].mean(),
+        "span_other": mean[~rollout.relevant].mean(),
+    }
+
+
+def average(seen: dict[str, list[Tensor]]) -> dict[str, float]:
+    """Mean of each list of scalars, NaNs left out."""
+    return {name: float(torch.stack(values).nanmean()) for name, values in seen.items()}
 
 
 def ppo_update(
@@ -195,8 +217,9 @@ def ppo_update(
             norm = step_optimizer(
                 optimizer, loss + span_cost * evaluation.aux_loss, parameters, config.max_grad_norm
             )
-            for name, value in (stats | evaluation.diagnostics | {"grad_norm": norm}).items():
+            stats |= evaluation.diagnostics | span_stats(evaluation.spans, part)
+            for name, value in (stats | {"grad_norm": norm}).items():
                 seen[name].append(value)
         if config.stop_kl is not None and float(seen["approx_kl"][-1]) > config.stop_kl:
             break
-    return {name: float(torch.stack(values).mean()) for name, values in seen.items()}
+    return average(seen)

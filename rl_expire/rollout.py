@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Generic
 
 import numpy as np
@@ -73,6 +74,7 @@ class Actor(Generic[M]):
         self.envs, self.agent, self.device = envs, agent, device
         self.next_step_mode = mode == AutoresetMode.NEXT_STEP
         self.episodes: list[Episode] = []
+        self.seconds = {"env": 0.0, "act": 0.0}
         self.memory = agent.initial_memory(envs.num_envs)
         obs, self.info = envs.reset(seed=seed)
         rows = envs.num_envs
@@ -88,15 +90,20 @@ class Actor(Generic[M]):
 
     def act(self, *, greedy: bool = False) -> ActorOutput:
         """Let the agent act on the current step; its memory moves on."""
+        began = perf_counter()
         output, self.memory = self.agent.act(self.step, self.memory, greedy=greedy)
+        self.seconds["act"] += perf_counter() - began
         return output
 
     def advance(self, action: Tensor) -> Transition:
         """Step the environments; `self.step` and `self.info` become the next ones."""
-        obs, reward, terminated, truncated, info = self.envs.step(action.cpu().numpy())
+        chosen = action.cpu().numpy()
+        began = perf_counter()
+        obs, reward, terminated, truncated, info = self.envs.step(chosen)
+        self.seconds["env"] += perf_counter() - began
         reward = np.asarray(reward, dtype=np.float32)
         terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
-        valid = ~self._ended if self.next_step_mode else np.ones_like(terminated)
+        valid = self.playing()
         truncated &= ~terminated
         ended = terminated | truncated
         final_obs = final_info = None
@@ -132,6 +139,15 @@ class Actor(Generic[M]):
         values[index] = output.value
         return values
 
+    def relevant(self) -> np.ndarray:
+        """Return `[B]` bool: what the environments say of the current observations."""
+        told = self.info.get("relevant")
+        return np.zeros(self.envs.num_envs, bool) if told is None else np.array(told, bool)
+
+    def playing(self) -> np.ndarray:
+        """Return `[B]` bool: false where the next step will only reset the environment."""
+        return ~self._ended if self.next_step_mode else np.ones(self.envs.num_envs, bool)
+
     def take_episodes(self) -> list[Episode]:
         """Return the episodes finished since the last call."""
         episodes, self.episodes = self.episodes, []
@@ -146,7 +162,9 @@ class Actor(Generic[M]):
             scalars = {
                 name: float(value[row])
                 for name, value in final_info.items()
-                if not name.startswith("_") and isinstance(value, np.ndarray) and value.ndim == 1
+                if not name.startswith("_")
+                and isinstance(value, np.ndarray)
+                and value.ndim == 1
                 and value.dtype != object
             }
             self.episodes.append(
@@ -172,8 +190,9 @@ def take_rows(obs: Any, rows: np.ndarray) -> Any:
 def collect(actor: Actor[M], length: int) -> Rollout[M]:
     """Let `actor` run for `length` steps and return them with the memory it had before."""
     memory = actor.memory.snapshot()
-    steps, outputs, transitions, final_values = [actor.step], [], [], []
+    steps, outputs, transitions, final_values, relevant = [actor.step], [], [], [], []
     for _ in range(length):
+        relevant.append(actor.relevant())
         output = actor.act()
         transition = actor.advance(output.action)
         final_values.append(actor.final_values(transition, output.action))
@@ -198,5 +217,6 @@ def collect(actor: Actor[M], length: int) -> Rollout[M]:
         logits=torch.stack([o.logits for o in outputs]),
         value=torch.stack([o.value for o in outputs]),
         valid=stacked("valid"),
+        relevant=torch.as_tensor(np.stack(relevant), device=actor.device),
         memory=memory,
     )

@@ -83,12 +83,14 @@ class Evaluation:
         logits: `[T, B, A]`.
         value: `[T, B]`.
         aux_loss: `[]`, the agent's own cost of memory (mean span), unscaled; 0 without one.
+        spans: `[N, T, B]`, the lifetime in steps given to each state; N = 0 without lifetimes.
         diagnostics: scalars to log, by name.
     """
 
     logits: Tensor
     value: Tensor
     aux_loss: Tensor
+    spans: Tensor
     diagnostics: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -131,7 +133,8 @@ M = TypeVar("M", bound=Memory)
 class Agent(Protocol[M]):
     """A policy with memory.
 
-    Invariant: with the same weights, `evaluate` over T steps equals T calls of `act`.
+    Invariant: with the same weights, `evaluate` over T steps equals T calls of `act`. Weights are
+    learned with `evaluate`; `act` needs no gradients.
     """
 
     def initial_memory(self, batch_size: int) -> M:
@@ -142,8 +145,8 @@ class Agent(Protocol[M]):
         """Choose actions for one step `[B]`; may update `memory` in place."""
         ...
 
-    def evaluate(self, steps: TimeStep, memory: M) -> tuple[Evaluation, M]:
-        """Replay `steps [T, B]` from `memory` with gradients; return the memory after them."""
+    def evaluate(self, steps: TimeStep, memory: M) -> Evaluation:
+        """Replay `steps [T, B]` from `memory` with gradients; `memory` is left as it was."""
         ...
 
     def refresh(self, memory: M) -> M:
@@ -170,6 +173,8 @@ class Rollout(Generic[M]):
         logits: `[T, B, A]`, of the policy that acted.
         value: `[T, B]`, of the policy that acted.
         valid: `[T, B]` bool, false on the dummy step of a `NEXT_STEP` environment's reset.
+        relevant: `[T, B]` bool, the environment's word on which observations are needed later, for
+            scoring retention only; all false where it gives none.
         memory: the agent's memory before `steps[0]`, detached and cloned.
     """
 
@@ -183,6 +188,7 @@ class Rollout(Generic[M]):
     logits: Tensor
     value: Tensor
     valid: Tensor
+    relevant: Tensor
     memory: M
 
     def select(self, rows: Tensor) -> Rollout[M]:

@@ -1,0 +1,50 @@
+"""Learn the Corridor with a memory that forgets, and see what it keeps.
+
+python experiments/corridor.py
+python experiments/corridor.py --env.max-length 50 --seed 2
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import cli
+from experiment import Experiment, run
+
+
+@dataclass(frozen=True)
+class CorridorOptions:
+    """The environment, RLExpire/Corridor-v0."""
+
+    min_length: int = 3
+    """Shortest corridor, in columns."""
+    max_length: int = 200
+    """Longest corridor; training gets there by a curriculum."""
+    num_cues: int = 1
+    """Balls to remember, and junctions to choose at."""
+    distractors: float = 0.0
+    """Chance of a meaningless ball beside each column on the way."""
+    wrong_reward: float = 0.0
+    """Reward of a wrong choice."""
+    view_size: int = 5
+    """Side of the agent's square view, odd."""
+
+
+@dataclass(frozen=True)
+class Corridor(Experiment):
+    """Train an Expire-Span agent on the Corridor, evaluate it, and film what it remembers."""
+
+    env: CorridorOptions = field(default_factory=CorridorOptions)
+    """The environment."""
+
+    env_id: ClassVar[str] = "RLExpire/Corridor-v0"
+    level: ClassVar[tuple[str, str]] = ("max_length", "length")
+
+    def easiest(self) -> int:
+        """The shortest corridor: a curriculum cannot start below it."""
+        return self.env.min_length
+
+
+if __name__ == "__main__":
+    cli.run(Corridor, run)

@@ -1,0 +1,241 @@
+"""One experiment from its options to its run folder: the same path for every environment."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium
+import torch
+from results import EvalConfig, evaluate_all, print_table
+from runs import AGENT_NAME, agent_entry, make_envs
+from watch import make_video
+
+from agents import ExpireSpanConfig, ExpireTransformer
+from agents.expire_transformer import ExpireMemory
+from rl_expire.curriculum import Curriculum, CurriculumConfig
+from rl_expire.forgetting import ForgettingConfig
+from rl_expire.governor import Governor, LearningConfig
+from rl_expire.ppo import PPOConfig
+from rl_expire.progress import Progress, clock
+from rl_expire.run_folder import RunFolder, commit, hardware, write_json
+from rl_expire.tracking import Tracker
+from rl_expire.training import TrainConfig, Trainer, remaining_steps, train
+
+LOG_EVERY = 10
+"""Updates between lines of metrics.jsonl."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What every experiment's command line has; subclasses add `env`."""
+
+    seed: int = 1
+    """Seed of weights and environments."""
+    out: Path | None = None
+    """Run folder to make; by default a new one under runs/."""
+    resume: Path | None = None
+    """Run folder to go on with, with the options it was made with (but --train.total-steps)."""
+    device: str = "auto"
+    """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
+    threads: int = 0
+    """CPU threads of the learner; 0: as many as there are cores."""
+    video: bool = True
+    """Make retention.mp4 at the end."""
+    track: bool = False
+    """Log to wandb as well (offline where nobody is logged in)."""
+    agent: ExpireSpanConfig = field(default_factory=ExpireSpanConfig)
+    """The agent with its memory."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """The training run."""
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    """How the task grows while training."""
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    """When the task counts as learned."""
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    """The learner of the policy."""
+    forgetting: ForgettingConfig = field(default_factory=ForgettingConfig)
+    """The learner of the lifetimes."""
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    """The evaluation after training."""
+
+    env_id: ClassVar[str]
+    """The environment's registered id."""
+    level: ClassVar[tuple[str, str]]
+    """The environment's attribute, and the key of its info, that the curriculum raises."""
+
+    def easiest(self) -> int:
+        """Return the least level the environment can be put at."""
+        return 1
+
+    def env_options(self) -> dict[str, Any]:
+        """Return the environment's keyword arguments."""
+        return asdict(getattr(self, "env"))  # noqa: B009  (each subclass has its own type)
+
+
+def run(options: Experiment) -> None:
+    """Train, evaluate, and leave a run folder.
+
+    Raises:
+        ValueError: an option is impossible; nothing has been written.
+    """
+    command = f"python experiments/{Path(sys.argv[0]).name}"
+    folder, checkpoint = None, None
+    device = _device(options.device)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if options.resume is not None:
+        folder, config = RunFolder.open(options.resume)
+        options = _as_before(options, config)
+        checkpoint = folder.load_checkpoint(device)
+    torch.manual_seed(options.seed)
+    trainer = _trainer(options, device)
+    if checkpoint is not None:
+        trainer.load_state_dict(checkpoint)
+    if folder is None:
+        folder = RunFolder.create(options.out or _new_path(options), configuration(options))
+    tracker = Tracker(
+        options.track, folder=folder.path, config=configuration(options), group=options.env_id
+    )
+    seconds = _train(options, trainer, folder, tracker, (checkpoint or {}).get("seconds", 0.0))
+    if not trainer.finished:
+        tracker.finish(None, None)
+        print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
+        print(f"Go on with:  {command} --resume {folder.path}")
+        raise SystemExit(130)
+    results = _evaluate(options, trainer, folder, device, seconds)
+    if options.video:
+        print(f"making {folder.video} ...", flush=True)
+        make_video(folder.path, out=folder.video, seeds=(0, 1, 2))
+    tracker.finish(results, folder.video)
+    print(f"Everything is in {folder.path}")
+
+
+def configuration(options: Experiment) -> dict[str, Any]:
+    """Return all options, and where they were used, as `config.json` holds them."""
+    groups = ("train", "curriculum", "learning", "ppo", "forgetting", "eval")
+    return {
+        "env": {"id": options.env_id, "options": options.env_options()},
+        "agent": agent_entry(options.agent),
+        "seed": options.seed,
+        **{name: asdict(getattr(options, name)) for name in groups},
+        "commit": commit(),
+        "hardware": hardware(),
+        "versions": {"torch": torch.__version__, "gymnasium": gymnasium.__version__},
+    }
+
+
+def _as_before(options: Experiment, config: dict[str, Any]) -> Experiment:
+    """Return the options a run was made with; only the budget may have grown."""
+    if config["env"]["id"] != options.env_id:
+        raise ValueError(
+            f"--resume {options.resume} is a run of {config['env']['id']}, "
+            f"not of {options.env_id}: use that environment's experiment"
+        )
+    groups = {"env": config["env"]["options"], "agent": config["agent"]["options"]}
+    for name in ("train", "curriculum", "learning", "ppo", "forgetting", "eval"):
+        groups[name] = config[name]
+    steps = max(config["train"]["total_steps"], options.train.total_steps)
+    groups["train"] = config["train"] | {"total_steps": steps}
+    rebuilt = {name: type(getattr(options, name))(**value) for name, value in groups.items()}
+    return replace(options, seed=config["seed"], **rebuilt)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise ValueError(f"--device {name} is not available: choose cpu or auto")
+    return torch.device(name)
+
+
+def _new_path(options: Experiment) -> Path:
+    task = options.env_id.split("/")[-1].split("-")[0].lower()
+    return Path("runs") / f"{task}-seed{options.seed}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _trainer(options: Experiment, device: torch.device) -> Trainer[ExpireMemory]:
+    env_options = options.env_options()
+    attribute, _ = options.level
+    goal = env_options[attribute]
+    envs = make_envs(options.env_id, options.train.num_envs, env_options)
+    agent = ExpireTransformer(
+        envs.single_observation_space, envs.single_action_space, options.agent
+    ).to(device)
+    start = max(options.curriculum.start, options.easiest())
+    forgetting = options.forgetting
+    governor = Governor(
+        Curriculum(goal, replace(options.curriculum, start=start)),
+        options.learning,
+        total_steps=options.train.total_steps,
+        forget_steps=forgetting.steps if forgetting.method == "after-learning" else 0,
+        tolerance=forgetting.tolerance,
+    )
+    return Trainer(
+        agent,
+        envs,
+        governor,
+        options.level,
+        train=options.train,
+        ppo=options.ppo,
+        forgetting=forgetting,
+        device=device,
+        seed=options.seed,
+    )
+
+
+def _train(
+    options: Experiment,
+    trainer: Trainer[ExpireMemory],
+    folder: RunFolder,
+    tracker: Tracker,
+    seconds_before: float,
+) -> float:
+    """Train with a progress display; return the seconds it took, earlier sessions included."""
+    with Progress(options.env_id, options.train.total_steps, trainer.steps) as progress:
+
+        def report(metrics: dict[str, Any]) -> None:
+            progress.update(metrics, remaining_steps(trainer))
+            if trainer.updates % LOG_EVERY == 0:
+                metrics["seconds"] = seconds_before + progress.seconds
+                folder.append_metrics(metrics)
+                tracker.log(metrics)
+
+        def save() -> None:
+            seconds = seconds_before + progress.seconds
+            folder.save_checkpoint(trainer.state_dict() | {"seconds": seconds})
+
+        train(trainer, report=report, save=save)
+        return seconds_before + progress.seconds
+
+
+def _evaluate(
+    options: Experiment,
+    trainer: Trainer[ExpireMemory],
+    folder: RunFolder,
+    device: torch.device,
+    seconds: float,
+) -> dict[str, Any]:
+    """Score the trained agent, print the table and write `results.json`."""
+    print(f"trained {trainer.steps:,} steps in {clock(seconds)}; evaluating ...", flush=True)
+    scores = evaluate_all(
+        trainer.agent, options.env_id, options.env_options(), options.level[0], options.eval, device
+    )
+    results = {
+        "env_id": options.env_id,
+        "agent": AGENT_NAME,
+        "seed": options.seed,
+        "commit": commit(),
+        "hardware": hardware(),
+        "train.steps": trainer.steps,
+        "train.seconds": round(seconds, 1),
+        "train.steps_per_second": round(trainer.steps / seconds, 1),
+        "train.solved": trainer.governor.solved_at is not None,
+        **scores,
+    }
+    write_json(folder.results, results)
+    print_table(results)
+    return results

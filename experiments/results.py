@@ -1,0 +1,126 @@
+"""The evaluation after training: the same numbers and keys for every experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from runs import make_envs
+
+from rl_expire.evaluation import Score, evaluate, quotas
+from rl_expire.types import Agent, M
+
+EVAL_SEED = 1_000_000
+"""Far from the seeds of training."""
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """The evaluation after training."""
+
+    episodes: int = 1000
+    """Episodes of each evaluation, exactly."""
+    num_envs: int = 125
+    """Environments stepped together."""
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or self.num_envs < 1:
+            raise ValueError("--eval.episodes and --eval.num-envs must be 1 or more")
+
+
+def evaluate_all(
+    agent: Agent[M],
+    env_id: str,
+    options: dict[str, Any],
+    level: str,
+    config: EvalConfig,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Score `agent` over the whole task and at its hardest alone, greedy and sampled.
+
+    Args:
+        agent: the trained agent.
+        env_id: the environment.
+        options: its keyword arguments.
+        level: the option that says how hard the task gets, such as `max_length`.
+        config: how many episodes.
+        device: where the agent lives.
+
+    Returns:
+        The `eval.` and `oracle.` keys of `results.json`.
+    """
+    hardest = options | {level.replace("max_", "min_"): options[level]}
+
+    def score(task: dict[str, Any], greedy: bool) -> Score:
+        envs = make_envs(env_id, min(config.num_envs, config.episodes), task)
+        return evaluate(agent, envs, config.episodes, seed=EVAL_SEED, greedy=greedy, device=device)
+
+    whole, longest = score(options, True), score(hardest, True)
+    return {
+        "eval.episodes": len(whole.episodes),
+        "eval.success": whole.success,
+        "eval.return_mean": whole.return_mean,
+        "eval.success_at_max_length": longest.success,
+        "eval.kept_per_layer": whole.kept_per_layer,
+        "eval.kept_at_decision_per_layer": longest.kept_at_end_per_layer,
+        "eval.bytes_held": whole.bytes_held,
+        "eval.span_relevant": whole.span_relevant,
+        "eval.span_other": whole.span_other,
+        "eval_sampled.success": score(options, False).success,
+        "eval_sampled.success_at_max_length": score(hardest, False).success,
+        "oracle.return_mean": oracle_return(env_id, options, config),
+    }
+
+
+def oracle_return(env_id: str, options: dict[str, Any], config: EvalConfig) -> float:
+    """Play the environment's scripted oracle; return its mean return, NaN where it has none."""
+    rows = min(config.num_envs, config.episodes)
+    envs = make_envs(env_id, rows, options)
+    make_oracle = getattr(envs.unwrapped, "oracle", None)
+    if make_oracle is None:
+        return float("nan")
+    oracle = make_oracle()
+    obs, _ = envs.reset(seed=EVAL_SEED)
+    left, returns, running = quotas(config.episodes, rows), [], np.zeros(rows)
+    is_first = np.ones(rows, bool)
+    while (left > 0).any():
+        obs, reward, terminated, truncated, _ = envs.step(oracle.act(obs, is_first))
+        is_first = terminated | truncated
+        running += reward
+        returns += running[is_first & (left > 0)].tolist()
+        left -= is_first & (left > 0)
+        running[is_first] = 0.0
+    return float(np.mean(returns))
+
+
+def print_table(results: dict[str, Any]) -> None:
+    """Print what a run achieved."""
+    layers = ", ".join(f"{n:.1f}" for n in results["eval.kept_per_layer"])
+    at_decision = ", ".join(f"{n:.1f}" for n in results["eval.kept_at_decision_per_layer"])
+    table = Table(
+        title=f"{results['env_id']}, {results['agent']}, seed {results['seed']}: "
+        f"{results['eval.episodes']:,} greedy episodes"
+    )
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    rows = {
+        "success": f"{results['eval.success']:.3f}",
+        "success at the longest": f"{results['eval.success_at_max_length']:.3f}",
+        "success, actions sampled": f"{results['eval_sampled.success']:.3f}",
+        "mean return (oracle)": f"{results['eval.return_mean']:.3f} "
+        f"({results['oracle.return_mean']:.3f})",
+        "memories kept, mean, per layer": layers,
+        "memories kept at the decision, longest, per layer": at_decision,
+        "lifetime of what matters, steps": f"{results['eval.span_relevant']:.1f}",
+        "lifetime of the rest, steps": f"{results['eval.span_other']:.1f}",
+        "training steps": f"{results['train.steps']:,}",
+        "training time, minutes": f"{results['train.seconds'] / 60:.1f}",
+        "training steps/s": f"{results['train.steps_per_second']:,.0f}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console().print(table)

@@ -1,0 +1,184 @@
+"""Learn first, then forget: decides what the next update does, so that nobody has to tune it.
+
+While the task is being learned, memories live long and only the policy learns; the learning rate
+and the entropy bonus fall as the curriculum grows, and a collapse brings the last good weights
+back. Once the task is solved, only the lifetimes learn; their price rises to alpha at once, is
+withheld while the score is down, and is taken away again at the end, so that what still matters is
+pushed well inside its lifetime.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rl_expire.curriculum import Curriculum, Move
+from rl_expire.rollout import Episode
+
+Phase = Literal["learn", "forget", "finished"]
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """When the task counts as learned, and how learning slows down on the way."""
+
+    solved_at: float = 0.985
+    """Success on the upper half of the full task at which learning ends and forgetting begins."""
+    entropy_start: float = 0.01
+    """Entropy bonus at the curriculum's start."""
+    entropy_end: float = 0.005
+    """Entropy bonus at the full task."""
+    rate_end: float = 0.4
+    """Learning rate at the full task, as a share of the first one."""
+    rate_after_collapse: float = 0.7
+    """Factor on the learning rate each time the last good weights are brought back."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the next update is to do.
+
+    Attributes:
+        phase: `learn` the policy, `forget` memories, or stop: `finished`.
+        rate: factor on the policy's learning rate.
+        entropy_cost: weight of the entropy bonus.
+        alpha_share: factor in [0, 1] on the price of memory.
+    """
+
+    phase: Phase
+    rate: float
+    entropy_cost: float
+    alpha_share: float
+
+
+class Governor:
+    """Follows the score and makes the plan.
+
+    Args:
+        curriculum: the task's difficulty, which decides when it is learned.
+        config: when it counts as learned.
+        total_steps: environment steps of the whole training.
+        forget_steps: environment steps of the forgetting phase; 0: never forget on its own.
+        tolerance: share of the score at which alpha has been withheld entirely.
+    """
+
+    def __init__(
+        self,
+        curriculum: Curriculum,
+        config: LearningConfig,
+        *,
+        total_steps: int,
+        forget_steps: int,
+        tolerance: float,
+    ):
+        self.curriculum, self.config = curriculum, config
+        self.total_steps, self.forget_steps, self.tolerance = total_steps, forget_steps, tolerance
+        self.phase: Phase = "learn"
+        self.steps = 0
+        self.forget_from = 0
+        self.rate = 1.0
+        self.reference = math.nan
+        self.solved_at: int | None = None
+
+    def plan(self) -> Plan:
+        """Return the plan of the next update."""
+        progress = self.curriculum.progress
+        config = self.config
+        entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
+        rate = self.rate * config.rate_end**progress
+        return Plan(self.phase, rate, entropy, self._alpha_share())
+
+    def observe(self, steps: int, episodes: Iterable[tuple[float, float]]) -> Move | None:
+        """Take in the result of one update.
+
+        Args:
+            steps: environment steps taken so far.
+            episodes: `(difficulty, success)` of the episodes that finished.
+
+        Returns:
+            Which way the curriculum has moved. After `retreat`, bring back the weights saved at
+            the last `advance`.
+        """
+        self.steps = steps
+        self.curriculum.observe(episodes)
+        move = self.curriculum.move() if self.phase == "learn" else None
+        if move == "retreat":
+            self.rate *= self.config.rate_after_collapse
+        if self.solved_at is None and self.learned():
+            self.solved_at = steps
+        if self.phase == "learn" and self.learned() and self.forget_steps > 0:
+            self.phase, self.forget_from = "forget", steps
+            self.reference = self.curriculum.success
+        if self.phase == "forget" and steps - self.forget_from >= self.forget_steps:
+            self.phase = "finished"
+        if steps >= self.total_steps:
+            self.phase = "finished"
+        return move
+
+    def learned(self) -> bool:
+        """Whether the full task is solved."""
+        curriculum = self.curriculum
+        return (
+            curriculum.at_goal
+            and curriculum.measured
+            and curriculum.success >= self.config.solved_at
+        )
+
+    def _alpha_share(self) -> float:
+        if self.phase != "forget":
+            return 0.0
+        done = (self.steps - self.forget_from) / self.forget_steps
+        falling = min(1.0, max(0.0, (0.9 - done) / 0.4))
+        lost = (self.reference - self.curriculum.success) / self.reference
+        return falling * min(1.0, max(0.0, 1 - lost / self.tolerance))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything needed to go on."""
+        return {
+            "phase": self.phase,
+            "steps": self.steps,
+            "forget_from": self.forget_from,
+            "rate": self.rate,
+            "solved_at": self.solved_at,
+            "reference": self.reference,
+            "curriculum": self.curriculum.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.phase = state["phase"]
+        self.steps = state["steps"]
+        self.forget_from = state["forget_from"]
+        self.rate = state["rate"]
+        self.solved_at = state["solved_at"]
+        self.reference = state["reference"]
+        self.curriculum.load_state_dict(state["curriculum"])
+
+
+class Recent:
+    """Success of the last episodes, overall and among the longest."""
+
+    def __init__(self, window: int = 512):
+        self._episodes: deque[tuple[float, float, float]] = deque(maxlen=window)
+
+    def add(self, episodes: Iterable[Episode], difficulty: str) -> None:
+        """Note finished episodes, reading how hard each was from `info[difficulty]`."""
+        for e in episodes:
+            success = e.info.get("success", math.nan)
+            self._episodes.append((e.info.get(difficulty, math.nan), success, e.total_reward))
+
+    def summary(self, level: int) -> dict[str, float]:
+        """Return mean success, success of the longest tenth below `level`, and mean return."""
+        longest = [s for d, s, _ in self._episodes if d >= 0.9 * level]
+        return {
+            "success": _mean([s for _, s, _ in self._episodes]),
+            "success_longest": _mean(longest),
+            "return": _mean([r for _, _, r in self._episodes]),
+        }
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan

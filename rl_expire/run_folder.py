@@ -1,0 +1,156 @@
+"""What a run leaves on disk, written so that nothing is ever half there."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class RunFolderError(ValueError):
+    """A folder that cannot be written, or is not a run; the message says what to do."""
+
+
+class RunFolder:
+    """`config.json`, `metrics.jsonl`, `checkpoints/`, `results.json` and the pictures of a run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config = path / "config.json"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoint = path / "checkpoints" / "last.pt"
+        self.results = path / "results.json"
+        self.video = path / "retention.mp4"
+
+    @staticmethod
+    def create(path: Path, config: dict[str, Any]) -> RunFolder:
+        """Make a new run folder that holds `config`.
+
+        Raises:
+            RunFolderError: the folder exists already or cannot be written.
+        """
+        run = RunFolder(path)
+        try:
+            (path / "checkpoints").mkdir(parents=True)
+            write_json(run.config, config)
+        except FileExistsError:
+            raise RunFolderError(
+                f"--out {path} exists already: give another folder, or --resume {path}"
+            ) from None
+        except OSError as error:
+            raise RunFolderError(
+                f"--out {path} cannot be written ({error.strerror}): give another folder"
+            ) from error
+        return run
+
+    @staticmethod
+    def open(path: Path) -> tuple[RunFolder, dict[str, Any]]:
+        """Open an existing run; return it and its configuration.
+
+        Raises:
+            RunFolderError: `path` is not a run folder.
+        """
+        run = RunFolder(path)
+        try:
+            config = json.loads(run.config.read_text())
+        except (OSError, ValueError):
+            raise RunFolderError(
+                f"{path} is not a run folder (no readable config.json): "
+                "give a folder under runs/ that training has made"
+            ) from None
+        return run, config
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint; the old one stays until the new one is complete.
+
+        Raises:
+            RunFolderError: there is no space, or the folder cannot be written.
+        """
+        temporary = self.checkpoint.with_suffix(".part")
+        try:
+            torch.save(state, temporary)
+            os.replace(temporary, self.checkpoint)
+        except (OSError, RuntimeError) as error:
+            temporary.unlink(missing_ok=True)
+            raise RunFolderError(
+                f"the checkpoint {self.checkpoint} cannot be written ({error}): make space there, "
+                f"then go on with --resume {self.path}; the checkpoint before it is kept"
+            ) from error
+
+    def load_checkpoint(self, device: torch.device) -> dict[str, Any]:
+        """Return the last checkpoint; loading it runs no code of its author's.
+
+        Raises:
+            RunFolderError: there is none, or it cannot be read.
+        """
+        try:
+            return torch.load(self.checkpoint, map_location=device, weights_only=True)
+        except FileNotFoundError:
+            raise RunFolderError(
+                f"{self.path} has no checkpoint yet: train it longer, or choose another run"
+            ) from None
+        except Exception as error:
+            raise RunFolderError(
+                f"the checkpoint {self.checkpoint} cannot be read "
+                f"({type(error).__name__}): choose another run"
+            ) from error
+
+    def append_metrics(self, metrics: dict[str, Any]) -> None:
+        """Add a line to `metrics.jsonl`; NaN is written as null."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(finite(metrics)) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """Replace NaN and infinities by None, at any depth, so that the result is JSON."""
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` to `path` whole or not at all."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
+        json.dump(finite(content), file, indent=2)
+        file.write("\n")
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def commit() -> str:
+    """Return the commit of the working tree, with `+` if it has changes; empty outside git."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        revision = git("rev-parse", "--short", "HEAD")
+        return revision + ("+" if revision and git("status", "--porcelain", "-uno") else "")
+    except OSError:
+        return ""
+
+
+def hardware() -> str:
+    """Return one line that names processor, threads in use, and GPU if there is one."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
+        name = lines[0].split(":", 1)[1].strip() if lines else name
+    text = f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    if torch.cuda.is_available():
+        text += f", {torch.cuda.get_device_name()}"
+    return text

@@ -1,0 +1,250 @@
+"""The straight line: act, collect, learn, report, again."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Generic
+
+import torch
+from gymnasium.vector import VectorEnv
+from torch import nn
+
+from rl_expire.curriculum import by_key
+from rl_expire.forgetting import Forgetful, ForgettingConfig, forget_update
+from rl_expire.governor import Governor, Plan, Recent
+from rl_expire.ppo import PPOConfig, ppo_update
+from rl_expire.rollout import Actor, collect
+from rl_expire.types import M, Rollout
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The training run."""
+
+    total_steps: int = 12_000_000
+    """The most environment steps; training ends sooner once forgetting is done."""
+    num_envs: int = 128
+    """Environments stepped together, B."""
+    rollout_length: int = 32
+    """Steps of each environment between updates, T."""
+    checkpoint_every: int = 100
+    """Updates between checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in ("total_steps", "num_envs", "rollout_length", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                option = "--train." + name.replace("_", "-")
+                raise ValueError(f"{option} is {getattr(self, name)}: choose 1 or more")
+
+
+class Trainer(Generic[M]):
+    """Everything one training run holds, and its update.
+
+    Args:
+        agent: an agent with lifetimes, also an `nn.Module`.
+        envs: a vector environment that autoresets.
+        governor: decides what each update does.
+        level: the attribute of the environments, and the key of their info, that the curriculum
+            governs, such as `max_length` and `length`.
+        train: sizes and budget.
+        ppo: the learner of the policy.
+        forgetting: the learner of the lifetimes.
+        device: where agent and rollouts live.
+        seed: of the environments.
+    """
+
+    def __init__(
+        self,
+        agent: Forgetful[M],
+        envs: VectorEnv,
+        governor: Governor,
+        level: tuple[str, str],
+        *,
+        train: TrainConfig,
+        ppo: PPOConfig,
+        forgetting: ForgettingConfig,
+        device: torch.device,
+        seed: int,
+    ):
+        assert isinstance(agent, nn.Module)
+        for option, parts in (
+            ("--ppo.minibatches", ppo.minibatches),
+            ("--forgetting.minibatches", forgetting.minibatches),
+        ):
+            if train.num_envs % parts:
+                raise ValueError(
+                    f"--train.num-envs {train.num_envs} is not divisible by {option} {parts}: "
+                    "change one of them"
+                )
+        self.agent, self.module, self.envs, self.governor = agent, agent, envs, governor
+        self.level_attribute, self.level_key = level
+        self.train, self.ppo, self.forgetting = train, ppo, forgetting
+        self.set_level()
+        self.actor = Actor(envs, agent, device, seed)
+        self.joint = forgetting.method == "joint"
+        self.learned_with_ppo = agent.trunk_parameters()
+        if self.joint:
+            self.learned_with_ppo = self.learned_with_ppo + agent.span_parameters()
+        self.optimizer = torch.optim.Adam(self.learned_with_ppo, lr=ppo.learning_rate, eps=1e-5)
+        self.span_optimizer = torch.optim.SGD(
+            agent.span_parameters(), lr=forgetting.learning_rate, momentum=forgetting.momentum
+        )
+        self.recent = Recent()
+        self.updates = 0
+        self.learn_seconds = 0.0
+        self.last_good: dict[str, Any] | None = None
+        self._only_these_learn(self.learned_with_ppo)
+
+    @property
+    def steps(self) -> int:
+        """Environment steps taken so far."""
+        return self.governor.steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether training is over."""
+        return self.governor.phase == "finished"
+
+    def set_level(self) -> None:
+        """Tell the environments the curriculum's level."""
+        setattr(self.envs.unwrapped, self.level_attribute, self.governor.curriculum.level)
+
+    def update(self) -> dict[str, float]:
+        """Collect one rollout, learn from it, and return what is worth logging.
+
+        Raises:
+            NonFiniteLossError: the loss or its gradient was not finite; no weight was changed.
+        """
+        rollout = collect(self.actor, self.train.rollout_length)
+        plan = self.governor.plan()
+        began = perf_counter()
+        stats = self._learn(rollout, plan)
+        self.actor.memory = self.agent.refresh(self.actor.memory)
+        self.learn_seconds += perf_counter() - began
+        self.updates += 1
+        self._follow(self.steps + rollout.action.numel())
+        logged: dict[str, Any] = {
+            "steps": self.steps,
+            "phase": plan.phase,
+            "level": self.governor.curriculum.level,
+            "upper_half_success": self.governor.curriculum.success,
+            "alpha": plan.alpha_share * self.forgetting.alpha,
+            "learning_rate": plan.rate * self.ppo.learning_rate,
+        }
+        return logged | self.recent.summary(self.governor.curriculum.level) | stats
+
+    def _learn(self, rollout: Rollout[M], plan: Plan) -> dict[str, float]:
+        if plan.phase == "forget":
+            alpha = plan.alpha_share * self.forgetting.alpha
+            return forget_update(
+                self.agent, self.span_optimizer, rollout, self.forgetting, alpha=alpha
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.rate * self.ppo.learning_rate
+        return ppo_update(
+            self.agent,
+            self.learned_with_ppo,
+            self.optimizer,
+            rollout,
+            self.ppo,
+            entropy_cost=plan.entropy_cost,
+            span_cost=self.forgetting.alpha if self.joint else 0.0,
+        )
+
+    def _follow(self, steps: int) -> None:
+        """Let the governor see the finished episodes, and do what it says."""
+        episodes = self.actor.take_episodes()
+        self.recent.add(episodes, self.level_key)
+        before = self.governor.phase
+        move = self.governor.observe(steps, by_key(episodes, self.level_key))
+        if move == "advance":
+            self.last_good = self._weights()
+        elif move == "retreat" and self.last_good is not None:
+            self._restore(self.last_good)
+        if move is not None:
+            self.set_level()
+        if before == "learn" and self.governor.phase == "forget":
+            self._begin_forgetting()
+
+    def _begin_forgetting(self) -> None:
+        self._only_these_learn(self.agent.span_parameters())
+        rollout = collect(self.actor, self.train.rollout_length)
+        steps = rollout.steps.map(lambda x: x[: self.train.rollout_length])
+        self.agent.calibrate_spans(steps, rollout.memory)
+        self.actor.memory = self.agent.refresh(self.actor.memory)
+
+    def _only_these_learn(self, parameters: list[nn.Parameter]) -> None:
+        chosen = {id(p) for p in parameters}
+        for p in self.module.parameters():
+            p.requires_grad_(id(p) in chosen)
+
+    def _weights(self) -> dict[str, Any]:
+        return copy.deepcopy(
+            {"agent": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+        )
+
+    def _restore(self, weights: dict[str, Any]) -> None:
+        self.module.load_state_dict(weights["agent"])
+        self.optimizer.load_state_dict(weights["optimizer"])
+        self.actor.memory = self.agent.refresh(self.actor.memory)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, optimizers and plans; environments begin new episodes on resuming."""
+        return {
+            **self._weights(),
+            "span_optimizer": self.span_optimizer.state_dict(),
+            "governor": self.governor.state_dict(),
+            "updates": self.updates,
+            "last_good": self.last_good,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self._restore(state)
+        self.span_optimizer.load_state_dict(state["span_optimizer"])
+        self.governor.load_state_dict(state["governor"])
+        self.updates, self.last_good = state["updates"], state["last_good"]
+        if self.governor.phase == "forget":
+            self._only_these_learn(self.agent.span_parameters())
+        self.set_level()
+
+
+def train(
+    trainer: Trainer[M],
+    *,
+    report: Callable[[dict[str, Any]], None],
+    save: Callable[[], None],
+) -> bool:
+    """Update until the governor says it is finished.
+
+    Args:
+        trainer: what to train.
+        report: called after every update with what is worth logging.
+        save: called every `checkpoint_every` updates, and at the end.
+
+    Returns:
+        True when training came to its end, False when Ctrl-C stopped it; both are saved.
+    """
+    try:
+        while not trainer.finished:
+            report(trainer.update())
+            if trainer.updates % trainer.train.checkpoint_every == 0:
+                save()
+    except KeyboardInterrupt:
+        save()
+        return False
+    save()
+    return True
+
+
+def remaining_steps(trainer: Trainer[M]) -> float:
+    """Environment steps still to come, as far as the plan tells; NaN while learning."""
+    governor = trainer.governor
+    if governor.phase == "forget":
+        left = governor.forget_from + governor.forget_steps - governor.steps
+        return max(0, min(left, governor.total_steps - governor.steps))
+    return math.nan
