@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tyro
 
@@ -19,12 +22,38 @@ def run(main: Callable[..., Any], args: list[str] | None = None) -> None:
     Args:
         main: the command; its parameters are the options, its docstring their help. It raises
             `ValueError` (or `RunFolderError`, which is one) where the input is bad, with a message
-            that names the option and the remedy.
+            that names the option and the remedy; so may the options' own classes.
         args: the command line's words; those the program was started with if None.
     """
     try:
-        tyro.cli(main, args=args)
+        _parse(main, args)()
     except ValueError as error:
-        message = " ".join(str(error).split())
-        print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        _refuse(error)
+
+
+def _parse(main: Callable[..., Any], args: list[str] | None) -> Callable[[], Any]:
+    """Return the command with its options filled in, not yet run."""
+
+    @functools.wraps(main)
+    def deferred(*values: Any, **options: Any) -> Callable[[], Any]:
+        return functools.partial(main, *values, **options)
+
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(deferred, args=args)
+    except SystemExit as error:
+        cause: BaseException = error
+        while cause.__context__ is not None:
+            cause = cause.__context__
+        # A message of our own says everything in one line; tyro would put it in a box.
+        if isinstance(cause, ValueError) and str(cause).startswith("--"):
+            _refuse(cause)
+        sys.stderr.write(printed.getvalue())
+        raise
+
+
+def _refuse(error: ValueError) -> NoReturn:
+    message = " ".join(str(error).split())
+    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
+    sys.exit(BAD_INPUT)

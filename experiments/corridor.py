@@ -7,9 +7,10 @@ python experiments/corridor.py --env.max-length 50 --seed 2
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import cli
+import tyro
 from experiment import Experiment, run
 
 
@@ -33,7 +34,7 @@ class CorridorOptions:
 
 @dataclass(frozen=True)
 class Corridor(Experiment):
-    """Train an Expire-Span agent on the Corridor, evaluate it, and film what it remembers."""
+    """The options of the Corridor experiment."""
 
     env: CorridorOptions = field(default_factory=CorridorOptions)
     """The environment."""
@@ -46,5 +47,10 @@ class Corridor(Experiment):
         return self.env.min_length
 
 
+def main(options: Annotated[Corridor, tyro.conf.arg(name="")]) -> None:
+    """Train an Expire-Span agent on the Corridor, evaluate it, and film what it remembers."""
+    run(options)
+
+
 if __name__ == "__main__":
-    cli.run(Corridor, run)
+    cli.run(main)

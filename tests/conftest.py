@@ -1,0 +1,14 @@
+"""Lets tests import `tests.support`, whichever way pytest is started; one thread, as CI has."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+@pytest.fixture(autouse=True)
+def _same_weights_every_time() -> None:
+    torch.manual_seed(0)

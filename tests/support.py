@@ -1,0 +1,294 @@
+"""What several tests need: agents under test, made-up rollouts, and tiny environments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from torch import Tensor, nn
+
+from agents import ExpireSpanConfig, ExpireTransformer
+from agents.expire_transformer import ExpireMemory
+from rl_expire.slot_memory import SlotMemory
+from rl_expire.types import (
+    ActorOutput,
+    Agent,
+    Evaluation,
+    LayerView,
+    M,
+    Obs,
+    Rollout,
+    TimeStep,
+    map_obs,
+)
+
+CPU = torch.device("cpu")
+ACTIONS = spaces.Discrete(3)
+VECTOR = spaces.Box(-5.0, 5.0, (4,), np.float32)
+SPACES: dict[str, gym.Space] = {
+    "vector": VECTOR,
+    "tokens": spaces.MultiDiscrete([7, 7, 7]),
+    "one token": spaces.Discrete(5),
+    "minigrid": spaces.Box(0, 255, (3, 3, 3), np.uint8),
+    "dict": spaces.Dict({"image": spaces.Box(0, 255, (3, 3, 3), np.uint8), "compass": VECTOR}),
+}
+
+SMALL = ExpireSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)
+
+Make = Callable[..., Any]
+
+
+def expire_agent(
+    space: gym.Space = VECTOR, config: ExpireSpanConfig = SMALL, seed: int = 0, **options: Any
+) -> ExpireTransformer:
+    """An Expire-Span agent with every weight stirred: spans differ from state to state."""
+    torch.manual_seed(seed)
+    agent = ExpireTransformer(space, ACTIONS, replace(config, **options))
+    with torch.no_grad():
+        for p in agent.parameters():
+            p.add_(0.3 * torch.randn_like(p))
+    return agent
+
+
+def _expire(**fixed: Any) -> Make:
+    return lambda space=VECTOR, **options: expire_agent(space, **(fixed | options))
+
+
+AGENTS: dict[str, Make] = {
+    f"expire-span, {layers} layers, {fade}": _expire(layers=layers, fade=fade)
+    for layers in (1, 2, 3)
+    for fade in ("linear", "log-linear")
+}
+"""Every agent; each is made as `AGENTS[name](observation_space, **options)`."""
+
+
+def sample_obs(space: gym.Space, shape: tuple[int, ...], rng: np.random.Generator) -> Obs:
+    """Random observations of `space` with leading dimensions `shape`."""
+    if isinstance(space, spaces.Dict):
+        return {name: cast(Tensor, sample_obs(s, shape, rng)) for name, s in space.items()}
+    if isinstance(space, spaces.Discrete):
+        return torch.as_tensor(rng.integers(0, int(space.n), shape) + int(space.start))
+    if isinstance(space, spaces.MultiDiscrete):
+        return torch.as_tensor(rng.integers(0, space.nvec, (*shape, *space.nvec.shape)))
+    assert isinstance(space, spaces.Box)
+    if space.dtype == np.uint8:
+        return torch.as_tensor(rng.integers(0, 4, (*shape, *space.shape), dtype=np.uint8))
+    return torch.as_tensor(rng.normal(size=(*shape, *space.shape)).astype(space.dtype))
+
+
+def random_steps(
+    length: int,
+    rows: int,
+    *,
+    space: gym.Space = VECTOR,
+    seed: int = 0,
+    first: list[tuple[int, int]] | None = None,
+) -> TimeStep:
+    """Random steps `[T, B]`; episodes start at the `(t, row)` of `first`, else nowhere."""
+    rng = np.random.default_rng(seed)
+    is_first = torch.zeros(length, rows, dtype=torch.bool)
+    for t, row in first or []:
+        is_first[t, row] = True
+    return TimeStep(
+        sample_obs(space, (length, rows), rng),
+        is_first,
+        torch.as_tensor(rng.integers(0, 3, (length, rows))),
+        torch.as_tensor(rng.normal(size=(length, rows)).astype(np.float32)),
+    )
+
+
+def act_over(agent: Agent[M], steps: TimeStep, memory: M) -> tuple[Tensor, Tensor, M]:
+    """Logits `[T, B, A]` and values `[T, B]` of T calls of `act`, and the memory after them."""
+    outputs = []
+    for t in range(len(steps.is_first)):
+        output, memory = agent.act(steps.map(lambda x, t=t: x[t]), memory)
+        outputs.append(output)
+    logits, value = zip(*((o.logits, o.value) for o in outputs), strict=True)
+    return torch.stack(logits), torch.stack(value), memory
+
+
+def made_up_rollout(
+    length: int, rows: int, memory: M, *, seed: int = 0, ends: float = 0.2, first: bool = True
+) -> Rollout[M]:
+    """A rollout of noise: rewards, values, endings and logits of nobody in particular."""
+    rng = np.random.default_rng(seed)
+
+    def noise(*shape: int) -> Tensor:
+        return torch.as_tensor(rng.normal(size=shape).astype(np.float32))
+
+    def coin(p: float) -> Tensor:
+        return torch.as_tensor(rng.random((length, rows)) < p)
+
+    terminated = coin(ends)
+    truncated = coin(ends) & ~terminated
+    started = [(0, row) for row in range(rows)] if first else []
+    steps = random_steps(length + 1, rows, seed=seed, first=started)
+    steps.is_first[1:] |= terminated | truncated
+    return Rollout(
+        steps=steps,
+        action=torch.as_tensor(rng.integers(0, 3, (length, rows))),
+        reward=noise(length, rows),
+        terminated=terminated,
+        truncated=truncated,
+        final_value=noise(length, rows) * truncated,
+        bootstrap_value=noise(rows),
+        logits=noise(length, rows, 3),
+        value=noise(length, rows),
+        valid=torch.ones(length, rows, dtype=torch.bool),
+        relevant=coin(0.3),
+        memory=memory,
+    )
+
+
+def slots_of(memory: ExpireMemory) -> SlotMemory:
+    """The first layer's slots."""
+    return memory.layers[0]
+
+
+def copy_of(agent: nn.Module) -> dict[str, Tensor]:
+    """The agent's weights as they are now."""
+    return {name: value.clone() for name, value in agent.state_dict().items()}
+
+
+def set_spans(agent: ExpireTransformer, bias: float) -> None:
+    """Give every state the same span, L * sigmoid(bias)."""
+    with torch.no_grad():
+        for name, p in agent.named_parameters():
+            if "span_head" in name:
+                p.fill_(bias if name.endswith("bias") else 0.0)
+
+
+class CountingEnv(gym.Env):
+    """Counts: the observation is (row, episode, step of the episode).
+
+    Episode e of a row lasts `2 + (row + 2e) % 4` steps; it is truncated if e is odd. The reward is
+    `100 * step + action`, with the step that the action was chosen at.
+    """
+
+    observation_space = spaces.Box(0.0, 1e6, (3,), np.float32)
+    action_space = spaces.Discrete(5)
+
+    def __init__(self, row: int):
+        self.row, self.episode, self.count = row, -1, 0
+
+    @staticmethod
+    def length(row: int, episode: int) -> int:
+        """Steps of an episode."""
+        return 2 + (row + 2 * episode) % 4
+
+    def _obs(self) -> np.ndarray:
+        return np.array([self.row, self.episode, self.count], np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin the next episode."""
+        self.episode, self.count = self.episode + 1, 0
+        return self._obs(), {"relevant": True}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Count one on."""
+        reward = 100.0 * self.count + float(action)
+        self.count += 1
+        over = self.count >= self.length(self.row, self.episode)
+        odd = self.episode % 2 == 1
+        info = {"relevant": self.count % 3 == 0, "success": float(odd), "length": self.count}
+        return self._obs(), reward, over and not odd, over and odd, info
+
+
+class DictCountingEnv(CountingEnv):
+    """The same, seen as a dictionary."""
+
+    observation_space = spaces.Dict(  # type: ignore[assignment]
+        {"who": spaces.Box(0.0, 1e6, (2,), np.float32), "step": spaces.Discrete(100)}
+    )
+
+    def _obs(self) -> Any:
+        return {"who": np.array([self.row, self.episode], np.float32), "step": self.count}
+
+
+def counting_envs(
+    rows: int, mode: AutoresetMode, env: type[CountingEnv] = CountingEnv, **options: Any
+) -> SyncVectorEnv:
+    """`rows` counting environments."""
+    makers = [lambda row=row: env(row) for row in range(rows)]
+    return SyncVectorEnv(makers, autoreset_mode=mode, **options)
+
+
+@dataclass
+class CountingMemory:
+    """How many steps of its episode each row has seen."""
+
+    count: Tensor
+
+    def select(self, rows: Tensor) -> CountingMemory:
+        """Return a copy of some rows."""
+        return CountingMemory(self.count[rows])
+
+    def snapshot(self) -> CountingMemory:
+        """Return a copy."""
+        return CountingMemory(self.count.clone())
+
+
+class CountingAgent:
+    """Counts in its memory, in place, what the environment counts in its observation.
+
+    value = step + 100 * count + 10000 * episode, so that any misalignment shows; the logits are
+    (step, count, row, 0, 0); the action is (step + row) mod 5. With `held`, `view` shows one layer
+    in which memories live `held` steps.
+    """
+
+    def __init__(self, held: int = 0):
+        self.held = held
+
+    def initial_memory(self, batch_size: int) -> CountingMemory:
+        """Return zeros."""
+        return CountingMemory(torch.zeros(batch_size, dtype=torch.int64))
+
+    def act(
+        self, step: TimeStep, memory: CountingMemory, *, greedy: bool = False
+    ) -> tuple[ActorOutput, CountingMemory]:
+        """Answer, then count one on."""
+        row, episode, count = self._read(step.obs)
+        memory.count.masked_fill_(step.is_first, 0)
+        value = count + 100 * memory.count + 10_000 * episode
+        logits = torch.stack([count, memory.count.float(), row, 0 * row, 0 * row], -1)
+        memory.count += 1
+        return ActorOutput(((count + row) % 5).long(), logits, value), memory
+
+    @staticmethod
+    def _read(obs: Obs) -> tuple[Tensor, Tensor, Tensor]:
+        if isinstance(obs, dict):
+            return obs["who"][..., 0], obs["who"][..., 1], obs["step"].float()
+        return obs[..., 0], obs[..., 1], obs[..., 2]
+
+    def evaluate(self, steps: TimeStep, memory: CountingMemory) -> Evaluation:
+        """Replay with `act`."""
+        logits, value, _ = act_over(self, steps, memory.snapshot())
+        spans = torch.zeros(0, *value.shape)
+        return Evaluation(logits, value, torch.zeros(()), spans)
+
+    def refresh(self, memory: CountingMemory) -> CountingMemory:
+        """Nothing to do."""
+        return memory
+
+    def view(self, memory: CountingMemory) -> list[LayerView]:
+        """Show `min(count, held)` memories a row, each with span `held - 1 + row`."""
+        if not self.held:
+            return []
+        age = torch.arange(self.held).expand(len(memory.count), -1)
+        held = age < memory.count.unsqueeze(1)
+        span = (self.held - 1.0 + torch.arange(len(memory.count))).unsqueeze(1).expand_as(age)
+        mask = held.float()
+        return [LayerView(age, span, held, mask, mask.unsqueeze(1), 64 * len(memory.count))]
+
+
+def rows_of(obs: Obs, t: int) -> Obs:
+    """The observations of step t."""
+    return map_obs(lambda x: x[t], obs)
