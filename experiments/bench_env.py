@@ -12,7 +12,6 @@ from typing import Any
 import gymnasium
 import minigrid  # noqa: F401 (registers MiniGrid's ids)
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -127,7 +126,3 @@ def cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-if __name__ == "__main__":
-    tyro.cli(bench_env)

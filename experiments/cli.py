@@ -16,13 +16,17 @@ BAD_INPUT = 2
 """Exit code of bad input, the same that unknown options have."""
 
 
-def run(main: Callable[..., Any], args: list[str] | None = None) -> None:
+Main = Callable[..., Any] | dict[str, Callable[..., Any]]
+
+
+def run(main: Main, args: list[str] | None = None) -> None:
     """Run `main` with the options of the command line; exit with code 2 on bad input.
 
     Args:
-        main: the command; its parameters are the options, its docstring their help. It raises
-            `ValueError` (or `RunFolderError`, which is one) where the input is bad, with a message
-            that names the option and the remedy; so may the options' own classes.
+        main: the command, or several by name; its parameters are the options, its docstring their
+            help. It raises `ValueError` (or `RunFolderError`, which is one) where the input is
+            bad, with a message that names the option and the remedy; so may the options' own
+            classes.
         args: the command line's words; those the program was started with if None.
     """
     try:
@@ -31,17 +35,25 @@ def run(main: Callable[..., Any], args: list[str] | None = None) -> None:
         _refuse(error)
 
 
-def _parse(main: Callable[..., Any], args: list[str] | None) -> Callable[[], Any]:
-    """Return the command with its options filled in, not yet run."""
+def _deferred(main: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:
+    """Return `main` with the same signature, but to be run by one more call."""
 
     @functools.wraps(main)
     def deferred(*values: Any, **options: Any) -> Callable[[], Any]:
         return functools.partial(main, *values, **options)
 
+    return deferred
+
+
+def _parse(main: Main, args: list[str] | None) -> Callable[[], Any]:
+    """Return the command with its options filled in, not yet run."""
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            return tyro.cli(deferred, args=args)
+            if isinstance(main, dict):
+                commands = {name: _deferred(command) for name, command in main.items()}
+                return tyro.extras.subcommand_cli_from_dict(commands, args=args)
+            return tyro.cli(_deferred(main), args=args)
     except SystemExit as error:
         cause: BaseException = error
         while cause.__context__ is not None:

@@ -91,7 +91,7 @@ def run(options: Experiment) -> None:
         options = _as_before(options, config)
         checkpoint = folder.load_checkpoint(device)
     torch.manual_seed(options.seed)
-    trainer = _trainer(options, device)
+    trainer = make_trainer(options, device)
     if checkpoint is not None:
         trainer.load_state_dict(checkpoint)
     if folder is None:
@@ -158,7 +158,12 @@ def _new_path(options: Experiment) -> Path:
     return Path("runs") / f"{task}-seed{options.seed}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def _trainer(options: Experiment, device: torch.device) -> Trainer[ExpireMemory]:
+def make_trainer(options: Experiment, device: torch.device) -> Trainer[ExpireMemory]:
+    """Make environments, agent, governor and trainer, new, from `options`.
+
+    Raises:
+        ValueError: an option is impossible.
+    """
     env_options = options.env_options()
     attribute, _ = options.level
     goal = env_options[attribute]
