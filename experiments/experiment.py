@@ -22,7 +22,7 @@ from rl_expire.ppo import PPOConfig
 from rl_expire.progress import Progress, clock
 from rl_expire.run_folder import RunFolder, commit, hardware, write_json
 from rl_expire.tracking import Tracker
-from rl_expire.training import TrainConfig, Trainer, remaining_steps, train
+from rl_expire.training import TrainConfig, Trainer, train
 
 LOG_EVERY = 10
 """Updates between lines of metrics.jsonl."""
@@ -139,8 +139,8 @@ def _as_before(options: Experiment, config: dict[str, Any]) -> Experiment:
     groups = {"env": config["env"]["options"], "agent": config["agent"]["options"]}
     for name in ("train", "curriculum", "learning", "ppo", "forgetting", "eval"):
         groups[name] = config[name]
-    steps = max(config["train"]["total_steps"], options.train.total_steps)
-    groups["train"] = config["train"] | {"total_steps": steps}
+    if options.train.total_steps != TrainConfig.total_steps:
+        groups["train"] = config["train"] | {"total_steps": options.train.total_steps}
     rebuilt = {name: type(getattr(options, name))(**value) for name, value in groups.items()}
     return replace(options, seed=config["seed"], **rebuilt)
 
@@ -201,10 +201,10 @@ def _train(
     seconds_before: float,
 ) -> float:
     """Train with a progress display; return the seconds it took, earlier sessions included."""
-    with Progress(options.env_id, options.train.total_steps, trainer.steps) as progress:
+    with Progress(options.env_id, trainer.steps) as progress:
 
         def report(metrics: dict[str, Any]) -> None:
-            progress.update(metrics, remaining_steps(trainer))
+            progress.update(metrics, trainer.governor.remaining_steps)
             if trainer.updates % LOG_EVERY == 0:
                 metrics["seconds"] = seconds_before + progress.seconds
                 folder.append_metrics(metrics)

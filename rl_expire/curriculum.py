@@ -47,6 +47,7 @@ class Curriculum:
     def __init__(self, goal: int, config: CurriculumConfig):
         self.goal, self.config = goal, config
         self.level = min(config.start, goal)
+        self.passed: list[int] = []
         self._recent: deque[float] = deque(maxlen=config.window)
 
     @property
@@ -84,10 +85,11 @@ class Curriculum:
         if len(self._recent) < self.config.window:
             return None
         if self.success >= self.config.advance_at and not self.at_goal:
+            self.passed.append(self.level)
             self.set_level(min(self.goal, math.ceil(self.level * self.config.growth)))
             return "advance"
-        if self.success < self.config.retreat_at and self.level > self.config.start:
-            self.set_level(max(self.config.start, math.floor(self.level / self.config.growth)))
+        if self.success < self.config.retreat_at and self.passed:
+            self.set_level(self.passed.pop())
             return "retreat"
         return None
 
@@ -97,12 +99,13 @@ class Curriculum:
         self._recent.clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the level and what was measured at it."""
-        return {"level": self.level, "recent": list(self._recent)}
+        """Return the levels and what was measured at the last."""
+        return {"level": self.level, "passed": self.passed, "recent": list(self._recent)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
         self.set_level(state["level"])
+        self.passed = list(state["passed"])
         self._recent.extend(state["recent"])
 
 

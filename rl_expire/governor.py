@@ -18,7 +18,7 @@ from typing import Any, Literal
 from rl_expire.curriculum import Curriculum, Move
 from rl_expire.rollout import Episode
 
-Phase = Literal["learn", "forget", "finished"]
+Phase = Literal["learn", "forget"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LearningConfig:
     rate_end: float = 0.4
     """Learning rate at the full task, as a share of the first one."""
     rate_after_collapse: float = 0.7
-    """Factor on the learning rate each time the last good weights are brought back."""
+    """Factor on the learning rate each time good weights are brought back; undone on advance."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Plan:
     """What the next update is to do.
 
     Attributes:
-        phase: `learn` the policy, `forget` memories, or stop: `finished`.
+        phase: `learn` the policy, or `forget` memories.
         rate: factor on the policy's learning rate.
         entropy_cost: weight of the entropy bonus.
         alpha_share: factor in [0, 1] on the price of memory.
@@ -99,24 +99,30 @@ class Governor:
             episodes: `(difficulty, success)` of the episodes that finished.
 
         Returns:
-            Which way the curriculum has moved. After `retreat`, bring back the weights saved at
-            the last `advance`.
+            Which way the curriculum has moved. After `retreat`, bring back the weights that had
+            mastered the level it is at now.
         """
         self.steps = steps
         self.curriculum.observe(episodes)
         move = self.curriculum.move() if self.phase == "learn" else None
         if move == "retreat":
             self.rate *= self.config.rate_after_collapse
+        elif move == "advance":
+            self.rate = min(1.0, self.rate / self.config.rate_after_collapse)
         if self.solved_at is None and self.learned():
             self.solved_at = steps
         if self.phase == "learn" and self.learned() and self.forget_steps > 0:
             self.phase, self.forget_from = "forget", steps
             self.reference = self.curriculum.success
-        if self.phase == "forget" and steps - self.forget_from >= self.forget_steps:
-            self.phase = "finished"
-        if steps >= self.total_steps:
-            self.phase = "finished"
         return move
+
+    @property
+    def remaining_steps(self) -> float:
+        """Environment steps still to come; while learning, the most there can be."""
+        left = self.total_steps - self.steps
+        if self.phase == "forget":
+            left = min(left, self.forget_from + self.forget_steps - self.steps)
+        return max(0, left)
 
     def learned(self) -> bool:
         """Whether the full task is solved."""

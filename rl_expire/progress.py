@@ -21,16 +21,14 @@ class Progress:
 
     Args:
         title: of the panel.
-        total_steps: the most steps training can take.
         steps: those taken before, when resuming.
     """
 
-    def __init__(self, title: str, total_steps: int, steps: int = 0):
-        self.title, self.total_steps = title, total_steps
+    def __init__(self, title: str, steps: int = 0):
+        self.title = title
         self.console = Console()
         self._live = Live(console=self.console, refresh_per_second=4, transient=True)
         self._began = self._printed = monotonic()
-        self._first_steps = steps
         self._recent: list[tuple[float, float]] = [(self._began, steps)]
 
     def __enter__(self) -> Self:
@@ -53,14 +51,13 @@ class Progress:
         return monotonic() - self._began
 
     def update(self, metrics: dict[str, Any], remaining_steps: float) -> None:
-        """Show `metrics`; `remaining_steps` is NaN while nobody can know."""
+        """Show `metrics`; training may end before `remaining_steps` while it is still learning."""
         now = monotonic()
         self._recent = [*self._recent[-20:], (now, metrics["steps"])]
         (then, before), (_, steps) = self._recent[0], self._recent[-1]
         speed = (steps - before) / max(now - then, 1e-9)
-        bounded = math.isnan(remaining_steps)
-        left = (self.total_steps - steps if bounded else remaining_steps) / max(speed, 1e-9)
-        shown = describe(metrics, speed, ("at most " if bounded else "") + clock(left))
+        left = clock(remaining_steps / max(speed, 1e-9))
+        shown = describe(metrics, speed, f"at most {left}" if metrics["phase"] == "learn" else left)
         if self.console.is_terminal:
             self._live.update(self._panel(shown))
         elif now - self._printed > PLAIN_EVERY or self._printed == self._began:

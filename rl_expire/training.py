@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -19,6 +18,10 @@ from rl_expire.governor import Governor, Plan, Recent
 from rl_expire.ppo import PPOConfig, ppo_update
 from rl_expire.rollout import Actor, collect
 from rl_expire.types import M, Rollout
+
+
+GOOD_WEIGHTS = 6
+"""How many levels back the weights that mastered each are kept, for a collapse."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Trainer(Generic[M]):
         self.recent = Recent()
         self.updates = 0
         self.learn_seconds = 0.0
-        self.last_good: dict[str, Any] | None = None
+        self.good: list[dict[str, Any]] = []
         self._only_these_learn(self.learned_with_ppo)
 
     @property
@@ -107,7 +110,7 @@ class Trainer(Generic[M]):
     @property
     def finished(self) -> bool:
         """Whether training is over."""
-        return self.governor.phase == "finished"
+        return self.governor.remaining_steps == 0
 
     def set_level(self) -> None:
         """Tell the environments the curriculum's level."""
@@ -162,9 +165,9 @@ class Trainer(Generic[M]):
         before = self.governor.phase
         move = self.governor.observe(steps, by_key(episodes, self.level_key))
         if move == "advance":
-            self.last_good = self._weights()
-        elif move == "retreat" and self.last_good is not None:
-            self._restore(self.last_good)
+            self.good = [*self.good, self._weights()][-GOOD_WEIGHTS:]
+        elif move == "retreat" and self.good:
+            self._restore(self.good.pop())
         if move is not None:
             self.set_level()
         if before == "learn" and self.governor.phase == "forget":
@@ -199,7 +202,7 @@ class Trainer(Generic[M]):
             "span_optimizer": self.span_optimizer.state_dict(),
             "governor": self.governor.state_dict(),
             "updates": self.updates,
-            "last_good": self.last_good,
+            "good": self.good,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -207,7 +210,7 @@ class Trainer(Generic[M]):
         self._restore(state)
         self.span_optimizer.load_state_dict(state["span_optimizer"])
         self.governor.load_state_dict(state["governor"])
-        self.updates, self.last_good = state["updates"], state["last_good"]
+        self.updates, self.good = state["updates"], state["good"]
         if self.governor.phase == "forget":
             self._only_these_learn(self.agent.span_parameters())
         self.set_level()
@@ -239,12 +242,3 @@ def train(
         return False
     save()
     return True
-
-
-def remaining_steps(trainer: Trainer[M]) -> float:
-    """Environment steps still to come, as far as the plan tells; NaN while learning."""
-    governor = trainer.governor
-    if governor.phase == "forget":
-        left = governor.forget_from + governor.forget_steps - governor.steps
-        return max(0, min(left, governor.total_steps - governor.steps))
-    return math.nan
