@@ -29,7 +29,7 @@ def make_encoder(space: gym.Space, width: int) -> nn.Module:
     if isinstance(space, spaces.Dict):
         return DictEncoder(space, width)
     if isinstance(space, spaces.Discrete):
-        return TokenEncoder(int(space.n), 1, width)
+        return TokenEncoder(int(space.n), None, width)
     if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
         return TokenEncoder(int(space.nvec.max()), space.shape[0], width)
     if isinstance(space, spaces.Box) and is_grid(space):
@@ -84,19 +84,19 @@ class GridEncoder(nn.Module):
 class TokenEncoder(nn.Module):
     """A sequence of token ids: embedding and position, pooled by a learned attention."""
 
-    def __init__(self, vocabulary: int, length: int, width: int):
+    def __init__(self, vocabulary: int, length: int | None, width: int):
         super().__init__()
-        self.length = length
+        self.single = length is None
         self.token = nn.Embedding(vocabulary, width)
-        self.position = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.position = nn.Parameter(torch.randn(length or 1, width) * 0.02)
         self.score = nn.Linear(width, 1)
         self.net = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, obs: Obs) -> Tensor:
-        """Encode integers `[..., length]` (or `[...]` for a single token)."""
+        """Encode integers `[..., length]`, or `[...]` where made with length None."""
         assert isinstance(obs, Tensor)
         tokens = obs.to(torch.int64)
-        if self.length == 1 and (tokens.dim() == 0 or tokens.shape[-1] != 1):
+        if self.single:
             tokens = tokens.unsqueeze(-1)
         words = torch.relu(self.token(tokens) + self.position)
         weights = torch.softmax(self.score(words), dim=-2)

@@ -12,6 +12,7 @@ import gymnasium
 import torch
 from results import EvalConfig, evaluate_all, print_table
 from runs import AGENT_NAME, agent_entry, make_envs
+from watch import watch
 
 from agents import ExpireSpanConfig, ExpireTransformer
 from agents.expire_transformer import ExpireMemory
@@ -108,9 +109,7 @@ def run(options: Experiment) -> None:
     results = _evaluate(options, trainer, folder, device, seconds)
     if options.video:
         print(f"making {folder.video} ...", flush=True)
-        from watch import make_video
-
-        make_video(folder.path, out=folder.video, seeds=(0, 1, 2))
+        watch(folder.path)
     tracker.finish(results, folder.video)
     print(f"Everything is in {folder.path}")
 

@@ -39,7 +39,7 @@ class PPOConfig:
     """End the passes over a rollout when the policy has moved this far (nats); none: never."""
     normalize_advantages: bool = True
     """Scale the advantages of each minibatch to mean 0 and standard deviation 1."""
-    advantage_floor: float = 0.05
+    advantage_floor: float = 0.2
     """The least standard deviation to divide by: while no reward is seen at all, the noise of the
     values would be blown up to full size and drive the policy anywhere."""
 

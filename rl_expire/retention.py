@@ -216,7 +216,7 @@ def action_names(env: gym.Env, count: int) -> tuple[str, ...]:
     """Return a word for each of `count` actions: MiniGrid's where the environment uses them."""
     known = getattr(env.unwrapped, "actions", None)
     if isinstance(known, EnumMeta) and len(known) == count:
-        return tuple(member.name for member in known)
+        return tuple(member.name for member in known)  # pyright: ignore[reportAttributeAccessIssue]
     if count == 3:
         return ("left", "right", "forward")
     return tuple(f"action {n}" for n in range(count))

@@ -112,9 +112,7 @@ class Picture:
         size = sum(layer.nbytes for layer in self.trace.steps[now].layers)
         write(draw, (_RIGHT_END, 160), f"{size / 1000:,.0f} kB of memory", 18, DIM, "rs")
 
-    def _draw_world(
-        self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int, now: int
-    ) -> None:
+    def _draw_world(self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int, now: int) -> None:
         step = self.trace.steps[now]
         over = t == len(self.trace.steps)
         shown = fit_frame(self.trace.frames[t], _LEFT_END - _LEFT - 8, 300)

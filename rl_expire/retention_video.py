@@ -58,7 +58,7 @@ def write_video(traces: Sequence[Trace], path: Path, *, fps: int = 12) -> int:
                 frames += 1
         finally:
             writer.close()
-        if encoder.returncode != 0:
+        if encoder is not None and encoder.returncode != 0:
             raise OSError(f"the encoder stopped with code {encoder.returncode}")
     return frames
 
@@ -75,7 +75,8 @@ def _video_frames(traces: Sequence[Trace], fps: int) -> Iterator[np.ndarray]:
 
 
 def _with_stride(note: str, every: int) -> str:
-    said = "" if every == 1 else f"every {every}{'nd' if every == 2 else 'rd' if every == 3 else 'th'} step"
+    ending = {2: "nd", 3: "rd"}.get(every, "th")
+    said = "" if every == 1 else f"every {every}{ending} step"
     return " · ".join(part for part in (note, said) if part)
 
 

@@ -15,8 +15,8 @@ def next_values(
 ) -> Tensor:
     """Return `[T, B]`, the value of what follows each step.
 
-    Nothing follows a terminal state; a truncated episode goes on from its true last observation; any
-    other step is followed by the next one.
+    Nothing follows a terminal state; a truncated episode goes on from its true last observation;
+    any other step is followed by the next one.
     """
     following = torch.cat([value[1:], bootstrap_value.unsqueeze(0)])
     following = torch.where(truncated, final_value, following)

@@ -19,7 +19,6 @@ from rl_expire.ppo import PPOConfig, ppo_update
 from rl_expire.rollout import Actor, collect
 from rl_expire.types import M, Rollout
 
-
 GOOD_WEIGHTS = 6
 """How many levels back the weights that mastered each are kept, for a collapse."""
 
