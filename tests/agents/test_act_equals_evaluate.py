@@ -165,7 +165,7 @@ def test_at_capacity_where_living_memories_are_given_up(capacity: int, fade: str
 
 @fades
 def test_at_capacity_with_some_memories_expiring_first(fade: str) -> None:
-    agent = expire_agent(layers=2, max_span=12.0, capacity=5, fade=fade)
+    agent = expire_agent(layers=2, max_span=4.0, capacity=5, fade=fade)
     memory = agent.initial_memory(B)
     full = []
     for segment in range(8):
