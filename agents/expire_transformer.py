@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,12 +43,23 @@ class ExpireSpanConfig:
     """The most memories a layer holds for one environment, whatever their spans."""
 
     def __post_init__(self) -> None:
-        if self.ramp <= 0:
-            raise ValueError(f"--agent.ramp is {self.ramp}: choose a number of steps above 0")
-        if self.max_span <= 0:
-            raise ValueError(f"--agent.max-span is {self.max_span}: choose a number above 0")
-        if self.capacity < 1:
-            raise ValueError(f"--agent.capacity is {self.capacity}: choose 1 or more")
+        for name in ("width", "heads", "layers", "feed_forward", "capacity"):
+            if getattr(self, name) < 1:
+                option = "--agent." + name.replace("_", "-")
+                raise ValueError(f"{option} is {getattr(self, name)}: choose 1 or more")
+        if self.width % self.heads:
+            raise ValueError(
+                f"--agent.heads {self.heads} does not divide --agent.width {self.width}: "
+                "change one of them"
+            )
+        for name in ("max_span", "ramp"):
+            if not 0 < getattr(self, name) < math.inf:
+                option = "--agent." + name.replace("_", "-")
+                raise ValueError(f"{option} is {getattr(self, name)}: choose a number above 0")
+        if not 0 < self.initial_fraction < 1:
+            raise ValueError(
+                f"--agent.initial-fraction is {self.initial_fraction}: choose one between 0 and 1"
+            )
 
 
 @dataclass

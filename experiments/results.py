@@ -28,8 +28,10 @@ class EvalConfig:
     """Environments stepped together."""
 
     def __post_init__(self) -> None:
-        if self.episodes < 1 or self.num_envs < 1:
-            raise ValueError("--eval.episodes and --eval.num-envs must be 1 or more")
+        for name in ("episodes", "num_envs"):
+            if getattr(self, name) < 1:
+                option = "--eval." + name.replace("_", "-")
+                raise ValueError(f"{option} is {getattr(self, name)}: choose 1 or more")
 
 
 def evaluate_all(

@@ -31,10 +31,19 @@ class CurriculumConfig:
     def __post_init__(self) -> None:
         if self.start < 1:
             raise ValueError(f"--curriculum.start is {self.start}: choose 1 or more")
-        if self.growth <= 1:
+        if not 1 < self.growth < math.inf:
             raise ValueError(f"--curriculum.growth is {self.growth}: choose a factor above 1")
         if self.window < 1:
             raise ValueError(f"--curriculum.window is {self.window}: choose 1 or more")
+        if not 0 < self.advance_at <= 1:
+            raise ValueError(
+                f"--curriculum.advance-at is {self.advance_at}: choose one above 0 and at most 1"
+            )
+        if not 0 <= self.retreat_at <= self.advance_at:
+            raise ValueError(
+                f"--curriculum.retreat-at is {self.retreat_at}: "
+                f"choose one from 0 to --curriculum.advance-at, {self.advance_at}"
+            )
 
 
 class Curriculum:

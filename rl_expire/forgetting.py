@@ -43,8 +43,14 @@ class ForgettingConfig:
     """Steps of the optimizer on each rollout; each holds whole sequences of some environments."""
 
     def __post_init__(self) -> None:
-        if self.alpha < 0:
+        if not self.alpha >= 0:
             raise ValueError(f"--forgetting.alpha is {self.alpha}: choose 0 or more")
+        for name in ("learning_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                option = "--forgetting." + name.replace("_", "-")
+                raise ValueError(f"{option} is {getattr(self, name)}: choose a number above 0")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"--forgetting.momentum is {self.momentum}: choose one in [0, 1)")
         if self.steps < 1:
             raise ValueError(f"--forgetting.steps is {self.steps}: choose 1 or more")
         if not 0 < self.tolerance < 1:

@@ -36,6 +36,18 @@ class LearningConfig:
     rate_after_collapse: float = 0.7
     """Factor on the learning rate each time good weights are brought back; undone on advance."""
 
+    def __post_init__(self) -> None:
+        for name in ("solved_at", "rate_after_collapse"):
+            if not 0 < getattr(self, name) <= 1:
+                option = "--learning." + name.replace("_", "-")
+                raise ValueError(
+                    f"{option} is {getattr(self, name)}: choose one above 0 and at most 1"
+                )
+        for name in ("entropy_start", "entropy_end", "rate_end"):
+            if not 0 < getattr(self, name) < math.inf:
+                option = "--learning." + name.replace("_", "-")
+                raise ValueError(f"{option} is {getattr(self, name)}: choose a number above 0")
+
 
 @dataclass(frozen=True)
 class Plan:

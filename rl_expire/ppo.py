@@ -44,12 +44,23 @@ class PPOConfig:
     values would be blown up to full size and drive the policy anywhere."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.minibatches < 1:
-            raise ValueError("--ppo.epochs and --ppo.minibatches must be 1 or more")
-        if self.learning_rate <= 0:
-            raise ValueError(f"--ppo.learning-rate is {self.learning_rate}: choose one above 0")
+        for name in ("epochs", "minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--ppo.{name} is {getattr(self, name)}: choose 1 or more")
+        for name in (
+            *("learning_rate", "clip", "value_clip", "max_grad_norm", "stop_kl"),
+            "advantage_floor",
+        ):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                option = "--ppo." + name.replace("_", "-")
+                raise ValueError(f"{option} is {value}: choose a number above 0")
+        if not self.value_cost >= 0:
+            raise ValueError(f"--ppo.value-cost is {self.value_cost}: choose 0 or more")
         if not 0 < self.gamma <= 1:
             raise ValueError(f"--ppo.gamma is {self.gamma}: choose one above 0 and at most 1")
+        if not 0 <= self.gae_lambda <= 1:
+            raise ValueError(f"--ppo.gae-lambda is {self.gae_lambda}: choose one from 0 to 1")
 
 
 class NonFiniteLossError(RuntimeError):
