@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from cli import at_least
 from rich.console import Console
 from rich.table import Table
-from runs import load_run, make_envs
+from runs import load_run, make_envs, use_threads
 
 from rl_expire.evaluation import Score, evaluate
 from rl_expire.run_folder import hardware
@@ -30,8 +31,8 @@ def bench_act(
         repeats: Times each row is measured, in turn; the median counts.
         threads: CPU threads; 0: as many as there are cores.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
+    at_least(1, num_envs=num_envs, repeats=repeats)
     device = torch.device("cpu")
     _, config, agent = load_run(run, device)
     env_id, options = config["env"]["id"], config["env"]["options"]

@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium
 import minigrid  # noqa: F401 (registers MiniGrid's ids)
 import numpy as np
+from cli import at_least
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +29,8 @@ def bench_env(num_envs: int = 512, steps: int = 2000, seed: int = 0) -> None:
         steps: Steps of that batch; the slower rows take as many environment steps as fit.
         seed: Seed of environments and actions.
     """
+    at_least(1, num_envs=num_envs, steps=steps)
+    at_least(0, seed=seed)
     pin_to_one_core()
     rows = [
         ("Corridor, batch", num_envs, batch_speed(make_batch(num_envs), steps, seed)),

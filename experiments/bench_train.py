@@ -6,10 +6,12 @@ from dataclasses import replace
 from time import perf_counter
 
 import torch
+from cli import at_least
 from corridor import Corridor
 from experiment import make_trainer
 from rich.console import Console
 from rich.table import Table
+from runs import use_threads
 
 from rl_expire.run_folder import hardware
 
@@ -27,8 +29,8 @@ def bench_train(
         updates: Updates timed a row; a quarter as many go before, untimed.
         threads: CPU threads; 0: as many as there are cores.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
+    at_least(1, updates=updates)
     table = Table(title="Training speed: learning the task, no curriculum")
     for title in ("longest corridor", "steps/s", "env", "act", "learn", "rest", "memory slots"):
         table.add_column(title, justify="right")

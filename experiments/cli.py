@@ -61,8 +61,25 @@ def _parse(main: Main, args: list[str] | None) -> Callable[[], Any]:
         # A message of our own says everything in one line; tyro would put it in a box.
         if isinstance(cause, ValueError) and str(cause).startswith("--"):
             _refuse(cause)
+        if error.code == BAD_INPUT:
+            _refuse(ValueError(_unboxed(printed.getvalue())))
         sys.stderr.write(printed.getvalue())
         raise
+
+
+def _unboxed(text: str) -> str:
+    """Return what tyro says in a box, a sentence or two with rules between, on one line."""
+    lines = [line.strip("│╭╮╰╯ ") for line in text.splitlines()]
+    said = ["; " if set(line) == {"─"} else f" {line}" for line in lines[1:-1]]
+    return "".join(said)
+
+
+def at_least(least: int, **options: int) -> None:
+    """Refuse values of `options`, named as they are on the command line, below `least`."""
+    for name, value in options.items():
+        if value < least:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{option} is {value}: choose {least} or more")
 
 
 def _refuse(error: ValueError) -> NoReturn:

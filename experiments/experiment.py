@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import gymnasium
 import torch
 from results import EvalConfig, evaluate_all, print_table
-from runs import AGENT_NAME, agent_entry, make_envs
+from runs import AGENT_NAME, agent_entry, make_envs, use_threads
 from watch import watch
 
 from agents import ExpireSpanConfig, ExpireTransformer
@@ -19,14 +19,18 @@ from agents.expire_transformer import ExpireMemory
 from rl_expire.curriculum import Curriculum, CurriculumConfig
 from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import Governor, LearningConfig
+from rl_expire.nonfinite import NonFiniteLossError
 from rl_expire.ppo import PPOConfig
 from rl_expire.progress import Progress, clock
-from rl_expire.run_folder import RunFolder, commit, hardware, write_json
+from rl_expire.run_folder import RunFolder, RunFolderError, commit, hardware, write_json
 from rl_expire.tracking import Tracker
 from rl_expire.training import TrainConfig, Trainer, train
 
 LOG_EVERY = 10
 """Updates between lines of metrics.jsonl."""
+LARGEST_SEED = 2**32 - 1
+MAY_CHANGE = (("train", "total_steps"), ("ppo", "learning_rate"), ("forgetting", "learning_rate"))
+"""Options that can be given anew when a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Experiment:
     out: Path | None = None
     """Run folder to make; by default a new one under runs/."""
     resume: Path | None = None
-    """Run folder to go on with, with the options it was made with (but --train.total-steps)."""
+    """Run folder to go on with, with the options it was made with (but --train.total-steps and the
+    learning rates, where they are given)."""
     device: str = "auto"
     """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
     threads: int = 0
@@ -67,6 +72,10 @@ class Experiment:
     level: ClassVar[tuple[str, str]]
     """The environment's attribute, and the key of its info, that the curriculum raises."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"--seed is {self.seed}: choose one from 0 to {LARGEST_SEED}")
+
     def easiest(self) -> int:
         """Return the least level the environment can be put at."""
         return 1
@@ -83,24 +92,29 @@ def run(options: Experiment) -> None:
         ValueError: an option is impossible; nothing has been written.
     """
     command = f"python experiments/{Path(sys.argv[0]).name}"
-    folder, checkpoint = None, None
+    folder, config, checkpoint = None, {}, {}
     device = _device(options.device)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     if options.resume is not None:
         folder, config = RunFolder.open(options.resume)
-        options = _as_before(options, config)
+        options = _as_before(options, folder, config)
         checkpoint = folder.load_checkpoint(device)
     torch.manual_seed(options.seed)
     trainer = make_trainer(options, device)
-    if checkpoint is not None:
-        trainer.load_state_dict(checkpoint)
     if folder is None:
         folder = RunFolder.create(options.out or _new_path(options), configuration(options))
+    else:
+        _restore(trainer, folder, checkpoint)
+        changed = {group: asdict(getattr(options, group)) for group, _ in MAY_CHANGE}
+        write_json(folder.config, config | changed)
     tracker = Tracker(
         options.track, folder=folder.path, config=configuration(options), group=options.env_id
     )
-    seconds = _train(options, trainer, folder, tracker, (checkpoint or {}).get("seconds", 0.0))
+    try:
+        seconds = _train(options, trainer, folder, tracker, checkpoint.get("seconds", 0.0))
+    except NonFiniteLossError as error:
+        tracker.finish(None, None)
+        raise SystemExit(_explain(error, trainer, folder, command)) from None
     if not trainer.finished:
         tracker.finish(None, None)
         print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
@@ -128,20 +142,57 @@ def configuration(options: Experiment) -> dict[str, Any]:
     }
 
 
-def _as_before(options: Experiment, config: dict[str, Any]) -> Experiment:
-    """Return the options a run was made with; only the budget may have grown."""
-    if config["env"]["id"] != options.env_id:
+def _as_before(options: Experiment, folder: RunFolder, config: dict[str, Any]) -> Experiment:
+    """Return the options a run was made with; only those of `MAY_CHANGE` can be given anew."""
+    try:
+        env_id = config["env"]["id"]
+        groups = {"env": config["env"]["options"], "agent": config["agent"]["options"]}
+        for name in ("train", "curriculum", "learning", "ppo", "forgetting", "eval"):
+            groups[name] = config[name]
+        for group, name in MAY_CHANGE:
+            given = getattr(options, group)
+            if getattr(given, name) != getattr(type(given), name):
+                groups[group] = config[group] | {name: getattr(given, name)}
+        rebuilt = {name: type(getattr(options, name))(**value) for name, value in groups.items()}
+        before = replace(options, seed=config["seed"], **rebuilt)
+    except (KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{folder.config} does not have the options of this version ({error}): "
+            "choose another run, or start a new one"
+        ) from error
+    if env_id != options.env_id:
         raise ValueError(
-            f"--resume {options.resume} is a run of {config['env']['id']}, "
+            f"--resume {options.resume} is a run of {env_id}, "
             f"not of {options.env_id}: use that environment's experiment"
         )
-    groups = {"env": config["env"]["options"], "agent": config["agent"]["options"]}
-    for name in ("train", "curriculum", "learning", "ppo", "forgetting", "eval"):
-        groups[name] = config[name]
-    if options.train.total_steps != TrainConfig.total_steps:
-        groups["train"] = config["train"] | {"total_steps": options.train.total_steps}
-    rebuilt = {name: type(getattr(options, name))(**value) for name, value in groups.items()}
-    return replace(options, seed=config["seed"], **rebuilt)
+    return before
+
+
+def _restore(trainer: Trainer[ExpireMemory], folder: RunFolder, checkpoint: dict[str, Any]) -> None:
+    try:
+        trainer.load_state_dict(checkpoint)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RunFolderError(
+            f"{folder.checkpoint} does not fit {folder.config}: choose another run"
+        ) from error
+
+
+def _explain(
+    error: NonFiniteLossError, trainer: Trainer[ExpireMemory], folder: RunFolder, command: str
+) -> str:
+    """Write down what is known of a loss that is not finite; return what to do about it."""
+    phase = trainer.governor.phase
+    where = {"update": trainer.updates + 1, "steps": trainer.steps, "phase": phase}
+    said = {"error": str(error), **where, "batch": error.description}
+    write_json(folder.nonfinite, said)
+    group = "ppo" if phase == "learn" else "forgetting"
+    rate = getattr(trainer, group).learning_rate
+    return (
+        f"{Path(sys.argv[0]).name}: error: {error} at update {where['update']}, after "
+        f"{trainer.steps:,} steps; {folder.nonfinite} describes the batch. Go on from the last "
+        f"checkpoint with {command} --resume {folder.path} and a --{group}.learning-rate "
+        f"below {rate:g}"
+    )
 
 
 def _device(name: str) -> torch.device:
@@ -166,7 +217,10 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[ExpireMem
     env_options = options.env_options()
     attribute, _ = options.level
     goal = env_options[attribute]
-    envs = make_envs(options.env_id, options.train.num_envs, env_options)
+    try:
+        envs = make_envs(options.env_id, options.train.num_envs, env_options)
+    except ValueError as error:
+        raise _as_option(error, env_options) from error
     agent = ExpireTransformer(
         envs.single_observation_space, envs.single_action_space, options.agent
     ).to(device)
@@ -192,6 +246,12 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[ExpireMem
     )
 
 
+def _as_option(error: ValueError, env_options: dict[str, Any]) -> ValueError:
+    """Return what an environment says of an argument, as `name=value ...`, of its option."""
+    name, _, said = str(error).partition("=")
+    return ValueError(f"--env.{name.replace('_', '-')}={said}") if name in env_options else error
+
+
 def _train(
     options: Experiment,
     trainer: Trainer[ExpireMemory],
@@ -213,6 +273,8 @@ def _train(
             seconds = seconds_before + progress.seconds
             folder.save_checkpoint(trainer.state_dict() | {"seconds": seconds})
 
+        if not trainer.updates:
+            save()  # so that there is always something to go on from
         train(trainer, report=report, save=save)
         return seconds_before + progress.seconds
 

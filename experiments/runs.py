@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import torch
+from cli import at_least
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 import envs  # noqa: F401  (registers the environments)
@@ -15,6 +16,17 @@ from agents import ExpireSpanConfig, ExpireTransformer
 from rl_expire.run_folder import RunFolder, RunFolderError
 
 AGENT_NAME = "expire-span"
+
+
+def use_threads(threads: int) -> None:
+    """Let Torch use `threads` CPU threads; 0: as many as there are cores.
+
+    Raises:
+        ValueError: `threads` is below 0.
+    """
+    at_least(0, threads=threads)
+    if threads:
+        torch.set_num_threads(threads)
 
 
 def make_envs(env_id: str, num_envs: int, options: dict[str, Any]) -> VectorEnv:
@@ -73,14 +85,12 @@ def load_run(
         vector = make_envs(env_id, 1, options)
     except ValueError as error:
         raise RunFolderError(f"{path}: {error}") from error
-    agent = ExpireTransformer(
-        vector.single_observation_space,
-        vector.single_action_space,
-        ExpireSpanConfig(**agent_options),
-    )
     vector.close()
+    spaces = vector.single_observation_space, vector.single_action_space
+    checkpoint = run.load_checkpoint(device)
     try:
-        agent.load_state_dict(run.load_checkpoint(device)["agent"])
+        agent = ExpireTransformer(*spaces, ExpireSpanConfig(**agent_options))
+        agent.load_state_dict(checkpoint["agent"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise RunFolderError(
             f"{run.checkpoint} does not fit the agent of {run.config}: choose another run"

@@ -37,6 +37,7 @@ def watch(
         gif: Also write a small GIF of the first episode to this file.
         still: Also write a picture of the first episode's last decision to this file.
     """
+    cli.at_least(0, seeds=min(seeds, default=0))
     device = torch.device("cpu")
     folder, config, agent = load_run(run, device)
     env = make_env(config["env"]["id"], config["env"]["options"])

@@ -15,7 +15,14 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from rl_expire.ppo import average, masked_mean, minibatches, span_stats, step_optimizer
+from rl_expire.ppo import (
+    average,
+    masked_mean,
+    minibatches,
+    span_stats,
+    step_optimizer,
+    told_if_nonfinite,
+)
 from rl_expire.types import Agent, Evaluation, M, Rollout, TimeStep
 
 
@@ -99,6 +106,10 @@ def forget_update(
 
     Returns:
         Means over the minibatches of the distillation loss and the agent's diagnostics.
+
+    Raises:
+        NonFiniteLossError: with the loss, and the ranges of the minibatch; the weights are those
+            before it.
     """
     seen: dict[str, list[Tensor]] = defaultdict(list)
     parameters = agent.span_parameters()
@@ -111,7 +122,11 @@ def forget_update(
         faded = agent.evaluate(steps, part.memory, faded=True)
         change = distillation(faded, unfaded, part.valid)
         norm = step_optimizer(
-            optimizer, change + alpha * faded.aux_loss, parameters, config.max_grad_norm
+            optimizer,
+            change + alpha * faded.aux_loss,
+            parameters,
+            config.max_grad_norm,
+            told_if_nonfinite(part, faded),
         )
         stats = {"distillation": change.detach(), "span_grad_norm": norm}
         for name, value in (stats | faded.diagnostics | span_stats(faded.spans, part)).items():

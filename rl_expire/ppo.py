@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from rl_expire.nonfinite import NonFiniteLossError, describe
 from rl_expire.returns import gae
 from rl_expire.types import Agent, Evaluation, M, Rollout
 
@@ -61,10 +62,6 @@ class PPOConfig:
             raise ValueError(f"--ppo.gamma is {self.gamma}: choose one above 0 and at most 1")
         if not 0 <= self.gae_lambda <= 1:
             raise ValueError(f"--ppo.gae-lambda is {self.gae_lambda}: choose one from 0 to 1")
-
-
-class NonFiniteLossError(RuntimeError):
-    """The loss, or a gradient, was NaN or infinite."""
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
@@ -138,20 +135,41 @@ def minibatches(rows: int, parts: int, device: torch.device) -> Iterator[Tensor]
 
 
 def step_optimizer(
-    optimizer: torch.optim.Optimizer, loss: Tensor, parameters: Iterable[nn.Parameter], norm: float
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    parameters: Iterable[nn.Parameter],
+    norm: float,
+    batch: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Take one step down `loss`, its gradient clipped to `norm`; return the gradient's norm.
 
     Raises:
-        NonFiniteLossError: the gradient is not finite; the parameters are left as they were.
+        NonFiniteLossError: the gradient is not finite; the parameters are left as they were, and
+            the error describes `batch`.
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     total = nn.utils.clip_grad_norm_(parameters, norm)
     if not torch.isfinite(total):
-        raise NonFiniteLossError(f"loss {loss.item()}, gradient norm {total.item()}")
+        message = f"loss {loss.item()}, gradient norm {total.item()}"
+        raise NonFiniteLossError(message, describe(batch or {}))
     optimizer.step()
     return total
+
+
+def told_if_nonfinite(
+    rollout: Rollout[M], evaluation: Evaluation, **more: Tensor
+) -> dict[str, Tensor]:
+    """Return the tensors of a minibatch that explain a loss that is not finite."""
+    return {
+        "reward": rollout.reward,
+        "value": evaluation.value,
+        "logits": evaluation.logits,
+        "spans": evaluation.spans,
+        **more,
+        "terminated": rollout.terminated,
+        "truncated": rollout.truncated,
+    }
 
 
 def span_stats(spans: Tensor, rollout: Rollout[M]) -> dict[str, Tensor]:
@@ -198,7 +216,8 @@ def ppo_update(
         Means over the minibatches of what `ppo_loss` logs.
 
     Raises:
-        NonFiniteLossError: naming the loss and the batch's ranges.
+        NonFiniteLossError: with the loss, and the ranges of the minibatch; the weights are those
+            before it.
     """
     advantages, returns = gae(
         rollout.reward,
@@ -226,7 +245,11 @@ def ppo_update(
                 entropy_cost=entropy_cost,
             )
             norm = step_optimizer(
-                optimizer, loss + span_cost * evaluation.aux_loss, parameters, config.max_grad_norm
+                optimizer,
+                loss + span_cost * evaluation.aux_loss,
+                parameters,
+                config.max_grad_norm,
+                told_if_nonfinite(part, evaluation, advantage=advantages[:, index]),
             )
             stats |= evaluation.diagnostics | span_stats(evaluation.spans, part)
             for name, value in (stats | {"grad_norm": norm}).items():

@@ -6,8 +6,10 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.checkpoint = path / "checkpoints" / "last.pt"
         self.results = path / "results.json"
+        self.nonfinite = path / "nonfinite.json"
         self.video = path / "retention.mp4"
 
     @staticmethod
@@ -38,16 +41,22 @@ class RunFolder:
         """
         run = RunFolder(path)
         try:
-            (path / "checkpoints").mkdir(parents=True)
-            write_json(run.config, config)
+            path.mkdir(parents=True)
         except FileExistsError:
             raise RunFolderError(
                 f"--out {path} exists already: give another folder, or --resume {path}"
             ) from None
         except OSError as error:
-            raise RunFolderError(
-                f"--out {path} cannot be written ({error.strerror}): give another folder"
-            ) from error
+            raise _unwritable(f"--out {path}", error, "give another folder") from error
+        try:
+            run.checkpoint.parent.mkdir()
+            write_json(run.config, config)
+        except OSError as error:
+            shutil.rmtree(path, ignore_errors=True)
+            raise _unwritable(f"--out {path}", error, "give another folder") from error
+        except RunFolderError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         return run
 
     @staticmethod
@@ -78,7 +87,8 @@ class RunFolder:
             torch.save(state, temporary)
             os.replace(temporary, self.checkpoint)
         except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise RunFolderError(
                 f"the checkpoint {self.checkpoint} cannot be written ({error}): make space there, "
                 f"then go on with --resume {self.path}; the checkpoint before it is kept"
@@ -103,9 +113,22 @@ class RunFolder:
             ) from error
 
     def append_metrics(self, metrics: dict[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`; NaN is written as null."""
-        with self.metrics.open("a") as file:
-            file.write(json.dumps(finite(metrics)) + "\n")
+        """Add a line to `metrics.jsonl`, whole or not at all; NaN is written as null.
+
+        Raises:
+            RunFolderError: there is no space, or the folder cannot be written.
+        """
+        line = json.dumps(finite(metrics)) + "\n"
+        size = 0
+        try:
+            with self.metrics.open("a") as file:
+                size = file.tell()
+                file.write(line)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.metrics, size)
+            remedy = f"make space there, then go on with --resume {self.path}"
+            raise _unwritable(self.metrics, error, remedy) from error
 
 
 def finite(value: Any) -> Any:
@@ -120,12 +143,28 @@ def finite(value: Any) -> Any:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` to `path` whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
-        json.dump(finite(content), file, indent=2)
-        file.write("\n")
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    """Write `content` to `path` whole or not at all.
+
+    Raises:
+        RunFolderError: there is no space, or the folder cannot be written.
+    """
+    text = json.dumps(finite(content), indent=2) + "\n"
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(suffix=".part", dir=path.parent)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _unwritable(path, error, "make space there, or give another folder") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _unwritable(what: Path | str, error: OSError, remedy: str) -> RunFolderError:
+    return RunFolderError(f"{what} cannot be written ({error.strerror or error}): {remedy}")
 
 
 def commit() -> str:

@@ -119,7 +119,8 @@ class Trainer(Generic[M]):
         """Collect one rollout, learn from it, and return what is worth logging.
 
         Raises:
-            NonFiniteLossError: the loss or its gradient was not finite; no weight was changed.
+            NonFiniteLossError: the loss or its gradient was not finite; the weights are those
+                before the minibatch that it describes.
         """
         rollout = collect(self.actor, self.train.rollout_length)
         plan = self.governor.plan()
@@ -208,6 +209,8 @@ class Trainer(Generic[M]):
         """Go on from `state`."""
         self._restore(state)
         self.span_optimizer.load_state_dict(state["span_optimizer"])
+        for group in self.span_optimizer.param_groups:
+            group["lr"] = self.forgetting.learning_rate
         self.governor.load_state_dict(state["governor"])
         self.updates, self.good = state["updates"], state["good"]
         if self.governor.phase == "forget":
