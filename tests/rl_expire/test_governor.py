@@ -1,0 +1,166 @@
+"""The governor: learn until the full task is solved, then forget, at a price the score sets."""
+
+import io
+import json
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from rl_expire.curriculum import Curriculum, CurriculumConfig
+from rl_expire.governor import Governor, LearningConfig, Recent
+from rl_expire.rollout import Episode
+
+GOAL, WINDOW = 32, 10
+LEARNING = LearningConfig(
+    solved_at=0.9, entropy_start=0.04, entropy_end=0.01, rate_end=0.25, rate_after_collapse=0.5
+)
+
+
+def governor(start: int = GOAL, **options: Any) -> Governor:
+    curriculum = Curriculum(GOAL, CurriculumConfig(start=start, growth=2.0, window=WINDOW))
+    sizes = {"total_steps": 10_000, "forget_steps": 1000, "tolerance": 0.1} | options
+    return Governor(curriculum, LEARNING, **sizes)
+
+
+def episodes(level: int, successes: int, count: int = WINDOW) -> list[tuple[float, float]]:
+    return [(level, float(n < successes)) for n in range(count)]
+
+
+def forgetting(successes: int = 10, **options: Any) -> Governor:
+    """A governor that has begun to forget at step 100."""
+    g = governor(**options)
+    g.observe(100, episodes(GOAL, successes))
+    assert g.phase == "forget"
+    return g
+
+
+def test_learns_first_and_forgets_once_the_full_task_is_solved() -> None:
+    g = governor(start=16)
+    assert g.observe(50, episodes(16, 10)) == "advance"
+    assert g.plan().phase == "learn", "an easier task does not count"
+    g.observe(100, episodes(GOAL, 8))
+    assert (g.plan().phase, g.solved_at) == ("learn", None), "8 of 10 is below 0.9"
+    g.observe(150, episodes(GOAL, 9))
+    assert (g.plan().phase, g.solved_at, g.reference) == ("forget", 150, 0.9)
+
+
+def test_without_a_forgetting_phase_learning_goes_on_to_the_end() -> None:
+    g = governor(forget_steps=0)
+    g.observe(100, episodes(GOAL, 10))
+    assert (g.plan().phase, g.solved_at) == ("learn", 100)
+    assert g.plan().alpha_share == 0
+    assert g.remaining_steps == 9900
+    g.observe(200, episodes(GOAL, 10))
+    assert g.solved_at == 100, "the first time counts"
+
+
+def test_rate_and_entropy_fall_geometrically_with_the_curriculum() -> None:
+    g = governor(start=8)
+    plans = {}
+    for level in (8, 16, 32):
+        g.curriculum.set_level(level)
+        plans[level] = g.plan()
+    assert [p.rate for p in plans.values()] == pytest.approx([1, 0.5, 0.25])
+    assert [p.entropy_cost for p in plans.values()] == pytest.approx([0.04, 0.02, 0.01])
+    assert all(p.alpha_share == 0 for p in plans.values()), "learning costs no memory"
+
+
+def test_a_collapse_lowers_the_rate_until_the_level_is_mastered_again() -> None:
+    g = governor(start=8)
+    rates, moves = [], []
+    for level, successes in [(8, 10), (16, 0), (8, 10), (16, 10), (32, 5)]:
+        moves.append(g.observe(0, episodes(level, successes)))
+        rates.append(g.rate)
+    assert moves == ["advance", "retreat", "advance", "advance", "retreat"]
+    assert rates == [1.0, 0.5, 1.0, 1.0, 0.5], "and never above the first"
+
+
+def test_nothing_moves_the_curriculum_while_forgetting() -> None:
+    g = forgetting(start=GOAL)
+    assert g.observe(200, episodes(GOAL, 0)) is None
+    assert (g.phase, g.curriculum.level, g.rate) == ("forget", GOAL, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("done", "share"),
+    [(0, 1.0), (0.5, 1.0), (0.6, 0.75), (0.7, 0.5), (0.9, 0.0), (0.99, 0.0)],
+)
+def test_alpha_is_whole_for_half_of_the_phase_and_gone_for_its_last_tenth(
+    done: float, share: float
+) -> None:
+    g = forgetting()
+    g.observe(100 + round(1000 * done), [])
+    assert g.plan().alpha_share == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("successes", "share"),
+    # 2 % lost of the reference 1.0, with tolerance 0.1: 1 - 0.02 / 0.1, and so on.
+    [(50, 1.0), (49, 0.8), (47, 0.4), (45, 0.0), (40, 0.0)],
+)
+def test_alpha_is_withheld_in_proportion_to_the_score_lost(successes: int, share: float) -> None:
+    curriculum = Curriculum(GOAL, CurriculumConfig(start=GOAL, window=50))
+    g = Governor(curriculum, LEARNING, total_steps=10_000, forget_steps=1000, tolerance=0.1)
+    g.observe(100, episodes(GOAL, 50, 50))
+    g.observe(101, episodes(GOAL, successes, 50))
+    assert g.plan().alpha_share == pytest.approx(share)
+
+
+def test_a_score_above_the_reference_does_not_raise_alpha_above_its_share() -> None:
+    g = forgetting(successes=9)
+    g.observe(101, episodes(GOAL, 10))
+    assert g.plan().alpha_share == 1.0
+
+
+def test_training_ends_with_the_forgetting_phase_or_with_the_budget() -> None:
+    g = governor()
+    assert g.remaining_steps == 10_000
+    g.observe(100, episodes(GOAL, 10))
+    assert g.remaining_steps == 1000
+    g.observe(1100, [])
+    assert g.remaining_steps == 0
+    g = governor(total_steps=500)
+    g.observe(100, episodes(GOAL, 10))
+    assert g.remaining_steps == 400
+    g.observe(600, [])
+    assert g.remaining_steps == 0, "never below"
+
+
+def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)
+
+
+@pytest.mark.parametrize("through", [lambda s: json.loads(json.dumps(s)), through_a_file])
+@pytest.mark.parametrize("phase", ["learn", "forget"])
+def test_goes_on_from_its_state_as_if_nothing_had_happened(phase: str, through: Any) -> None:
+    g = governor(start=8)
+    for level, successes in [(8, 10), (16, 0), (8, 10), (16, 10)]:
+        g.observe(60, episodes(level, successes))
+    g.observe(120, episodes(GOAL, 10 if phase == "forget" else 8))
+    g.observe(800, episodes(GOAL, 8))
+    assert g.phase == phase
+    restored = governor(start=8)
+    restored.load_state_dict(through(g.state_dict()))
+    assert restored.plan() == g.plan()
+    assert restored.remaining_steps == g.remaining_steps
+    assert restored.solved_at == g.solved_at
+    moved = [x.observe(900, episodes(GOAL, 2)) for x in (g, restored)]
+    assert moved[0] == moved[1]
+    assert moved[0] == ("retreat" if phase == "learn" else None)
+    assert repr(restored.state_dict()) == repr(g.state_dict()), "repr, for NaN is not NaN"
+
+
+def test_recent_success_tells_the_longest_apart() -> None:
+    recent = Recent(window=4)
+    assert all(math.isnan(value) for value in recent.summary(10).values())
+    told = [(20, 0.0), (5, 1.0), (9, 0.0), (10, 1.0), (3, 1.0)]
+    recent.add(
+        [Episode(0, 2 * s, 1, {"length": float(d), "success": s}) for d, s in told], "length"
+    )
+    summary = recent.summary(10)
+    assert summary == {"success": 0.75, "success_longest": 0.5, "return": 1.5}
