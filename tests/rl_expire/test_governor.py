@@ -14,12 +14,17 @@ from rl_expire.rollout import Episode
 
 GOAL, WINDOW = 32, 10
 LEARNING = LearningConfig(
-    solved_at=0.9, entropy_start=0.04, entropy_end=0.01, rate_end=0.25, rate_after_collapse=0.5
+    solved_at=0.9,
+    settle_steps=50,
+    entropy_start=0.04,
+    entropy_end=0.01,
+    rate_end=0.25,
+    rate_after_collapse=0.5,
 )
 
 
-def governor(start: int = GOAL, **options: Any) -> Governor:
-    curriculum = Curriculum(GOAL, CurriculumConfig(start=start, growth=2.0, window=WINDOW))
+def governor(start: int = GOAL, window: int = WINDOW, **options: Any) -> Governor:
+    curriculum = Curriculum(GOAL, CurriculumConfig(start=start, growth=2.0, window=window))
     sizes = {"total_steps": 10_000, "forget_steps": 1000, "tolerance": 0.1} | options
     return Governor(curriculum, LEARNING, **sizes)
 
@@ -28,32 +33,72 @@ def episodes(level: int, successes: int, count: int = WINDOW) -> list[tuple[floa
     return [(level, float(n < successes)) for n in range(count)]
 
 
-def forgetting(successes: int = 10, **options: Any) -> Governor:
-    """A governor that has begun to forget at step 100."""
-    g = governor(**options)
-    g.observe(100, episodes(GOAL, successes))
-    assert g.phase == "forget"
+def forgetting(score: float = 1.0, window: int = WINDOW, **options: Any) -> Governor:
+    """A governor that has begun to forget at step 150, at `score`."""
+    g = governor(window=window, **options)
+    g.observe(100, episodes(GOAL, round(score * window), window))
+    g.observe(150, [])
+    assert (g.phase, g.reference) == ("forget", score)
     return g
 
 
-def test_learns_first_and_forgets_once_the_full_task_is_solved() -> None:
+def test_learns_then_settles_once_the_full_task_is_solved_then_forgets_then_ends() -> None:
     g = governor(start=16)
-    assert g.observe(50, episodes(16, 10)) == "advance"
-    assert g.plan().phase == "learn", "an easier task does not count"
-    g.observe(100, episodes(GOAL, 8))
-    assert (g.plan().phase, g.solved_at) == ("learn", None), "8 of 10 is below 0.9"
-    g.observe(150, episodes(GOAL, 9))
-    assert (g.plan().phase, g.solved_at, g.reference) == ("forget", 150, 0.9)
+    phases = []
+    told = [(50, 16, 10), (100, GOAL, 8), (150, GOAL, 9), (199, GOAL, 9), (200, GOAL, 9)]
+    for steps, level, successes in told:
+        g.observe(steps, episodes(level, successes))
+        phases.append(g.plan().phase)
+    assert phases == ["learn", "learn", "settle", "settle", "forget"]
+    assert (g.solved_at, g.reference) == (150, 0.9)
+    g.observe(1199, [])
+    assert g.phase == "forget"
+    g.observe(1200, [])
+    assert (g.phase, g.remaining_steps) == ("end", 0)
+
+
+def test_a_task_solved_by_luck_is_learned_on() -> None:
+    g = governor()
+    g.observe(100, episodes(GOAL, 9))
+    g.observe(150, episodes(GOAL, 8))
+    assert (g.phase, g.plan().rate, g.solved_at) == ("learn", 0.25, 100)
+
+
+def test_a_collapse_while_settling_leads_back_to_learning() -> None:
+    g = governor(start=16)
+    g.observe(50, episodes(16, 10))
+    g.observe(100, episodes(GOAL, 9))
+    assert g.observe(120, episodes(GOAL, 2)) == "retreat"
+    assert (g.phase, g.curriculum.level) == ("learn", 16)
+
+
+def test_rate_and_entropy_fall_to_nothing_while_settling() -> None:
+    g = governor()
+    g.observe(100, episodes(GOAL, 10))
+    plans = []
+    for steps in (100, 120, 145):
+        g.observe(steps, [])
+        plans.append(g.plan())
+    assert [p.rate for p in plans] == pytest.approx([0.25, 0.6 * 0.25, 0.1 * 0.25])
+    assert [p.entropy_cost for p in plans] == pytest.approx([0.01, 0.006, 0.001])
+    assert all(p.alpha_share == 0 for p in plans)
+
+
+def test_with_nothing_to_forget_it_ends_once_settled() -> None:
+    g = governor(forget_steps=0)
+    g.observe(100, episodes(GOAL, 10))
+    assert (g.phase, g.remaining_steps) == ("settle", 50)
+    g.observe(150, [])
+    assert (g.phase, g.remaining_steps) == ("end", 0)
 
 
 def test_without_a_forgetting_phase_learning_goes_on_to_the_end() -> None:
-    g = governor(forget_steps=0)
+    g = governor(forget_steps=None)
     g.observe(100, episodes(GOAL, 10))
     assert (g.plan().phase, g.solved_at) == ("learn", 100)
     assert g.plan().alpha_share == 0
-    assert g.remaining_steps == 9900
     g.observe(200, episodes(GOAL, 10))
-    assert g.solved_at == 100, "the first time counts"
+    assert (g.solved_at, g.remaining_steps) == (100, 9800), "the first time counts"
 
 
 def test_rate_and_entropy_fall_geometrically_with_the_curriculum() -> None:
@@ -78,7 +123,7 @@ def test_a_collapse_lowers_the_rate_until_the_level_is_mastered_again() -> None:
 
 
 def test_nothing_moves_the_curriculum_while_forgetting() -> None:
-    g = forgetting(start=GOAL)
+    g = forgetting()
     assert g.observe(200, episodes(GOAL, 0)) is None
     assert (g.phase, g.curriculum.level, g.rate) == ("forget", GOAL, 1.0)
 
@@ -91,7 +136,7 @@ def test_alpha_is_whole_for_half_of_the_phase_and_gone_for_its_last_tenth(
     done: float, share: float
 ) -> None:
     g = forgetting()
-    g.observe(100 + round(1000 * done), [])
+    g.observe(150 + round(1000 * done), [])
     assert g.plan().alpha_share == pytest.approx(share)
 
 
@@ -101,26 +146,24 @@ def test_alpha_is_whole_for_half_of_the_phase_and_gone_for_its_last_tenth(
     [(50, 1.0), (49, 0.8), (47, 0.4), (45, 0.0), (40, 0.0)],
 )
 def test_alpha_is_withheld_in_proportion_to_the_score_lost(successes: int, share: float) -> None:
-    curriculum = Curriculum(GOAL, CurriculumConfig(start=GOAL, window=50))
-    g = Governor(curriculum, LEARNING, total_steps=10_000, forget_steps=1000, tolerance=0.1)
-    g.observe(100, episodes(GOAL, 50, 50))
-    g.observe(101, episodes(GOAL, successes, 50))
+    g = forgetting(window=50)
+    g.observe(151, episodes(GOAL, successes, 50))
     assert g.plan().alpha_share == pytest.approx(share)
 
 
 def test_a_score_above_the_reference_does_not_raise_alpha_above_its_share() -> None:
-    g = forgetting(successes=9)
-    g.observe(101, episodes(GOAL, 10))
+    g = forgetting(0.9)
+    g.observe(151, episodes(GOAL, 10))
     assert g.plan().alpha_share == 1.0
 
 
-def test_training_ends_with_the_forgetting_phase_or_with_the_budget() -> None:
+def test_what_remains_is_bounded_by_the_phases_and_by_the_budget() -> None:
     g = governor()
     assert g.remaining_steps == 10_000
     g.observe(100, episodes(GOAL, 10))
+    assert g.remaining_steps == 50 + 1000
+    g.observe(150, [])
     assert g.remaining_steps == 1000
-    g.observe(1100, [])
-    assert g.remaining_steps == 0
     g = governor(total_steps=500)
     g.observe(100, episodes(GOAL, 10))
     assert g.remaining_steps == 400
@@ -136,13 +179,15 @@ def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("through", [lambda s: json.loads(json.dumps(s)), through_a_file])
-@pytest.mark.parametrize("phase", ["learn", "forget"])
+@pytest.mark.parametrize("phase", ["learn", "settle", "forget"])
 def test_goes_on_from_its_state_as_if_nothing_had_happened(phase: str, through: Any) -> None:
     g = governor(start=8)
     for level, successes in [(8, 10), (16, 0), (8, 10), (16, 10)]:
         g.observe(60, episodes(level, successes))
-    g.observe(120, episodes(GOAL, 10 if phase == "forget" else 8))
-    g.observe(800, episodes(GOAL, 8))
+    g.observe(120, episodes(GOAL, 8 if phase == "learn" else 10))
+    if phase == "forget":
+        g.observe(170, [])
+    g.observe(800 if phase == "forget" else 150, episodes(GOAL, 8))
     assert g.phase == phase
     restored = governor(start=8)
     restored.load_state_dict(through(g.state_dict()))
@@ -150,8 +195,7 @@ def test_goes_on_from_its_state_as_if_nothing_had_happened(phase: str, through: 
     assert restored.remaining_steps == g.remaining_steps
     assert restored.solved_at == g.solved_at
     moved = [x.observe(900, episodes(GOAL, 2)) for x in (g, restored)]
-    assert moved[0] == moved[1]
-    assert moved[0] == ("retreat" if phase == "learn" else None)
+    assert moved == ([None] * 2 if phase == "forget" else ["retreat"] * 2)
     assert repr(restored.state_dict()) == repr(g.state_dict()), "repr, for NaN is not NaN"
 
 

@@ -1,0 +1,270 @@
+"""The training loop on a tiny corridor: what learns when, what comes back, what is saved."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import pytest
+import torch
+
+import envs  # noqa: F401 (registers the corridor)
+from agents import ExpireSpanConfig, ExpireTransformer
+from rl_expire.curriculum import Curriculum, CurriculumConfig
+from rl_expire.forgetting import ForgettingConfig
+from rl_expire.governor import Governor, LearningConfig
+from rl_expire.nonfinite import NonFiniteLossError
+from rl_expire.ppo import PPOConfig
+from rl_expire.rollout import Episode
+from rl_expire.training import TrainConfig, Trainer, train
+from tests.support import CPU, copy_of
+
+ROWS, LENGTH, GOAL, WINDOW, SETTLE = 4, 4, 12, 5, 1
+SIZES = TrainConfig(num_envs=ROWS, rollout_length=LENGTH, total_steps=160, checkpoint_every=4)
+UNSEEN = {"embedding.reward.weight"}
+"""Learns nothing while no reward is seen, as in these few steps."""
+AGENT = ExpireSpanConfig(width=8, heads=2, max_span=20.0, ramp=4.0)
+
+
+def make_trainer(
+    start: int = 3, method: Any = "after-learning", train: TrainConfig = SIZES, **ppo: Any
+) -> Trainer[Any]:
+    vector = gymnasium.make_vec(
+        "RLExpire/Corridor-v0", train.num_envs, "vector_entry_point", max_length=GOAL
+    )
+    torch.manual_seed(0)
+    agent = ExpireTransformer(vector.single_observation_space, vector.single_action_space, AGENT)
+    forgetting = ForgettingConfig(method=method, steps=64, learning_rate=0.5, minibatches=2)
+    governor = Governor(
+        Curriculum(GOAL, CurriculumConfig(start=start, growth=2.0, window=WINDOW)),
+        LearningConfig(settle_steps=SETTLE),
+        total_steps=train.total_steps,
+        forget_steps=forgetting.steps if method == "after-learning" else None,
+        tolerance=0.1,
+    )
+    config = replace(PPOConfig(minibatches=2, epochs=1, learning_rate=0.01), **ppo)
+    return Trainer(
+        agent,
+        vector,
+        governor,
+        ("max_length", "length"),
+        train=train,
+        ppo=config,
+        forgetting=forgetting,
+        device=CPU,
+        seed=0,
+    )
+
+
+def play(trainer: Trainer[Any], success: float) -> None:
+    """As if a window of the hardest episodes had just finished, and nothing else."""
+    hardest = {"length": float(trainer.governor.curriculum.level), "success": success}
+    trainer.actor.episodes = [Episode(0, success, 5, hardest)] * WINDOW
+    trainer._follow(trainer.steps)
+
+
+def begin_forgetting(trainer: Trainer[Any]) -> None:
+    """Solve the full task, and settle in the shortest time there is."""
+    play(trainer, 1.0)
+    assert trainer.governor.phase == "settle"
+    trainer.governor.phase_from -= SETTLE
+    play(trainer, 1.0)
+    assert trainer.governor.phase == "forget"
+
+
+def moved(trainer: Trainer[Any], before: dict[str, torch.Tensor]) -> set[str]:
+    """The names of the weights that are not as before."""
+    after = trainer.module.state_dict()
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def names(trainer: Trainer[Any], *, spans: bool) -> set[str]:
+    """The parameters that decide spans, or all the others."""
+    every = [name for name, _ in trainer.module.named_parameters()]
+    return {name for name in every if ("span_head" in name) == spans}
+
+
+def test_a_run_takes_the_steps_it_was_given_and_reports_every_update() -> None:
+    trainer, reports, saves = make_trainer(), [], []
+    done = train(trainer, report=reports.append, save=lambda: saves.append(trainer.updates))
+    assert done
+    assert trainer.finished
+    assert trainer.steps == 160
+    assert [r["steps"] for r in reports] == [16 * n for n in range(1, 11)]
+    assert saves == [4, 8, 10], "every 4 updates, and at the end"
+    told = {"phase", "level", "alpha", "learning_rate", "success", "success_longest", "kept/0"}
+    assert told | {"policy_loss", "approx_kl", "grad_norm", "span_other"} <= reports[-1].keys()
+    assert all(r["alpha"] == 0 for r in reports)
+
+
+def test_the_environments_follow_the_curriculum() -> None:
+    trainer = make_trainer()
+    levels = [trainer.envs.unwrapped.max_length]  # pyright: ignore[reportAttributeAccessIssue]
+    for success in (1.0, 1.0, 0.0):
+        play(trainer, success)
+        levels.append(trainer.envs.unwrapped.max_length)  # pyright: ignore[reportAttributeAccessIssue]
+    assert levels == [3, 6, 12, 6]
+
+
+def test_after_a_retreat_the_weights_and_moments_that_mastered_the_level_are_back() -> None:
+    trainer = make_trainer()
+    trainer.update()
+    play(trainer, 1.0)
+    mastered = copy_of(trainer.module)
+    moments = trainer.optimizer.state_dict()["state"][0]["exp_avg"].clone()
+    trainer.update()
+    assert moved(trainer, mastered)
+    play(trainer, 0.0)
+    assert trainer.governor.curriculum.level == 3
+    assert not moved(trainer, mastered)
+    assert torch.equal(trainer.optimizer.state_dict()["state"][0]["exp_avg"], moments)
+    trainer.update()
+    assert moved(trainer, mastered), "and they go on learning"
+
+
+def test_while_learning_the_spans_stay_and_all_else_moves() -> None:
+    trainer = make_trainer()
+    before = copy_of(trainer.module)
+    for _ in range(3):
+        trainer.update()
+    assert moved(trainer, before) >= names(trainer, spans=False) - UNSEEN
+    assert not moved(trainer, before) & names(trainer, spans=True)
+
+
+def test_while_forgetting_only_the_spans_move() -> None:
+    trainer = make_trainer(start=GOAL)
+    trainer.update()
+    begin_forgetting(trainer)
+    before = copy_of(trainer.module)
+    report = trainer.update()
+    trainer.update()
+    assert moved(trainer, before) == names(trainer, spans=True)
+    assert (report["phase"], report["alpha"]) == ("forget", trainer.forgetting.alpha)
+    assert {"distillation", "span_grad_norm", "kept/0"} <= report.keys()
+
+
+def test_forgetting_begins_with_spans_that_are_centred_but_not_changed() -> None:
+    trainer = make_trainer(start=GOAL)
+    trainer.update()
+    before = copy_of(trainer.module)
+    begin_forgetting(trainer)
+    assert moved(trainer, before) == {"layers.0.span_head.center", "layers.0.span_head.scale"}
+    spans = trainer.actor.memory.layers[0].span
+    torch.testing.assert_close(spans[spans.isfinite()].unique(), torch.tensor([10.0]))
+
+
+def test_the_joint_method_moves_spans_and_all_else_at_once() -> None:
+    trainer = make_trainer(method="joint")
+    before = copy_of(trainer.module)
+    for _ in range(3):
+        trainer.update()
+    both = names(trainer, spans=True) | names(trainer, spans=False)
+    assert moved(trainer, before) >= both - UNSEEN
+    play(trainer, 1.0)
+    assert trainer.governor.phase == "learn"
+
+
+def test_the_forgetting_phase_ends_the_run() -> None:
+    trainer = make_trainer(start=GOAL)
+    begin_forgetting(trainer)
+    train(trainer, report=lambda _: None, save=lambda: None)
+    assert trainer.steps == 64
+
+
+def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)
+
+
+@pytest.mark.parametrize("phase", ["learn", "forget"])
+def test_a_trainer_goes_on_from_a_checkpoint(phase: str) -> None:
+    start = GOAL if phase == "forget" else 3
+    trainer = make_trainer(start=start)
+    trainer.update()
+    begin_forgetting(trainer) if phase == "forget" else play(trainer, 1.0)
+    trainer.update()
+    assert trainer.governor.phase == phase
+    restored = make_trainer(start=start)
+    restored.load_state_dict(through_a_file(trainer.state_dict()))
+    assert not moved(restored, copy_of(trainer.module))
+    assert (restored.steps, restored.updates) == (trainer.steps, trainer.updates)
+    assert restored.governor.plan() == trainer.governor.plan()
+    level = restored.envs.unwrapped.max_length  # pyright: ignore[reportAttributeAccessIssue]
+    assert level == (GOAL if phase == "forget" else 6)
+    learns = [
+        {n for n, p in t.module.named_parameters() if p.requires_grad} for t in (trainer, restored)
+    ]
+    assert learns[0] == learns[1] == names(trainer, spans=phase == "forget")
+    before = copy_of(restored.module)
+    restored.update()
+    assert moved(restored, before) <= names(restored, spans=phase == "forget")
+    assert moved(restored, before)
+
+
+def test_the_weights_for_a_collapse_survive_a_checkpoint() -> None:
+    trainer = make_trainer()
+    trainer.update()
+    play(trainer, 1.0)
+    mastered = copy_of(trainer.module)
+    trainer.update()
+    restored = make_trainer()
+    restored.load_state_dict(through_a_file(trainer.state_dict()))
+    play(restored, 0.0)
+    assert not moved(restored, mastered)
+
+
+@pytest.mark.parametrize("phase", ["learn", "forget"])
+def test_a_learning_rate_given_anew_holds_after_a_checkpoint_was_loaded(phase: str) -> None:
+    start = GOAL if phase == "forget" else 3
+    trainer = make_trainer(start=start)
+    trainer.update()
+    begin_forgetting(trainer) if phase == "forget" else play(trainer, 1.0)
+    restored = make_trainer(start=start, learning_rate=0.005)
+    restored.forgetting = replace(restored.forgetting, learning_rate=0.25)
+    restored.load_state_dict(trainer.state_dict())
+    restored.update()
+    if phase == "learn":
+        rate = restored.governor.plan().rate * 0.005
+        assert restored.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
+    else:
+        assert restored.span_optimizer.param_groups[0]["lr"] == 0.25
+
+
+def test_ctrl_c_saves_and_says_that_it_was_not_the_end() -> None:
+    trainer, saves = make_trainer(), []
+
+    def report(metrics: dict[str, Any]) -> None:
+        if trainer.updates == 2:
+            raise KeyboardInterrupt
+
+    assert not train(trainer, report=report, save=lambda: saves.append(trainer.updates))
+    assert saves == [2]
+    assert not trainer.finished
+
+
+@pytest.mark.parametrize("phase", ["learn", "forget"])
+def test_a_loss_that_is_not_finite_stops_training_unsaved_and_describes_the_batch(
+    phase: str,
+) -> None:
+    trainer, saves = make_trainer(start=GOAL), []
+    if phase == "forget":
+        begin_forgetting(trainer)
+    with torch.no_grad():
+        trainer.module.get_parameter("heads.value.bias").fill_(torch.nan)
+    with pytest.raises(NonFiniteLossError, match="loss nan") as caught:
+        train(trainer, report=lambda _: None, save=lambda: saves.append(1))
+    assert saves == []
+    told = caught.value.description
+    assert told["value"]["nonfinite"] == told["value"]["entries"] == LENGTH * ROWS // 2
+    assert told["logits"]["nonfinite"] == 0
+    assert told["reward"]["nonfinite"] == 0
+    assert (told["terminated"]["share"], "advantage" in told) == (0.0, phase == "learn")
+
+
+def test_environments_that_do_not_divide_into_minibatches_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"--train.num-envs 5 .* --ppo.minibatches 2"):
+        make_trainer(train=replace(SIZES, num_envs=5))
