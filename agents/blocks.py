@@ -40,6 +40,25 @@ class StepEmbedding(nn.Module):
         return self.encoder(step.obs) + self.action(action) + self.reward(reward)
 
 
+class FeedForward(nn.Module):
+    """Pre-norm gated feed-forward part, SwiGLU (Shazeer 2020, equation 6).
+
+    What to do is often a product of what is remembered and what is seen; a gate multiplies, where a
+    plain layer would have to build the product out of kinks.
+    """
+
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 2 * hidden)
+        self.down = nn.Linear(hidden, width)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Return what is to be added to states `[..., D]`."""
+        value, gate = self.up(self.norm(state)).chunk(2, dim=-1)
+        return self.down(value * nn.functional.silu(gate))
+
+
 class Heads(nn.Module):
     """Policy logits and state value from a state `[..., D]`."""
 

@@ -10,7 +10,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.blocks import Heads, StepEmbedding, num_actions
+from agents.blocks import FeedForward, Heads, StepEmbedding, num_actions
 from rl_expire.attention import MemoryAttention
 from rl_expire.expire_span import Fade, SpanHead, fade_bias, is_held, mean_span, ramp_span
 from rl_expire.slot_memory import SlotMemory
@@ -98,12 +98,7 @@ class ExpireLayer(nn.Module):
         self.attention_norm = nn.LayerNorm(width)
         self.attention = MemoryAttention(width, config.heads)
         self.span_head = SpanHead(width, config.max_span, config.initial_fraction)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, config.feed_forward * width),
-            nn.ReLU(),
-            nn.Linear(config.feed_forward * width, width),
-        )
+        self.feed_forward = FeedForward(width, config.feed_forward * width)
 
     def act(self, state: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
         """Store `state [B, D]`, attend, and return the next layer's input and the weights."""

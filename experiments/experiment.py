@@ -185,7 +185,7 @@ def _explain(
     where = {"update": trainer.updates + 1, "steps": trainer.steps, "phase": phase}
     said = {"error": str(error), **where, "batch": error.description}
     write_json(folder.nonfinite, said)
-    group = "ppo" if phase == "learn" else "forgetting"
+    group = "forgetting" if phase == "forget" else "ppo"
     rate = getattr(trainer, group).learning_rate
     return (
         f"{Path(sys.argv[0]).name}: error: {error} at update {where['update']}, after "
@@ -230,7 +230,9 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[ExpireMem
         Curriculum(goal, replace(options.curriculum, start=start)),
         options.learning,
         total_steps=options.train.total_steps,
-        forget_steps=forgetting.steps if forgetting.method == "after-learning" else 0,
+        forget_steps={"after-learning": forgetting.steps, "never": 0, "joint": None}[
+            forgetting.method
+        ],
         tolerance=forgetting.tolerance,
     )
     return Trainer(

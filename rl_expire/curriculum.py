@@ -17,7 +17,7 @@ Move = Literal["advance", "retreat"]
 class CurriculumConfig:
     """How the task's longest episodes grow while training."""
 
-    start: int = 8
+    start: int = 4
     """The first level."""
     growth: float = 1.3
     """Factor from one level to the next."""

@@ -1,10 +1,13 @@
 """Learn first, then forget: decides what the next update does, so that nobody has to tune it.
 
-While the task is being learned, memories live long and only the policy learns; the learning rate
-and the entropy bonus fall as the curriculum grows, and a collapse brings the last good weights
-back. Once the task is solved, only the lifetimes learn; their price rises to alpha at once, is
-withheld while the score is down, and is taken away again at the end, so that what still matters is
-pushed well inside its lifetime.
+- `learn`: memories live long and only the policy learns; the learning rate and the entropy bonus
+  fall as the curriculum grows, and a collapse brings the last good weights back.
+- `settle`, once the task is solved: both fall to nothing. A moving average passes any threshold by
+  luck sooner or later; a policy that is to be frozen must pass it at the end of this as well.
+- `forget`: only the lifetimes learn; their price rises to alpha at once, is withheld while the
+  score is down, and is taken away again at the end, so that what still matters is pushed well
+  inside its lifetime.
+- `end`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Any, Literal
 from rl_expire.curriculum import Curriculum, Move
 from rl_expire.rollout import Episode
 
-Phase = Literal["learn", "forget"]
+Phase = Literal["learn", "settle", "forget", "end"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class LearningConfig:
     """When the task counts as learned, and how learning slows down on the way."""
 
     solved_at: float = 0.985
-    """Success on the upper half of the full task at which learning ends and forgetting begins."""
+    """Success on the upper half of the full task at which it counts as solved."""
+    settle_steps: int = 400_000
+    """Environment steps for which the solved task is learned on, the learning rate falling to 0."""
     entropy_start: float = 0.01
     """Entropy bonus at the curriculum's start."""
     entropy_end: float = 0.005
@@ -43,6 +48,8 @@ class LearningConfig:
                 raise ValueError(
                     f"{option} is {getattr(self, name)}: choose one above 0 and at most 1"
                 )
+        if self.settle_steps < 1:
+            raise ValueError(f"--learning.settle-steps is {self.settle_steps}: choose 1 or more")
         for name in ("entropy_start", "entropy_end", "rate_end"):
             if not 0 < getattr(self, name) < math.inf:
                 option = "--learning." + name.replace("_", "-")
@@ -54,7 +61,7 @@ class Plan:
     """What the next update is to do.
 
     Attributes:
-        phase: `learn` the policy, or `forget` memories.
+        phase: `learn` the policy, let it `settle`, or `forget` memories.
         rate: factor on the policy's learning rate.
         entropy_cost: weight of the entropy bonus.
         alpha_share: factor in [0, 1] on the price of memory.
@@ -73,7 +80,8 @@ class Governor:
         curriculum: the task's difficulty, which decides when it is learned.
         config: when it counts as learned.
         total_steps: environment steps of the whole training.
-        forget_steps: environment steps of the forgetting phase; 0: never forget on its own.
+        forget_steps: environment steps of the forgetting phase; 0: end once the task is solved and
+            settled; None: learn for all of `total_steps`, as the paper's joint training does.
         tolerance: share of the score at which alpha has been withheld entirely.
     """
 
@@ -83,14 +91,14 @@ class Governor:
         config: LearningConfig,
         *,
         total_steps: int,
-        forget_steps: int,
+        forget_steps: int | None,
         tolerance: float,
     ):
         self.curriculum, self.config = curriculum, config
         self.total_steps, self.forget_steps, self.tolerance = total_steps, forget_steps, tolerance
         self.phase: Phase = "learn"
+        self.phase_from = 0
         self.steps = 0
-        self.forget_from = 0
         self.rate = 1.0
         self.reference = math.nan
         self.solved_at: int | None = None
@@ -99,9 +107,10 @@ class Governor:
         """Return the plan of the next update."""
         progress = self.curriculum.progress
         config = self.config
+        slower = 1 - self.phase_done if self.phase == "settle" else 1.0
         entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
         rate = self.rate * config.rate_end**progress
-        return Plan(self.phase, rate, entropy, self._alpha_share())
+        return Plan(self.phase, slower * rate, slower * entropy, self._alpha_share())
 
     def observe(self, steps: int, episodes: Iterable[tuple[float, float]]) -> Move | None:
         """Take in the result of one update.
@@ -116,24 +125,58 @@ class Governor:
         """
         self.steps = steps
         self.curriculum.observe(episodes)
-        move = self.curriculum.move() if self.phase == "learn" else None
+        move = self.curriculum.move() if self.phase in ("learn", "settle") else None
         if move == "retreat":
             self.rate *= self.config.rate_after_collapse
         elif move == "advance":
             self.rate = min(1.0, self.rate / self.config.rate_after_collapse)
         if self.solved_at is None and self.learned():
             self.solved_at = steps
-        if self.phase == "learn" and self.learned() and self.forget_steps > 0:
-            self.phase, self.forget_from = "forget", steps
+        following = self._following(move)
+        if following != self.phase:
+            self.phase, self.phase_from = following, steps
             self.reference = self.curriculum.success
         return move
 
+    def _following(self, move: Move | None) -> Phase:
+        """Return the phase that comes next, which may be the same."""
+        if self.phase == "learn" and self.forget_steps is not None and self.learned():
+            return "settle"
+        if self.phase == "settle" and move == "retreat":
+            return "learn"
+        if self.phase == "settle" and self.phase_done >= 1:
+            if not self.learned():
+                return "learn"
+            return "forget" if self.forget_steps else "end"
+        if self.phase == "forget" and self.phase_done >= 1:
+            return "end"
+        return self.phase
+
     @property
-    def remaining_steps(self) -> float:
+    def phase_steps(self) -> int:
+        """Environment steps of this phase; while learning, the most there can be."""
+        longest = {
+            "learn": self.total_steps,
+            "settle": self.config.settle_steps,
+            "forget": self.forget_steps or 0,
+            "end": 0,
+        }[self.phase]
+        return max(0, min(longest, self.total_steps - self.phase_from))
+
+    @property
+    def phase_done(self) -> float:
+        """Share of this phase that is over, in [0, 1]."""
+        if self.phase_steps == 0:
+            return 1.0
+        return min(1.0, (self.steps - self.phase_from) / self.phase_steps)
+
+    @property
+    def remaining_steps(self) -> int:
         """Environment steps still to come; while learning, the most there can be."""
         left = self.total_steps - self.steps
-        if self.phase == "forget":
-            left = min(left, self.forget_from + self.forget_steps - self.steps)
+        if self.phase != "learn":
+            following = (self.forget_steps or 0) if self.phase == "settle" else 0
+            left = min(left, self.phase_from + self.phase_steps + following - self.steps)
         return max(0, left)
 
     def learned(self) -> bool:
@@ -148,31 +191,22 @@ class Governor:
     def _alpha_share(self) -> float:
         if self.phase != "forget":
             return 0.0
-        done = (self.steps - self.forget_from) / self.forget_steps
-        falling = min(1.0, max(0.0, (0.9 - done) / 0.4))
+        falling = min(1.0, max(0.0, (0.9 - self.phase_done) / 0.4))
         lost = (self.reference - self.curriculum.success) / self.reference
         return falling * min(1.0, max(0.0, 1 - lost / self.tolerance))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to go on."""
-        return {
-            "phase": self.phase,
-            "steps": self.steps,
-            "forget_from": self.forget_from,
-            "rate": self.rate,
-            "solved_at": self.solved_at,
-            "reference": self.reference,
-            "curriculum": self.curriculum.state_dict(),
+        names = ("phase", "phase_from", "steps", "rate", "solved_at", "reference")
+        return {name: getattr(self, name) for name in names} | {
+            "curriculum": self.curriculum.state_dict()
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
-        self.phase = state["phase"]
-        self.steps = state["steps"]
-        self.forget_from = state["forget_from"]
-        self.rate = state["rate"]
-        self.solved_at = state["solved_at"]
-        self.reference = state["reference"]
+        for name, value in state.items():
+            if name != "curriculum":
+                setattr(self, name, value)
         self.curriculum.load_state_dict(state["curriculum"])
 
 

@@ -76,7 +76,11 @@ class Progress:
 
 def describe(metrics: dict[str, Any], speed: float, left: str) -> dict[str, str]:
     """Return what to show, in order, as words."""
-    doing = {"learn": "learning the task", "forget": "learning what to forget"}
+    doing = {
+        "learn": "learning the task",
+        "settle": "settling what was learned",
+        "forget": "learning what to forget",
+    }
     kept = [v for k, v in sorted(metrics.items()) if k.startswith("kept/")]
     shown = {
         "now": doing.get(metrics["phase"], metrics["phase"]),

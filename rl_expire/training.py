@@ -170,7 +170,7 @@ class Trainer(Generic[M]):
             self._restore(self.good.pop())
         if move is not None:
             self.set_level()
-        if before == "learn" and self.governor.phase == "forget":
+        if before != "forget" and self.governor.phase == "forget":
             self._begin_forgetting()
 
     def _begin_forgetting(self) -> None:
