@@ -165,14 +165,15 @@ def test_at_capacity_where_living_memories_are_given_up(capacity: int, fade: str
 
 @fades
 def test_at_capacity_with_some_memories_expiring_first(fade: str) -> None:
-    agent = expire_agent(layers=2, max_span=4.0, capacity=5, fade=fade)
-    memory = agent.initial_memory(B)
     full = []
-    for segment in range(8):
-        steps = random_steps(T, B, seed=segment, first=[(6, 0)] if segment % 3 == 0 else [])
-        memory = assert_same(agent, steps, memory)
-        held = is_held(memory.layers[0].remaining(memory.clock - 1), agent.config.ramp)
-        full += (held.sum(1) == 5).tolist()
+    for max_span in (2.0, 4.0, 8.0):
+        agent = expire_agent(layers=2, max_span=max_span, capacity=5, fade=fade)
+        memory = agent.initial_memory(B)
+        for segment in range(4):
+            steps = random_steps(T, B, seed=segment, first=[(6, 0)] if segment % 3 == 0 else [])
+            memory = assert_same(agent, steps, memory)
+            held = is_held(memory.layers[0].remaining(memory.clock - 1), agent.config.ramp)
+            full += (held.sum(1) == 5).tolist()
     assert any(full)
     assert not all(full)
 
