@@ -26,18 +26,21 @@ def make_encoder(space: gym.Space, width: int) -> nn.Module:
     Raises:
         ValueError: the space is none of these.
     """
-    if isinstance(space, spaces.Dict):
+    if isinstance(space, spaces.Dict) and not any(
+        isinstance(s, spaces.Dict) for s in space.values()
+    ):
         return DictEncoder(space, width)
     if isinstance(space, spaces.Discrete):
-        return TokenEncoder(int(space.n), None, width)
+        return TokenEncoder(int(space.n), int(space.start), None, width)
     if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
-        return TokenEncoder(int(space.nvec.max()), space.shape[0], width)
+        return TokenEncoder(int(space.nvec.max()), space.start, space.shape[0], width)
     if isinstance(space, spaces.Box) and is_grid(space):
         return GridEncoder(space, width)
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return VectorEncoder(math.prod(space.shape), len(space.shape), width)
+    name = " ".join(str(space).split())
     raise ValueError(
-        f"observation space {space} is not supported: use a MiniGrid image, a Discrete or "
+        f"observation space {name} is not supported: use a MiniGrid image, a Discrete or "
         "MultiDiscrete space, a float Box, or a Dict of these (gymnasium.wrappers can convert)"
     )
 
@@ -82,11 +85,17 @@ class GridEncoder(nn.Module):
 
 
 class TokenEncoder(nn.Module):
-    """A sequence of token ids: embedding and position, pooled by a learned attention."""
+    """A sequence of token ids: embedding and position, pooled by a learned attention.
 
-    def __init__(self, vocabulary: int, length: int | None, width: int):
+    `start` is the first id, of each place or of all; ids beyond the vocabulary count as its last.
+    """
+
+    start: Tensor
+
+    def __init__(self, vocabulary: int, start: int | np.ndarray, length: int | None, width: int):
         super().__init__()
         self.single = length is None
+        self.register_buffer("start", torch.as_tensor(start), persistent=False)
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Parameter(torch.randn(length or 1, width) * 0.02)
         self.score = nn.Linear(width, 1)
@@ -95,7 +104,7 @@ class TokenEncoder(nn.Module):
     def forward(self, obs: Obs) -> Tensor:
         """Encode integers `[..., length]`, or `[...]` where made with length None."""
         assert isinstance(obs, Tensor)
-        tokens = obs.to(torch.int64)
+        tokens = (obs.to(torch.int64) - self.start).clamp(0, self.token.num_embeddings - 1)
         if self.single:
             tokens = tokens.unsqueeze(-1)
         words = torch.relu(self.token(tokens) + self.position)

@@ -75,7 +75,8 @@ def sample_obs(space: gym.Space, shape: tuple[int, ...], rng: np.random.Generato
     if isinstance(space, spaces.Discrete):
         return torch.as_tensor(rng.integers(0, int(space.n), shape) + int(space.start))
     if isinstance(space, spaces.MultiDiscrete):
-        return torch.as_tensor(rng.integers(0, space.nvec, (*shape, *space.nvec.shape)))
+        tokens = rng.integers(0, space.nvec, (*shape, *space.nvec.shape))
+        return torch.as_tensor(tokens + space.start)
     assert isinstance(space, spaces.Box)
     if space.dtype == np.uint8:
         return torch.as_tensor(rng.integers(0, 4, (*shape, *space.shape), dtype=np.uint8))
