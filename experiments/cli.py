@@ -69,8 +69,8 @@ def _parse(main: Main, args: list[str] | None) -> Callable[[], Any]:
 
 def _unboxed(text: str) -> str:
     """Return what tyro says in a box, a sentence or two with rules between, on one line."""
-    lines = [line.strip("│╭╮╰╯ ") for line in text.splitlines()]
-    said = ["; " if set(line) == {"─"} else f" {line}" for line in lines[1:-1]]
+    lines = [line.strip("│╭╮╰╯|+ ") for line in text.splitlines()]
+    said = [";" if set(line) <= set("─-") else f" {line}" for line in lines[1:-1]]
     return "".join(said)
 
 

@@ -29,7 +29,7 @@ UNSUPPORTED: dict[str, gym.Space] = {
     "integers": spaces.Box(0, 9, (4,), np.int64),
     "text": spaces.Text(8),
     "tuple": spaces.Tuple((spaces.Discrete(2), spaces.Discrete(2))),
-    "matrix of tokens": spaces.MultiDiscrete([[2, 3], [4, 5]]),
+    "matrix of tokens": spaces.MultiDiscrete(np.array([[2, 3], [4, 5]])),
     "bits": spaces.MultiBinary(4),
     "dict of a dict": spaces.Dict({"inner": spaces.Dict({"token": spaces.Discrete(3)})}),
 }

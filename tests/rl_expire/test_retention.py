@@ -108,7 +108,7 @@ def test_a_trace_is_the_episode_as_the_environment_played_it() -> None:
     trace, _ = traced()
     env = corridor()
     _, info = env.reset(seed=SEED)
-    flags = []
+    flags, terminated, truncated = [], False, False
     for t, step in enumerate(trace.steps):
         np.testing.assert_array_equal(trace.frames[t], env.render())
         flags.append((step.relevant, step.decision))

@@ -35,7 +35,7 @@ def made_up(length: int, decisions: tuple[int, ...] = (), *, layers: int = 1) ->
         written = np.arange(max(0, t - 5), t + 1)
         left = (5 - (t - written)).astype(np.float32)
         one = np.ones_like(left)
-        held = HeldMemories(written, 5 * one, left, one, one[None] / len(one), 64)
+        held = HeldMemories(written, 5 * one, left, one, one[None] / np.float32(len(one)), 64)
         steps.append(
             TracedStep(t % 3, 0.0, 0.5, np.full(3, 1 / 3, np.float32), t == 0, t in decisions,
                        (held,) * layers)

@@ -1,0 +1,164 @@
+"""watch.py: films any run again, or says in one line why not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import pytest
+import torch
+from PIL import Image
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "watch.py"
+FAST = ("--fps", "1")
+
+
+def change_config(run: Path, *keys: str, to: Any) -> None:
+    """Set one entry of the run's configuration."""
+    config = json.loads((run / "config.json").read_text())
+    inner = config
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = to
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def test_as_a_user_runs_it_the_video_is_in_the_run_folder(own_run: Path, tmp_path: Path) -> None:
+    pictures = ("--gif", "b.gif", "--still", "c.png")
+    command = [sys.executable, str(SCRIPT), "run", "--seeds", "4", *FAST, *pictures]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    frames, _ = imageio_ffmpeg.count_frames_and_secs(str(own_run / "retention.mp4"))
+    assert f"retention.mp4: {frames} frames of 1 episodes" in done.stdout
+    assert done.stderr == ""
+    for name in ("b.gif", "c.png"):
+        with Image.open(tmp_path / name) as image:
+            image.load()
+
+
+def test_a_video_goes_where_it_is_told(
+    own_run: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    done = call("watch.py", "run", "--seeds", "2", "--sampled", *FAST, "--out", "a.mp4")
+    assert done.code == 0, done.err
+    assert not (own_run / "retention.mp4").exists()
+    frames, _ = imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "a.mp4"))
+    assert f"a.mp4: {frames} frames of 1 episodes" in done.out
+
+
+def unknown_agent(run: Path) -> None:
+    change_config(run, "agent", "name", to="oracle-of-delphi")
+
+
+def unknown_env(run: Path) -> None:
+    change_config(run, "env", "id", to="RLExpire/Nowhere-v0")
+
+
+def unknown_env_option(run: Path) -> None:
+    change_config(run, "env", "options", "gravity", to=9.81)
+
+
+def impossible_env_option(run: Path) -> None:
+    change_config(run, "env", "options", "max_length", to=1)
+
+
+def unknown_agent_option(run: Path) -> None:
+    change_config(run, "agent", "options", "charm", to=3)
+
+
+def impossible_agent_option(run: Path) -> None:
+    change_config(run, "agent", "options", "layers", to=0)
+
+
+def another_width(run: Path) -> None:
+    change_config(run, "agent", "options", "width", to=32)
+
+
+def no_agent(run: Path) -> None:
+    change_config(run, "agent", to=None)
+
+
+def a_list_for_a_config(run: Path) -> None:
+    (run / "config.json").write_text("[1, 2]")
+
+
+def no_config(run: Path) -> None:
+    (run / "config.json").unlink()
+
+
+def corrupted_checkpoint(run: Path) -> None:
+    path = run / "checkpoints" / "last.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def another_checkpoint(run: Path) -> None:
+    torch.save({"agent": {"weight": torch.ones(1)}}, run / "checkpoints" / "last.pt")
+
+
+def no_checkpoint(run: Path) -> None:
+    (run / "checkpoints" / "last.pt").unlink()
+
+
+BROKEN: dict[Callable[[Path], None], str] = {
+    unknown_agent: "'oracle-of-delphi'",
+    unknown_env: "Nowhere",
+    unknown_env_option: "gravity",
+    impossible_env_option: "max_length=1",
+    unknown_agent_option: "does not fit the agent",
+    impossible_agent_option: "--agent.layers is 0",
+    another_width: "does not fit the agent",
+    no_agent: "is not the configuration of a run",
+    a_list_for_a_config: "is not the configuration of a run",
+    no_config: "not a run folder",
+    corrupted_checkpoint: "cannot be read",
+    another_checkpoint: "does not fit the agent",
+    no_checkpoint: "has no checkpoint yet",
+}
+
+
+@pytest.mark.parametrize("script", ["watch.py", "bench.py"])
+@pytest.mark.parametrize("breaks", BROKEN, ids=lambda f: f.__name__)
+def test_a_broken_run_is_one_line_and_nothing_is_written(
+    breaks: Callable[[Path], None],
+    script: str,
+    own_run: Path,
+    call: Callable[..., Any],
+    files: Callable[[], dict[str, int]],
+) -> None:
+    breaks(own_run)
+    before = files()
+    words = ("run", *FAST) if script == "watch.py" else ("act", "--run", "run", "--lengths", "4")
+    done = call(script, *words)
+    assert done.line.startswith(f"{script}: error: ")
+    assert BROKEN[breaks] in done.line
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["none"], "none is not a run folder"),
+        (["run", "--fps", "0"], "--fps is 0: choose 1 or more"),
+        (["run", "--seeds"], "--seeds is empty"),
+        (["run", "--seeds", "1", "-1"], "--seeds is -1: choose 0 or more"),
+        (["run", "--out", "none/a.mp4"], "none/a.mp4 cannot be written (No such file"),
+        (["run", "--out", "."], "cannot be written (it is a folder): give another file"),
+        (["run", "--frames", "3"], "Unrecognized options: --frames"),
+        ([], "Missing from"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    words: list[str],
+    says: str,
+    own_run: Path,
+    call: Callable[..., Any],
+    files: Callable[[], dict[str, int]],
+) -> None:
+    before = files()
+    assert says in call("watch.py", *words, *([] if "--fps" in words else FAST)).line
+    assert files() == before
