@@ -1,5 +1,52 @@
 """Policies with memory."""
 
-from agents.expire_transformer import ExpireSpanConfig, ExpireTransformer
+from typing import Any
 
-__all__ = ["ExpireSpanConfig", "ExpireTransformer"]
+import gymnasium as gym
+
+from agents.adaptive_span import AdaptiveSpan, AdaptiveSpanConfig
+from agents.expire_transformer import ExpireSpanConfig, ExpireTransformer
+from agents.lstm import LSTM, LSTMConfig
+from agents.memoryless import Memoryless, MemorylessConfig
+from agents.transformer_xl import TransformerXL, TransformerXLConfig
+
+AgentConfig = (
+    ExpireSpanConfig | TransformerXLConfig | AdaptiveSpanConfig | LSTMConfig | MemorylessConfig
+)
+AGENTS: dict[type[AgentConfig], type[Any]] = {
+    ExpireSpanConfig: ExpireTransformer,
+    TransformerXLConfig: TransformerXL,
+    AdaptiveSpanConfig: AdaptiveSpan,
+    LSTMConfig: LSTM,
+    MemorylessConfig: Memoryless,
+}
+"""Every agent, by its configuration."""
+AGENT_CONFIGS = {config.name: config for config in AGENTS}
+"""The same configurations by the name that the command line and `config.json` use."""
+
+
+def make_agent(observation_space: gym.Space, action_space: gym.Space, config: AgentConfig) -> Any:
+    """Return a new agent, an `rl_expire.types.Agent` that is also an `nn.Module`.
+
+    Raises:
+        ValueError: a space is not supported.
+    """
+    return AGENTS[type(config)](observation_space, action_space, config)
+
+
+__all__ = [
+    "AGENTS",
+    "AGENT_CONFIGS",
+    "LSTM",
+    "AdaptiveSpan",
+    "AdaptiveSpanConfig",
+    "AgentConfig",
+    "ExpireSpanConfig",
+    "ExpireTransformer",
+    "LSTMConfig",
+    "Memoryless",
+    "MemorylessConfig",
+    "TransformerXL",
+    "TransformerXLConfig",
+    "make_agent",
+]

@@ -22,6 +22,18 @@ def num_actions(space: gym.Space) -> int:
     return int(space.n)
 
 
+def positive(config: object, *names: str) -> None:
+    """Check whole numbers of an agent's configuration.
+
+    Raises:
+        ValueError: one of them is below 1; the message names its option.
+    """
+    for name in names:
+        if getattr(config, name) < 1:
+            option = "--agent." + name.replace("_", "-")
+            raise ValueError(f"{option} is {getattr(config, name)}: choose 1 or more")
+
+
 class StepEmbedding(nn.Module):
     """Observation, last action and last reward as one state: `[..., D]`."""
 

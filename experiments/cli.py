@@ -32,7 +32,7 @@ def run(main: Main, args: list[str] | None = None) -> None:
     try:
         _parse(main, args)()
     except ValueError as error:
-        _refuse(error)
+        refuse(error)
 
 
 def _deferred(main: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:
@@ -60,9 +60,9 @@ def _parse(main: Main, args: list[str] | None) -> Callable[[], Any]:
             cause = cause.__context__
         # A message of our own says everything in one line; tyro would put it in a box.
         if isinstance(cause, ValueError) and str(cause).startswith("--"):
-            _refuse(cause)
+            refuse(cause)
         if error.code == BAD_INPUT:
-            _refuse(ValueError(_unboxed(printed.getvalue())))
+            refuse(ValueError(_unboxed(printed.getvalue())))
         sys.stderr.write(printed.getvalue())
         raise
 
@@ -82,7 +82,8 @@ def at_least(least: int, **options: int) -> None:
             raise ValueError(f"{option} is {value}: choose {least} or more")
 
 
-def _refuse(error: ValueError) -> NoReturn:
+def refuse(error: ValueError | str) -> NoReturn:
+    """Say in one line what is wrong with the input, and exit with code 2."""
     message = " ".join(str(error).split())
     print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
     sys.exit(BAD_INPUT)

@@ -7,11 +7,9 @@ python experiments/corridor.py --env.max-length 50 --seed 2
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-import cli
-import tyro
-from experiment import Experiment, run
+from experiment import Experiment, command_line
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class CorridorOptions:
 
 @dataclass(frozen=True)
 class Corridor(Experiment):
-    """The options of the Corridor experiment."""
+    """Train an agent on the Corridor, evaluate it, and film what it remembers."""
 
     env: CorridorOptions = field(default_factory=CorridorOptions)
     """The environment."""
@@ -47,10 +45,5 @@ class Corridor(Experiment):
         return self.env.min_length
 
 
-def main(options: Annotated[Corridor, tyro.conf.arg(name="")]) -> None:
-    """Train an Expire-Span agent on the Corridor, evaluate it, and film what it remembers."""
-    run(options)
-
-
 if __name__ == "__main__":
-    cli.run(main)
+    command_line(Corridor)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, make_dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import cli
 import gymnasium
 import torch
+import tyro
 from results import EvalConfig, evaluate_all, print_table
-from runs import AGENT_NAME, agent_entry, make_envs, use_threads
+from runs import agent_entry, make_envs, use_threads
 from watch import watch
 
-from agents import ExpireSpanConfig, ExpireTransformer
-from agents.expire_transformer import ExpireMemory
+from agents import AGENT_CONFIGS, AgentConfig, ExpireSpanConfig, make_agent
 from rl_expire.curriculum import Curriculum, CurriculumConfig
 from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import Governor, LearningConfig
@@ -52,7 +53,7 @@ class Experiment:
     """Make retention.mp4 at the end."""
     track: bool = False
     """Log to wandb as well (offline where nobody is logged in)."""
-    agent: ExpireSpanConfig = field(default_factory=ExpireSpanConfig)
+    agent: AgentConfig = field(default_factory=ExpireSpanConfig)
     """The agent with its memory."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """The training run."""
@@ -83,6 +84,28 @@ class Experiment:
     def env_options(self) -> dict[str, Any]:
         """Return the environment's keyword arguments."""
         return asdict(getattr(self, "env"))  # noqa: B009  (each subclass has its own type)
+
+
+def command_line(experiment: type[Experiment]) -> None:
+    """Run `experiment` with the options of the command line; `--agent NAME` chooses the agent."""
+    words = sys.argv[1:]
+    name = ExpireSpanConfig.name
+    if "--agent" in words:
+        at = words.index("--agent")
+        name, words = " ".join(words[at + 1 : at + 2]), words[:at] + words[at + 2 :]
+    config = AGENT_CONFIGS.get(name)
+    if config is None:
+        cli.refuse(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
+    agent = ("agent", config, field(default_factory=config))
+    options = make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)
+
+    def main(options: Experiment) -> None:
+        run(options)
+
+    others = ", ".join(AGENT_CONFIGS)
+    main.__doc__ = f"{experiment.__doc__}\n\n--agent NAME chooses the agent ({name}): {others}."
+    main.__annotations__["options"] = Annotated[options, tyro.conf.arg(name="")]
+    cli.run(main, words)
 
 
 def run(options: Experiment) -> None:
@@ -132,7 +155,11 @@ def configuration(options: Experiment) -> dict[str, Any]:
     """Return all options, and where they were used, as `config.json` holds them."""
     groups = ("train", "curriculum", "learning", "ppo", "forgetting", "eval")
     return {
-        "env": {"id": options.env_id, "options": options.env_options()},
+        "env": {
+            "id": options.env_id,
+            "options": options.env_options(),
+            "level": options.level[0],
+        },
         "agent": agent_entry(options.agent),
         "seed": options.seed,
         **{name: asdict(getattr(options, name)) for name in groups},
@@ -153,7 +180,9 @@ def _as_before(options: Experiment, folder: RunFolder, config: dict[str, Any]) -
             given = getattr(options, group)
             if getattr(given, name) != getattr(type(given), name):
                 groups[group] = config[group] | {name: getattr(given, name)}
-        rebuilt = {name: type(getattr(options, name))(**value) for name, value in groups.items()}
+        kinds = {name: type(getattr(options, name)) for name in groups}
+        kinds["agent"] = AGENT_CONFIGS[config["agent"]["name"]]
+        rebuilt = {name: kinds[name](**value) for name, value in groups.items()}
         before = replace(options, seed=config["seed"], **rebuilt)
     except (KeyError, TypeError) as error:
         raise RunFolderError(
@@ -168,7 +197,7 @@ def _as_before(options: Experiment, folder: RunFolder, config: dict[str, Any]) -
     return before
 
 
-def _restore(trainer: Trainer[ExpireMemory], folder: RunFolder, checkpoint: dict[str, Any]) -> None:
+def _restore(trainer: Trainer[Any], folder: RunFolder, checkpoint: dict[str, Any]) -> None:
     try:
         trainer.load_state_dict(checkpoint)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -178,7 +207,7 @@ def _restore(trainer: Trainer[ExpireMemory], folder: RunFolder, checkpoint: dict
 
 
 def _explain(
-    error: NonFiniteLossError, trainer: Trainer[ExpireMemory], folder: RunFolder, command: str
+    error: NonFiniteLossError, trainer: Trainer[Any], folder: RunFolder, command: str
 ) -> str:
     """Write down what is known of a loss that is not finite; return what to do about it."""
     phase = trainer.governor.phase
@@ -208,7 +237,7 @@ def _new_path(options: Experiment) -> Path:
     return Path("runs") / f"{task}-seed{options.seed}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
-def make_trainer(options: Experiment, device: torch.device) -> Trainer[ExpireMemory]:
+def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     """Make environments, agent, governor and trainer, new, from `options`.
 
     Raises:
@@ -221,18 +250,18 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[ExpireMem
         envs = make_envs(options.env_id, options.train.num_envs, env_options)
     except ValueError as error:
         raise _as_option(error, env_options) from error
-    agent = ExpireTransformer(
-        envs.single_observation_space, envs.single_action_space, options.agent
-    ).to(device)
+    spaces = envs.single_observation_space, envs.single_action_space
+    agent = make_agent(*spaces, options.agent).to(device)
     start = max(options.curriculum.start, options.easiest())
     forgetting = options.forgetting
+    if not agent.span_parameters():
+        forgetting = replace(forgetting, method="never")
+    forget_steps = {"after-learning": forgetting.steps, "never": 0, "joint": None}
     governor = Governor(
         Curriculum(goal, replace(options.curriculum, start=start)),
         options.learning,
         total_steps=options.train.total_steps,
-        forget_steps={"after-learning": forgetting.steps, "never": 0, "joint": None}[
-            forgetting.method
-        ],
+        forget_steps=forget_steps[forgetting.method],
         tolerance=forgetting.tolerance,
     )
     return Trainer(
@@ -256,7 +285,7 @@ def _as_option(error: ValueError, env_options: dict[str, Any]) -> ValueError:
 
 def _train(
     options: Experiment,
-    trainer: Trainer[ExpireMemory],
+    trainer: Trainer[Any],
     folder: RunFolder,
     tracker: Tracker,
     seconds_before: float,
@@ -283,7 +312,7 @@ def _train(
 
 def _evaluate(
     options: Experiment,
-    trainer: Trainer[ExpireMemory],
+    trainer: Trainer[Any],
     folder: RunFolder,
     device: torch.device,
     seconds: float,
@@ -295,7 +324,7 @@ def _evaluate(
     )
     results = {
         "env_id": options.env_id,
-        "agent": AGENT_NAME,
+        "agent": options.agent.name,
         "seed": options.seed,
         "commit": commit(),
         "hardware": hardware(),

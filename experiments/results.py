@@ -55,7 +55,7 @@ def evaluate_all(
     Returns:
         The `eval.` and `oracle.` keys of `results.json`.
     """
-    hardest = options | {level.replace("max_", "min_"): options[level]}
+    hardest = at_level(options, level, options[level])
 
     def score(task: dict[str, Any], greedy: bool) -> Score:
         envs = make_envs(env_id, min(config.num_envs, config.episodes), task)
@@ -76,6 +76,11 @@ def evaluate_all(
         "eval_sampled.success_at_max_length": score(hardest, False).success,
         "oracle.return_mean": oracle_return(env_id, options, config),
     }
+
+
+def at_level(options: dict[str, Any], level: str, value: int) -> dict[str, Any]:
+    """Return the environment's options with its difficulty fixed at `value`."""
+    return options | {level: value, level.replace("max_", "min_"): value}
 
 
 def oracle_return(env_id: str, options: dict[str, Any], config: EvalConfig) -> float:

@@ -12,10 +12,8 @@ from cli import at_least
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 import envs  # noqa: F401  (registers the environments)
-from agents import ExpireSpanConfig, ExpireTransformer
+from agents import AGENT_CONFIGS, AgentConfig, make_agent
 from rl_expire.run_folder import RunFolder, RunFolderError
-
-AGENT_NAME = "expire-span"
 
 
 def use_threads(threads: int) -> None:
@@ -58,14 +56,12 @@ def make_env(env_id: str, options: dict[str, Any]) -> gym.Env:
         raise ValueError(f"environment {env_id} cannot be made: {error}") from error
 
 
-def agent_entry(config: ExpireSpanConfig) -> dict[str, Any]:
+def agent_entry(config: AgentConfig) -> dict[str, Any]:
     """Return what `config.json` says of the agent."""
-    return {"name": AGENT_NAME, "options": asdict(config)}
+    return {"name": config.name, "options": asdict(config)}
 
 
-def load_run(
-    path: Path, device: torch.device
-) -> tuple[RunFolder, dict[str, Any], ExpireTransformer]:
+def load_run(path: Path, device: torch.device) -> tuple[RunFolder, dict[str, Any], Any]:
     """Open a run: its folder, its configuration and its trained agent.
 
     Raises:
@@ -77,10 +73,9 @@ def load_run(
         name, agent_options = config["agent"]["name"], config["agent"]["options"]
     except (KeyError, TypeError):
         raise RunFolderError(f"{run.config} is not the configuration of a run") from None
-    if name != AGENT_NAME:
-        raise RunFolderError(
-            f"{path} was trained with agent {name!r}: this version knows {AGENT_NAME}"
-        )
+    if name not in AGENT_CONFIGS:
+        known = ", ".join(AGENT_CONFIGS)
+        raise RunFolderError(f"{path} was trained with agent {name!r}: this version knows {known}")
     try:
         vector = make_envs(env_id, 1, options)
     except ValueError as error:
@@ -89,7 +84,7 @@ def load_run(
     spaces = vector.single_observation_space, vector.single_action_space
     checkpoint = run.load_checkpoint(device)
     try:
-        agent = ExpireTransformer(*spaces, ExpireSpanConfig(**agent_options))
+        agent = make_agent(*spaces, AGENT_CONFIGS[name](**agent_options))
         agent.load_state_dict(checkpoint["agent"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise RunFolderError(

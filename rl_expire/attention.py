@@ -42,15 +42,21 @@ class MemoryAttention(nn.Module):
             key: `[B, H, K, D/H]`.
             value: `[B, H, K, D/H]`.
             age: `[B, T, K]`, in steps; negative ages must be hidden by `bias`.
-            bias: `[B, T, K]`, -inf where a memory cannot be seen; each query must see one.
+            bias: `[B, 1 or H, T, K]`, -inf where a memory cannot be seen; each query must see one.
 
         Returns:
             The result `[B, T, D]` and the weights `[B, H, T, K]`.
         """
         position = torch.log1p(age.clamp(min=0).to(query.dtype)).unsqueeze(1)
-        offset = bias.unsqueeze(1) - self.slope.view(-1, 1, 1) * position
-        scale = query.shape[-1] ** -0.5
-        weights = torch.softmax((query * scale) @ key.transpose(-1, -2) + offset, dim=-1)
+        # Fused, for memory traffic is what attention over many memories costs on a CPU.
+        offset = torch.addcmul(bias, self.slope.view(-1, 1, 1), position, value=-1)
+        scores = torch.baddbmm(
+            offset.flatten(0, 1),
+            query.flatten(0, 1),
+            key.flatten(0, 1).transpose(-1, -2),
+            alpha=query.shape[-1] ** -0.5,
+        )
+        weights = torch.softmax(scores, dim=-1).unflatten(0, offset.shape[:2])
         mixed = (weights @ value).transpose(1, 2).flatten(2)
         return self.output(mixed), weights
 

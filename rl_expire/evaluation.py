@@ -89,7 +89,7 @@ def evaluate(
         views = agent.view(actor.memory)
         transition = actor.advance(output.action)
         ended = counted & (transition.terminated | transition.truncated)
-        tally.add(views, counted, relevant, ended)
+        tally.add(views, actor.memory.nbytes / envs.num_envs, counted, relevant, ended)
         done += [e for e in actor.take_episodes() if counted[e.row]]
         left -= ended
     return tally.score(done, actor.seconds["act"])
@@ -109,10 +109,16 @@ class _Tally:
     span_count: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     def add(
-        self, views: list[LayerView], counted: np.ndarray, relevant: np.ndarray, ended: np.ndarray
+        self,
+        views: list[LayerView],
+        nbytes: float,
+        counted: np.ndarray,
+        relevant: np.ndarray,
+        ended: np.ndarray,
     ) -> None:
         """Take in one step of the batch: `counted`, `relevant`, `ended` are `[B]` bool."""
         self.batch_steps += 1
+        self.nbytes += nbytes
         self.steps += int(counted.sum())
         self.ends += int(ended.sum())
         if not views:
@@ -122,7 +128,6 @@ class _Tally:
             self.kept, self.kept_at_end = np.zeros(len(views)), np.zeros(len(views))
         self.kept += held[:, counted].sum(1)
         self.kept_at_end += held[:, ended].sum(1)
-        self.nbytes += sum(v.nbytes for v in views) / len(counted)
         spans = np.mean([_new_span(v) for v in views], axis=0)
         for n, chosen in enumerate((counted & relevant, counted & ~relevant)):
             self.span_sum[n] += spans[chosen].sum()

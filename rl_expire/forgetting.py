@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rl_expire.ppo import (
     average,
@@ -34,9 +34,12 @@ class ForgettingConfig:
     """`after-learning`: solve the task, then let the spans alone learn, by self-distillation.
     `joint`: the paper's own way, spans learn with everything else, from the task's loss and alpha.
     `never`: every memory lives for its initial span."""
-    alpha: float = 1e-4
-    """Price of a step of mean span, in the loss."""
-    steps: int = 3_500_000
+    alpha: float = 0.01
+    """Price of memory after learning: weight of the logarithm of the mean span in the loss. Memory
+    that is half as long saves the same whether it was 300 steps long or 30."""
+    joint_alpha: float = 1e-5
+    """Price of memory in joint training: weight of the mean span itself, as in the paper."""
+    steps: int = 2_500_000
     """Environment steps of the forgetting phase."""
     tolerance: float = 0.03
     """Share of the score, lost while forgetting, at which alpha is withheld entirely."""
@@ -50,8 +53,10 @@ class ForgettingConfig:
     """Steps of the optimizer on each rollout; each holds whole sequences of some environments."""
 
     def __post_init__(self) -> None:
-        if not self.alpha >= 0:
-            raise ValueError(f"--forgetting.alpha is {self.alpha}: choose 0 or more")
+        for name in ("alpha", "joint_alpha"):
+            if not getattr(self, name) >= 0:
+                option = "--forgetting." + name.replace("_", "-")
+                raise ValueError(f"{option} is {getattr(self, name)}: choose 0 or more")
         for name in ("learning_rate", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 option = "--forgetting." + name.replace("_", "-")
@@ -71,14 +76,6 @@ class Forgetful(Agent[M], Protocol[M]):
 
     def evaluate(self, steps: TimeStep, memory: M, *, faded: bool = True) -> Evaluation:
         """As `Agent.evaluate`; `faded=False` lets every memory still held count fully."""
-        ...
-
-    def span_parameters(self) -> list[nn.Parameter]:
-        """What decides the lifetimes."""
-        ...
-
-    def trunk_parameters(self) -> list[nn.Parameter]:
-        """All the rest."""
         ...
 
     def calibrate_spans(self, steps: TimeStep, memory: M) -> None:
@@ -123,7 +120,7 @@ def forget_update(
         change = distillation(faded, unfaded, part.valid)
         norm = step_optimizer(
             optimizer,
-            change + alpha * faded.aux_loss,
+            change + alpha * faded.aux_loss.log(),
             parameters,
             config.max_grad_norm,
             told_if_nonfinite(part, faded),

@@ -30,7 +30,7 @@ class LearningConfig:
 
     solved_at: float = 0.985
     """Success on the upper half of the full task at which it counts as solved."""
-    settle_steps: int = 400_000
+    settle_steps: int = 300_000
     """Environment steps for which the solved task is learned on, the learning rate falling to 0."""
     entropy_start: float = 0.01
     """Entropy bonus at the curriculum's start."""
@@ -191,7 +191,7 @@ class Governor:
     def _alpha_share(self) -> float:
         if self.phase != "forget":
             return 0.0
-        falling = min(1.0, max(0.0, (0.9 - self.phase_done) / 0.4))
+        falling = min(1.0, max(0.0, (0.85 - self.phase_done) / 0.25))
         lost = (self.reference - self.curriculum.success) / self.reference
         return falling * min(1.0, max(0.0, 1 - lost / self.tolerance))
 

@@ -29,6 +29,7 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.checkpoint = path / "checkpoints" / "last.pt"
         self.results = path / "results.json"
+        self.levels = path / "levels.json"
         self.nonfinite = path / "nonfinite.json"
         self.video = path / "retention.mp4"
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 import torch
 from gymnasium.vector import VectorEnv
@@ -17,7 +17,7 @@ from rl_expire.forgetting import Forgetful, ForgettingConfig, forget_update
 from rl_expire.governor import Governor, Plan, Recent
 from rl_expire.ppo import PPOConfig, ppo_update
 from rl_expire.rollout import Actor, collect
-from rl_expire.types import M, Rollout
+from rl_expire.types import Agent, M, Rollout
 
 GOOD_WEIGHTS = 6
 """How many levels back the weights that mastered each are kept, for a collapse."""
@@ -47,7 +47,7 @@ class Trainer(Generic[M]):
     """Everything one training run holds, and its update.
 
     Args:
-        agent: an agent with lifetimes, also an `nn.Module`.
+        agent: also an `nn.Module`, and `Forgetful` if it has lifetimes.
         envs: a vector environment that autoresets.
         governor: decides what each update does.
         level: the attribute of the environments, and the key of their info, that the curriculum
@@ -61,7 +61,7 @@ class Trainer(Generic[M]):
 
     def __init__(
         self,
-        agent: Forgetful[M],
+        agent: Agent[M],
         envs: VectorEnv,
         governor: Governor,
         level: tuple[str, str],
@@ -88,12 +88,12 @@ class Trainer(Generic[M]):
         self.set_level()
         self.actor = Actor(envs, agent, device, seed)
         self.joint = forgetting.method == "joint"
-        self.learned_with_ppo = agent.trunk_parameters()
-        if self.joint:
-            self.learned_with_ppo = self.learned_with_ppo + agent.span_parameters()
+        self.spans = agent.span_parameters()
+        apart = set() if self.joint else {id(p) for p in self.spans}
+        self.learned_with_ppo = [p for p in agent.parameters() if id(p) not in apart]
         self.optimizer = torch.optim.Adam(self.learned_with_ppo, lr=ppo.learning_rate, eps=1e-5)
         self.span_optimizer = torch.optim.SGD(
-            agent.span_parameters(), lr=forgetting.learning_rate, momentum=forgetting.momentum
+            [{"params": self.spans}], lr=forgetting.learning_rate, momentum=forgetting.momentum
         )
         self.recent = Recent()
         self.updates = 0
@@ -142,9 +142,12 @@ class Trainer(Generic[M]):
 
     def _learn(self, rollout: Rollout[M], plan: Plan) -> dict[str, float]:
         if plan.phase == "forget":
-            alpha = plan.alpha_share * self.forgetting.alpha
             return forget_update(
-                self.agent, self.span_optimizer, rollout, self.forgetting, alpha=alpha
+                cast(Forgetful[M], self.agent),
+                self.span_optimizer,
+                rollout,
+                self.forgetting,
+                alpha=plan.alpha_share * self.forgetting.alpha,
             )
         for group in self.optimizer.param_groups:
             group["lr"] = plan.rate * self.ppo.learning_rate
@@ -155,7 +158,7 @@ class Trainer(Generic[M]):
             rollout,
             self.ppo,
             entropy_cost=plan.entropy_cost,
-            span_cost=self.forgetting.alpha if self.joint else 0.0,
+            span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
         )
 
     def _follow(self, steps: int) -> None:
@@ -174,10 +177,10 @@ class Trainer(Generic[M]):
             self._begin_forgetting()
 
     def _begin_forgetting(self) -> None:
-        self._only_these_learn(self.agent.span_parameters())
+        self._only_these_learn(self.spans)
         rollout = collect(self.actor, self.train.rollout_length)
         steps = rollout.steps.map(lambda x: x[: self.train.rollout_length])
-        self.agent.calibrate_spans(steps, rollout.memory)
+        cast(Forgetful[M], self.agent).calibrate_spans(steps, rollout.memory)
         self.actor.memory = self.agent.refresh(self.actor.memory)
 
     def _only_these_learn(self, parameters: list[nn.Parameter]) -> None:
@@ -214,7 +217,7 @@ class Trainer(Generic[M]):
         self.governor.load_state_dict(state["governor"])
         self.updates, self.good = state["updates"], state["good"]
         if self.governor.phase == "forget":
-            self._only_these_learn(self.agent.span_parameters())
+            self._only_these_learn(self.spans)
         self.set_level()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Generic, Protocol, Self, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Obs = Tensor | dict[str, Tensor]
 
@@ -126,6 +126,11 @@ class Memory(Protocol):
         """Return a detached copy that later calls of `act` leave alone."""
         ...
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensors that hold it, for all environments together."""
+        ...
+
 
 M = TypeVar("M", bound=Memory)
 
@@ -154,7 +159,11 @@ class Agent(Protocol[M]):
         ...
 
     def view(self, memory: M) -> list[LayerView]:
-        """Open the memory for reading, one view a layer."""
+        """Open the memory for reading, one view a layer; none if nothing is kept one by one."""
+        ...
+
+    def span_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that decide lifetimes; none for an agent without lifetimes."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
@@ -13,8 +13,17 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from torch import Tensor, nn
 
-from agents import ExpireSpanConfig, ExpireTransformer
-from agents.expire_transformer import ExpireMemory
+from agents import (
+    AdaptiveSpanConfig,
+    AgentConfig,
+    ExpireSpanConfig,
+    ExpireTransformer,
+    LSTMConfig,
+    MemorylessConfig,
+    TransformerXLConfig,
+    make_agent,
+)
+from agents.transformer import TransformerMemory
 from rl_expire.slot_memory import SlotMemory
 from rl_expire.types import (
     ActorOutput,
@@ -42,6 +51,7 @@ SPACES: dict[str, gym.Space] = {
 SMALL = ExpireSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)
 
 Make = Callable[..., Any]
+N = TypeVar("N", bound=nn.Module)
 
 
 def expire_agent(
@@ -49,7 +59,11 @@ def expire_agent(
 ) -> ExpireTransformer:
     """An Expire-Span agent with every weight stirred: spans differ from state to state."""
     torch.manual_seed(seed)
-    agent = ExpireTransformer(space, ACTIONS, replace(config, **options))
+    return stirred(ExpireTransformer(space, ACTIONS, replace(config, **options)))
+
+
+def stirred(agent: N) -> N:
+    """The agent with noise on every weight, so that all of them matter."""
     with torch.no_grad():
         for p in agent.parameters():
             p.add_(0.3 * torch.randn_like(p))
@@ -60,10 +74,24 @@ def _expire(**fixed: Any) -> Make:
     return lambda space=VECTOR, **options: expire_agent(space, **(fixed | options))
 
 
+def _other(config: AgentConfig) -> Make:
+    return lambda space=VECTOR: stirred(make_agent(space, ACTIONS, config))
+
+
 AGENTS: dict[str, Make] = {
     f"expire-span, {layers} layers, {fade}": _expire(layers=layers, fade=fade)
     for layers in (1, 2, 3)
     for fade in ("linear", "log-linear")
+} | {
+    "transformer-xl": _other(TransformerXLConfig(width=16, heads=2, window=5)),
+    "transformer-xl, 3 layers": _other(TransformerXLConfig(width=16, heads=2, layers=3, window=4)),
+    "adaptive-span": _other(AdaptiveSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)),
+    "adaptive-span, 2 layers": _other(
+        AdaptiveSpanConfig(width=16, heads=2, layers=2, max_span=12.0, ramp=3.0, capacity=7)
+    ),
+    "lstm": _other(LSTMConfig(width=16)),
+    "lstm, 2 layers": _other(LSTMConfig(width=16, layers=2)),
+    "memoryless": _other(MemorylessConfig(width=16, heads=2)),
 }
 """Every agent; each is made as `AGENTS[name](observation_space, **options)`."""
 
@@ -147,7 +175,7 @@ def made_up_rollout(
     )
 
 
-def slots_of(memory: ExpireMemory) -> SlotMemory:
+def slots_of(memory: TransformerMemory) -> SlotMemory:
     """The first layer's slots."""
     return memory.layers[0]
 
@@ -161,7 +189,7 @@ def set_spans(agent: ExpireTransformer, bias: float) -> None:
     """Give every state the same span, L * sigmoid(bias)."""
     with torch.no_grad():
         for name, p in agent.named_parameters():
-            if "span_head" in name:
+            if "lifetime" in name:
                 p.fill_(bias if name.endswith("bias") else 0.0)
 
 
@@ -236,6 +264,11 @@ class CountingMemory:
         """Return a copy."""
         return CountingMemory(self.count.clone())
 
+    @property
+    def nbytes(self) -> int:
+        """As if each row held 64 bytes."""
+        return 64 * len(self.count)
+
 
 class CountingAgent:
     """Counts in its memory, in place, what the environment counts in its observation.
@@ -287,7 +320,11 @@ class CountingAgent:
         held = age < memory.count.unsqueeze(1)
         span = (self.held - 1.0 + torch.arange(len(memory.count))).unsqueeze(1).expand_as(age)
         mask = held.float()
-        return [LayerView(age, span, held, mask, mask.unsqueeze(1), 64 * len(memory.count))]
+        return [LayerView(age, span, held, mask, mask.unsqueeze(1), memory.nbytes)]
+
+    def span_parameters(self) -> list[nn.Parameter]:
+        """None."""
+        return []
 
 
 def rows_of(obs: Obs, t: int) -> Obs:

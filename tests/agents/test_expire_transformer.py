@@ -108,10 +108,9 @@ def test_what_spans_were_centred_on_is_part_of_the_weights() -> None:
     )
 
 
-def test_span_and_trunk_parameters_are_all_and_apart() -> None:
+def test_span_parameters_are_those_of_the_lifetimes() -> None:
     agent = expire_agent(layers=2)
     spans = {id(p) for p in agent.span_parameters()}
-    trunk = {id(p) for p in agent.trunk_parameters()}
+    named = {id(p) for name, p in agent.named_parameters() if "lifetime" in name}
     assert len(spans) == 4
-    assert not spans & trunk
-    assert spans | trunk == {id(p) for p in agent.parameters()}
+    assert spans == named

@@ -130,9 +130,9 @@ def test_nothing_moves_the_curriculum_while_forgetting() -> None:
 
 @pytest.mark.parametrize(
     ("done", "share"),
-    [(0, 1.0), (0.5, 1.0), (0.6, 0.75), (0.7, 0.5), (0.9, 0.0), (0.99, 0.0)],
+    [(0, 1.0), (0.6, 1.0), (0.65, 0.8), (0.725, 0.5), (0.85, 0.0), (0.99, 0.0)],
 )
-def test_alpha_is_whole_for_half_of_the_phase_and_gone_for_its_last_tenth(
+def test_alpha_is_whole_for_most_of_the_phase_and_gone_at_its_end(
     done: float, share: float
 ) -> None:
     g = forgetting()

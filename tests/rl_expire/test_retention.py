@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.expire_transformer import ExpireMemory, ExpireTransformer
+from agents.expire_transformer import ExpireTransformer
+from agents.transformer import TransformerMemory
 from envs.corridor import CorridorEnv
 from rl_expire.expire_span import fade_bias
 from rl_expire.retention import (
@@ -33,11 +34,11 @@ class Spy:
 
     def __init__(self, agent: ExpireTransformer):
         self.agent = agent
-        self.seen: list[tuple[ExpireMemory, list[Tensor]]] = []
+        self.seen: list[tuple[TransformerMemory, list[Tensor]]] = []
 
     def act(
-        self, step: TimeStep, memory: ExpireMemory, *, greedy: bool = False
-    ) -> tuple[ActorOutput, ExpireMemory]:
+        self, step: TimeStep, memory: TransformerMemory, *, greedy: bool = False
+    ) -> tuple[ActorOutput, TransformerMemory]:
         """Act, and note the memory."""
         output, memory = self.agent.act(step, memory, greedy=greedy)
         self.seen.append((memory.snapshot(), [a.clone() for a in memory.attention]))

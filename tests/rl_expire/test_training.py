@@ -83,7 +83,7 @@ def moved(trainer: Trainer[Any], before: dict[str, torch.Tensor]) -> set[str]:
 def names(trainer: Trainer[Any], *, spans: bool) -> set[str]:
     """The parameters that decide spans, or all the others."""
     every = [name for name, _ in trainer.module.named_parameters()]
-    return {name for name in every if ("span_head" in name) == spans}
+    return {name for name in every if ("lifetime" in name) == spans}
 
 
 def test_a_run_takes_the_steps_it_was_given_and_reports_every_update() -> None:
@@ -150,7 +150,10 @@ def test_forgetting_begins_with_spans_that_are_centred_but_not_changed() -> None
     trainer.update()
     before = copy_of(trainer.module)
     begin_forgetting(trainer)
-    assert moved(trainer, before) == {"layers.0.span_head.center", "layers.0.span_head.scale"}
+    assert moved(trainer, before) == {
+        "layers.0.lifetime.head.center",
+        "layers.0.lifetime.head.scale",
+    }
     spans = trainer.actor.memory.layers[0].span
     torch.testing.assert_close(spans[spans.isfinite()].unique(), torch.tensor([10.0]))
 

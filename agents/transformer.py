@@ -1,0 +1,309 @@
+"""The recurrent transformer that all attention agents share; a `Lifetime` sets them apart."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, Generic, TypeVar
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from agents.blocks import FeedForward, Heads, StepEmbedding, num_actions, positive
+from rl_expire.attention import MemoryAttention
+from rl_expire.expire_span import is_held
+from rl_expire.lifetime import Lifetime
+from rl_expire.slot_memory import FREE, SlotMemory
+from rl_expire.types import ActorOutput, Evaluation, LayerView, TimeStep
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """What every transformer has."""
+
+    width: int = 64
+    """Width D of the states."""
+    heads: int = 4
+    """Attention heads; must divide the width."""
+    layers: int = 1
+    """Layers, each with a memory of its own."""
+    feed_forward: int = 2
+    """Hidden width of the feed-forward part, as a multiple of the width."""
+
+    name: ClassVar[str]
+    """What the command line and `config.json` call the agent."""
+    size_option: ClassVar[str | None]
+    """The option that sets the size of its memory."""
+
+    def __post_init__(self) -> None:
+        positive(self, "width", "heads", "layers", "feed_forward")
+        if self.width % self.heads:
+            raise ValueError(
+                f"--agent.heads {self.heads} does not divide --agent.width {self.width}: "
+                "change one of them"
+            )
+
+
+C = TypeVar("C", bound=TransformerConfig)
+
+
+@dataclass
+class TransformerMemory:
+    """The agent's memory: one `SlotMemory` a layer and a clock a row.
+
+    Attributes:
+        layers: N slot memories.
+        clock: `[B]` int64, steps since the episode of each row began.
+        attention: per layer `[B, H, S]`, the weights of the last `act`, for viewing.
+    """
+
+    layers: list[SlotMemory]
+    clock: Tensor
+    attention: list[Tensor]
+
+    def select(self, rows: Tensor) -> TransformerMemory:
+        """Return a copy with only the environments `rows [K]`."""
+        layers = [m.map(lambda x: x[rows]) for m in self.layers]
+        return TransformerMemory(layers, self.clock[rows], [])
+
+    def snapshot(self) -> TransformerMemory:
+        """Return a detached copy."""
+        layers = [m.map(lambda x: x.detach().clone()) for m in self.layers]
+        return TransformerMemory(layers, self.clock.clone(), [])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that is held."""
+        return self.clock.nbytes + sum(slots.nbytes for slots in self.layers)
+
+
+class MemoryLayer(nn.Module):
+    """One pre-norm transformer layer with a memory of its own past inputs."""
+
+    def __init__(self, config: TransformerConfig, lifetime: Lifetime, capacity: int):
+        super().__init__()
+        width = config.width
+        self.capacity = capacity
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = MemoryAttention(width, config.heads)
+        self.lifetime = lifetime
+        self.feed_forward = FeedForward(width, config.feed_forward * width)
+
+    @property
+    def ramp(self) -> float:
+        """R, in steps: a memory is dropped once it has no more than -R left."""
+        return self.lifetime.ramp
+
+    def act(self, state: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
+        """Store `state [B, D]`, attend, and return the next layer's input and the weights."""
+        normed = self.attention_norm(state).unsqueeze(1)
+        key, value = self.attention.project_memory(normed)
+        slots.write(
+            state,
+            key[:, :, 0],
+            value[:, :, 0],
+            self.lifetime(state),
+            clock,
+            ramp=self.ramp,
+            capacity=self.capacity,
+        )
+        age = (clock.unsqueeze(1) - slots.written_at).unsqueeze(1)
+        bias = self.lifetime.fade(slots.remaining(clock).unsqueeze(1), age)
+        query = self.attention.project_query(normed)
+        mixed, weights = self.attention(query, slots.key, slots.value, age, bias)
+        state = state + mixed[:, 0]
+        return state + self.feed_forward(state), weights[:, :, 0]
+
+    def evaluate(
+        self, states: Tensor, episode: Tensor, slots: SlotMemory, clock: Tensor, *, faded: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Do for `states [B, T, D]` at once what `act` does one by one.
+
+        Args:
+            states: the layer's inputs of this segment.
+            episode: `[B, T]` int, the number of episode starts so far in the segment.
+            slots: the memory before the segment, constant but for its keys, values and spans,
+                which are computed anew.
+            clock: `[B]`, the time of the segment's first step on each row's clock.
+            faded: false lets every memory still held count fully (the teacher of forgetting).
+
+        Returns:
+            The next layer's input `[B, T, D]`, the states' spans `[B, T]`, the cost of this
+            layer's memory `[]`, and the mean number of memories kept `[]`.
+        """
+        memory = torch.cat([slots.hidden, states], dim=1)
+        normed = self.attention_norm(memory)
+        key, value = self.attention.project_memory(normed)
+        query = self.attention.project_query(normed[:, slots.slots :])
+        spans = self.lifetime(memory)
+        age, visible = self._reach(episode, slots, clock)
+        remaining = spans.unsqueeze(1) - age
+        if slots.slots + states.shape[1] > self.capacity:
+            visible = visible & ~evicted(remaining, visible, self.ramp, self.capacity)
+        held = visible & is_held(remaining, self.ramp)
+        bias = torch.zeros_like(remaining).unsqueeze(1)
+        if faded:
+            bias = self.lifetime.fade(remaining, age)
+        mixed, _ = self.attention(
+            query, key, value, age, bias.masked_fill(~held.unsqueeze(1), -torch.inf)
+        )
+        states = states + mixed
+        own = spans[:, slots.slots :]
+        cost = self.lifetime.cost(own, spans, remaining.masked_fill(~visible, torch.inf))
+        return states + self.feed_forward(states), own, cost, held.sum(-1).float().mean()
+
+    def _reach(self, episode: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `age` and `visible`, `[B, T, S+T]`, of all memories from each step's query."""
+        steps = torch.arange(episode.shape[1], device=episode.device)
+        now = clock.unsqueeze(1) + steps
+        old_age = now.unsqueeze(2) - slots.written_at.unsqueeze(1)
+        own_age = (steps.unsqueeze(1) - steps).expand(len(episode), -1, -1)
+        held = is_held(slots.remaining(clock), self.ramp)
+        old_visible = held.unsqueeze(1) & (episode == 0).unsqueeze(2)
+        own_visible = (own_age >= 0) & (episode.unsqueeze(2) == episode.unsqueeze(1))
+        return torch.cat([old_age, own_age], dim=2), torch.cat([old_visible, own_visible], dim=2)
+
+
+@torch.no_grad()
+def evicted(remaining: Tensor, visible: Tensor, ramp: float, capacity: int) -> Tensor:
+    """Replay which memories a full row gave up.
+
+    Args:
+        remaining: `[B, T, K]`, K = S + T, in steps; step t's own state is memory S + t.
+        visible: `[B, T, K]`, by episode and causality.
+        ramp: R, in steps.
+        capacity: the most memories held at once.
+
+    Returns:
+        `[B, T, K]` bool: given up at that step or before.
+    """
+    rows, steps, keys = remaining.shape
+    gone = torch.zeros(rows, keys, dtype=torch.bool, device=remaining.device)
+    history = []
+    for t in range(steps):
+        held = visible[:, t] & is_held(remaining[:, t], ramp) & ~gone
+        held[:, keys - steps + t] = False
+        full = held.sum(1) >= capacity
+        least = remaining[:, t].masked_fill(~held, torch.inf).argmin(1)
+        gone[full, least[full]] = True
+        history.append(gone.clone())
+    return torch.stack(history, dim=1)
+
+
+class MemoryTransformer(nn.Module, Generic[C]):
+    """Encoder, N layers that each remember their own past inputs, policy and value heads."""
+
+    def __init__(self, observation_space: gym.Space, action_space: gym.Space, config: C):
+        super().__init__()
+        self.config = config
+        actions = num_actions(action_space)
+        self.embedding = StepEmbedding(observation_space, actions, config.width)
+        self.layers = nn.ModuleList(
+            MemoryLayer(config, self.make_lifetime(), self.capacity) for _ in range(config.layers)
+        )
+        self.heads = Heads(config.width, actions)
+
+    @abstractmethod
+    def make_lifetime(self) -> Lifetime:
+        """Return what decides the lifetimes in one layer."""
+
+    @property
+    @abstractmethod
+    def capacity(self) -> int:
+        """The most memories a layer holds for one environment."""
+
+    def _layers(self) -> list[MemoryLayer]:
+        return [layer for layer in self.layers if isinstance(layer, MemoryLayer)]
+
+    def initial_memory(self, batch_size: int) -> TransformerMemory:
+        """Return an empty memory for `batch_size` environments."""
+        device = self.heads.policy.weight.device
+        slots = min(8, self.capacity)
+        layers = [
+            SlotMemory.empty(batch_size, slots, self.config.width, self.config.heads, device)
+            for _ in self.layers
+        ]
+        clock = torch.zeros(batch_size, dtype=torch.int64, device=device)
+        return TransformerMemory(layers, clock, [])
+
+    @torch.no_grad()
+    def act(
+        self, step: TimeStep, memory: TransformerMemory, *, greedy: bool = False
+    ) -> tuple[ActorOutput, TransformerMemory]:
+        """Choose actions for one step `[B]`; updates `memory` in place."""
+        memory.clock.masked_fill_(step.is_first, 0)
+        state = self.embedding(step)
+        memory.attention = []
+        for layer, slots in zip(self._layers(), memory.layers, strict=True):
+            slots.forget_rows(step.is_first)
+            state, weights = layer.act(state, slots, memory.clock)
+            memory.attention.append(weights)
+        memory.clock += 1
+        return self.heads.act(state, greedy=greedy), memory
+
+    def evaluate(
+        self, steps: TimeStep, memory: TransformerMemory, *, faded: bool = True
+    ) -> Evaluation:
+        """Replay `steps [T, B]` from `memory` with gradients."""
+        states = self.embedding(steps).transpose(0, 1)
+        episode = steps.is_first.long().cumsum(0).transpose(0, 1)
+        spans, costs, diagnostics = [], [], {}
+        for n, (layer, slots) in enumerate(zip(self._layers(), memory.layers, strict=True)):
+            states, own, cost, kept = layer.evaluate(
+                states, episode, slots, memory.clock, faded=faded
+            )
+            spans.append(own.transpose(0, 1))
+            costs.append(cost)
+            diagnostics[f"kept/{n}"] = kept
+        logits, value = self.heads(states.transpose(0, 1))
+        return Evaluation(logits, value, torch.stack(costs).mean(), torch.stack(spans), diagnostics)
+
+    @torch.no_grad()
+    def refresh(self, memory: TransformerMemory) -> TransformerMemory:
+        """Compact the memory; recompute its keys, values and spans with the current weights."""
+        layers = []
+        for layer, slots in zip(self._layers(), memory.layers, strict=True):
+            gone = ~is_held(slots.remaining(memory.clock), layer.ramp)
+            spans = layer.lifetime(slots.hidden).masked_fill(gone, FREE)
+            compacted = replace(slots, span=spans).compact(memory.clock, layer.ramp)
+            normed = layer.attention_norm(compacted.hidden)
+            compacted.key, compacted.value = layer.attention.project_memory(normed)
+            layers.append(compacted)
+        return TransformerMemory(layers, memory.clock, [])
+
+    def view(self, memory: TransformerMemory) -> list[LayerView]:
+        """Open the memory as it was at the step just acted on."""
+        views = []
+        now = memory.clock - 1
+        for layer, slots, weights in zip(
+            self._layers(), memory.layers, memory.attention, strict=True
+        ):
+            remaining = slots.remaining(now)
+            age = now.unsqueeze(1) - slots.written_at
+            fade = layer.lifetime.fade(remaining.unsqueeze(1), age.unsqueeze(1))
+            views.append(
+                LayerView(
+                    age=age,
+                    span=slots.span,
+                    held=is_held(remaining, layer.ramp),
+                    mask=fade.exp().amax(1)[:, 0],
+                    attention=weights,
+                    nbytes=slots.nbytes,
+                )
+            )
+        return views
+
+    @torch.no_grad()
+    def calibrate_spans(self, steps: TimeStep, memory: TransformerMemory) -> None:
+        """Centre what each layer's spans are computed from on the states of `steps [T, B]`."""
+        states = self.embedding(steps).transpose(0, 1)
+        episode = steps.is_first.long().cumsum(0).transpose(0, 1)
+        for layer, slots in zip(self._layers(), memory.layers, strict=True):
+            inputs = states
+            states, *_ = layer.evaluate(inputs, episode, slots, memory.clock, faded=True)
+            layer.lifetime.calibrate(inputs)
+
+    def span_parameters(self) -> list[nn.Parameter]:
+        """The parameters that decide lifetimes, which learn apart from the rest."""
+        return [p for layer in self._layers() for p in layer.lifetime.parameters()]
