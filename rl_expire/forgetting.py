@@ -34,7 +34,7 @@ class ForgettingConfig:
     """`after-learning`: solve the task, then let the spans alone learn, by self-distillation.
     `joint`: the paper's own way, spans learn with everything else, from the task's loss and alpha.
     `never`: every memory lives for its initial span."""
-    alpha: float = 0.01
+    alpha: float = 0.03
     """Price of memory after learning: weight of the logarithm of the mean span in the loss. Memory
     that is half as long saves the same whether it was 300 steps long or 30."""
     joint_alpha: float = 1e-5

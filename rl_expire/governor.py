@@ -32,7 +32,7 @@ class LearningConfig:
     """Success on the upper half of the full task at which it counts as solved."""
     settle_steps: int = 300_000
     """Environment steps for which the solved task is learned on, the learning rate falling to 0."""
-    entropy_start: float = 0.01
+    entropy_start: float = 0.02
     """Entropy bonus at the curriculum's start."""
     entropy_end: float = 0.005
     """Entropy bonus at the full task."""

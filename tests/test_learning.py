@@ -1,0 +1,124 @@
+"""That agents learn: to recall in seconds, and, slowly, what to forget."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from agents import (
+    AdaptiveSpanConfig,
+    AgentConfig,
+    ExpireSpanConfig,
+    LSTMConfig,
+    MemorylessConfig,
+    TransformerXLConfig,
+    make_agent,
+)
+from rl_expire.evaluation import evaluate
+from rl_expire.ppo import PPOConfig, ppo_update
+from rl_expire.rollout import Actor, collect
+from tests.support import CPU
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
+
+
+class Recall(gym.Env):
+    """Shows 0 or 1, then twice nothing; the action after that must name what was shown.
+
+    Until then only action 0 is allowed: agents see their last action, and would make notes with it.
+    """
+
+    observation_space = spaces.Discrete(3)
+    action_space = spaces.Discrete(2)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.cue, self.count = int(self.np_random.integers(2)), 0
+        return self.cue, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        self.count += 1
+        last = self.count == 3
+        right = last and int(action) == self.cue
+        over = last or int(action) != 0
+        return 2, float(right), over, False, {"success": right}
+
+
+def recall_success(config: AgentConfig) -> float:
+    """Train on `Recall` until it is learned, at most 60,000 steps; return the greedy success."""
+    torch.manual_seed(1)
+    envs = SyncVectorEnv([Recall] * 32, autoreset_mode=AutoresetMode.SAME_STEP)
+    agent = make_agent(envs.single_observation_space, envs.single_action_space, config)
+    actor = Actor(envs, agent, CPU, seed=1)
+    ppo = PPOConfig(learning_rate=3e-3)
+    parameters = list(agent.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=ppo.learning_rate)
+    for _ in range(156):
+        rollout = collect(actor, 12)
+        if np.mean([e.info["success"] for e in actor.take_episodes()]) > 0.97:
+            break
+        ppo_update(agent, parameters, optimizer, rollout, ppo, entropy_cost=0.03)
+        actor.memory = agent.refresh(actor.memory)
+    return evaluate(agent, envs, 200, seed=2, greedy=True, device=CPU).success
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ExpireSpanConfig(width=32, max_span=10.0, ramp=4.0),
+        ExpireSpanConfig(width=32, max_span=10.0, ramp=4.0, fade="linear"),
+        TransformerXLConfig(width=32, window=2),
+        AdaptiveSpanConfig(width=32, max_span=10.0, ramp=4.0),
+        LSTMConfig(width=32),
+    ],
+    ids=lambda config: config.name,
+)
+def test_what_was_shown_two_steps_ago_is_recalled(config: AgentConfig) -> None:
+    assert recall_success(config) > 0.98
+
+
+@pytest.mark.parametrize(
+    "config",
+    [MemorylessConfig(width=32), TransformerXLConfig(width=32, window=1)],
+    ids=["memoryless", "a window too short"],
+)
+def test_what_is_out_of_memory_is_guessed(config: AgentConfig) -> None:
+    assert 0.3 < recall_success(config) < 0.7
+
+
+@pytest.mark.slow
+def test_on_a_short_corridor_lifetimes_become_selective() -> None:
+    from corridor import Corridor, CorridorOptions
+    from experiment import make_trainer
+    from runs import make_envs
+
+    options = Corridor(seed=1, env=CorridorOptions(max_length=20))
+    options = replace(
+        options,
+        agent=replace(options.agent, max_span=60.0, ramp=4.0),
+        learning=replace(options.learning, settle_steps=50_000),
+        forgetting=replace(options.forgetting, steps=400_000),
+        train=replace(options.train, total_steps=1_500_000),
+    )
+    torch.manual_seed(options.seed)
+    trainer = make_trainer(options, CPU)
+    before = None
+    while not trainer.finished:
+        metrics = trainer.update()
+        if metrics["phase"] == "forget" and before is None:
+            before = metrics["kept/0"]
+    envs = make_envs(options.env_id, 100, options.env_options())
+    score = evaluate(trainer.agent, envs, 500, seed=5, greedy=True, device=CPU)
+    assert before is not None, "the task was not learned"
+    assert score.success > 0.95
+    assert score.span_relevant > 2 * score.span_other
+    assert np.mean(score.kept_per_layer) < 0.8 * before
