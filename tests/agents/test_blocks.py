@@ -1,0 +1,54 @@
+"""What every agent has: embedding, heads, feed-forward."""
+
+import gymnasium as gym
+import pytest
+import torch
+from gymnasium import spaces
+
+from agents.blocks import FeedForward, Heads, StepEmbedding, num_actions
+from rl_expire.types import TimeStep
+from tests.support import VECTOR
+
+
+def test_greedy_takes_the_most_likely_action_and_sampling_follows_the_policy() -> None:
+    heads = Heads(8, 3)
+    with torch.no_grad():
+        heads.policy.weight.zero_()
+        heads.policy.bias.copy_(torch.tensor([0.0, 2.0, 1.0]))
+        state = torch.randn(20_000, 8)
+        greedy, sampled = heads.act(state, greedy=True), heads.act(state, greedy=False)
+    assert (greedy.action == 1).all()
+    share = torch.bincount(sampled.action, minlength=3) / len(state)
+    # Four standard deviations of a share of 20,000 draws are below 0.015.
+    torch.testing.assert_close(share, greedy.logits[0].softmax(-1), atol=0.015, rtol=0)
+    assert torch.equal(greedy.value, sampled.value)
+
+
+def test_what_led_to_a_first_step_does_not_matter_and_elsewhere_does() -> None:
+    embedding = StepEmbedding(VECTOR, 3, 8)
+    obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
+    one = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([0.0, 0.0]))
+    other = TimeStep(obs, is_first, torch.tensor([2, 2]), torch.tensor([0.0, 0.0]))
+    paid = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([1.0, 1.0]))
+    for changed in (other, paid):
+        difference = (embedding(one) - embedding(changed)).abs().sum(-1)
+        assert difference[0] == 0
+        assert difference[1] > 0.01
+
+
+def test_the_gate_multiplies() -> None:
+    layer = FeedForward(6, 4)
+    x = torch.randn(5, 6)
+    up = layer.up(layer.norm(x))
+    value, gate = up[:, :4], up[:, 4:]
+    torch.testing.assert_close(layer(x), layer.down(value * gate * torch.sigmoid(gate)))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [spaces.Box(-1.0, 1.0, (2,)), spaces.MultiDiscrete([2, 2]), spaces.Discrete(3, start=1)],
+)
+def test_other_action_spaces_are_refused_in_one_line(space: gym.Space) -> None:
+    with pytest.raises(ValueError, match="agents need a Discrete one") as error:
+        num_actions(space)
+    assert "\n" not in str(error.value)

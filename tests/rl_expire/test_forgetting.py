@@ -1,0 +1,134 @@
+"""Learning what to forget: what drives the lifetimes, and that nothing else moves."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from rl_expire.forgetting import ForgettingConfig, distillation, forget_update
+from rl_expire.types import Evaluation, Rollout
+from tests.support import copy_of, expire_agent, made_up_rollout, random_steps, set_spans
+
+T, B = 8, 4
+
+
+def evaluation(logits: Tensor, value: Tensor) -> Evaluation:
+    return Evaluation(logits, value, torch.zeros(()), torch.zeros(0, *value.shape))
+
+
+def test_distillation_by_hand() -> None:
+    # Teacher (1/2, 1/2), student (1/4, 3/4): KL = log 2 - (log 1 + log 3) / 2 + ... = 0.1438.
+    teacher = evaluation(torch.zeros(1, 1, 2), torch.tensor([[3.0]]))
+    student = evaluation(torch.tensor([[[1.0, 3.0]]]).log(), torch.tensor([[1.0]]))
+    expected = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75) + 0.5 * 4.0
+    loss = distillation(student, teacher, torch.ones(1, 1, dtype=torch.bool))
+    assert float(loss) == pytest.approx(expected)
+
+
+def test_distillation_is_the_sum_written_out_over_valid_steps() -> None:
+    valid = torch.rand(T, B) > 0.3
+    faded, unfaded = (evaluation(torch.randn(T, B, 3), torch.randn(T, B)) for _ in range(2))
+    total = 0.0
+    for t, b in valid.nonzero().tolist():
+        p, q = unfaded.logits[t, b].softmax(-1), faded.logits[t, b].softmax(-1)
+        total += sum(float(x * (x / y).log()) for x, y in zip(p, q, strict=True))
+        total += 0.5 * float(unfaded.value[t, b] - faded.value[t, b]) ** 2
+    expected = total / int(valid.sum())
+    assert float(distillation(faded, unfaded, valid)) == pytest.approx(expected, abs=1e-5)
+
+
+def collected(agent: Any) -> Rollout[Any]:
+    """A rollout that begins with memories of an episode that goes on."""
+    memory = agent.initial_memory(B)
+    for step in range(6):
+        _, memory = agent.act(random_steps(6, B).map(lambda x, t=step: x[t]), memory)
+    return made_up_rollout(T, B, memory, first=False, ends=0.05)
+
+
+def change(agent: Any, rollout: Rollout[Any]) -> Tensor:
+    steps = rollout.steps.map(lambda x: x[:T])
+    unfaded = agent.evaluate(steps, rollout.memory, faded=False)
+    return distillation(agent.evaluate(steps, rollout.memory), unfaded, rollout.valid)
+
+
+@pytest.mark.parametrize("fade", ["linear", "log-linear"])
+def test_nothing_is_lost_while_nothing_fades(fade: str) -> None:
+    agent = expire_agent(max_span=1000.0, fade=fade)
+    set_spans(agent, 0.0)
+    assert float(change(agent, collected(agent))) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("fade", ["linear", "log-linear"])
+def test_what_is_lost_to_fading_pushes_lifetimes_up(fade: str) -> None:
+    agent = expire_agent(max_span=8.0, ramp=6.0, fade=fade)
+    set_spans(agent, 0.0)
+    rollout = collected(agent)
+    loss = change(agent, rollout)
+    assert loss > 1e-5
+    loss.backward()
+    bias = agent.span_parameters()[1]
+    assert bias.grad is not None
+    assert bias.grad < 0, "a step down the gradient must lengthen lifetimes"
+
+
+def update(agent: Any, alpha: float, **options: Any) -> dict[str, float]:
+    optimizer = torch.optim.SGD(agent.span_parameters(), lr=0.5)
+    config = ForgettingConfig(minibatches=2, **options)
+    return forget_update(agent, optimizer, collected(agent), config, alpha=alpha)
+
+
+def test_only_the_lifetimes_move() -> None:
+    agent = expire_agent(max_span=20.0)
+    before = copy_of(agent)
+    update(agent, alpha=0.1)
+    moved = {name for name, x in agent.state_dict().items() if not torch.equal(x, before[name])}
+    assert moved == {"layers.0.lifetime.head.weight", "layers.0.lifetime.head.bias"}
+
+
+def mean_span(agent: Any) -> float:
+    steps = random_steps(T, B, seed=9, first=[(0, b) for b in range(B)])
+    return float(agent.evaluate(steps, agent.initial_memory(B)).spans.mean())
+
+
+def test_alpha_shortens_the_lifetime_of_what_nobody_needs() -> None:
+    spans = {}
+    for alpha in (0.0, 0.1):
+        agent = expire_agent(max_span=1000.0)
+        set_spans(agent, 0.0)
+        for _ in range(3):
+            update(agent, alpha, max_grad_norm=10.0)
+        spans[alpha] = mean_span(agent)
+    assert spans[0.0] == pytest.approx(500.0, abs=1.0)
+    assert spans[0.1] < 490.0
+
+
+def test_memory_of_any_length_shrinks_by_the_same_share() -> None:
+    gradients = []
+    for max_span in (1e4, 1e6):
+        agent = expire_agent(max_span=max_span)
+        set_spans(agent, -3.0)
+        optimizer = torch.optim.SGD(agent.span_parameters(), lr=0.0)
+        config = ForgettingConfig(minibatches=1, max_grad_norm=math.inf)
+        forget_update(agent, optimizer, collected(agent), config, alpha=1.0)
+        grad = agent.span_parameters()[1].grad
+        assert grad is not None
+        gradients.append(float(grad))
+    assert gradients[0] == pytest.approx(gradients[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"alpha": -1.0}, "--forgetting.alpha is -1.0"),
+        ({"joint_alpha": math.nan}, "--forgetting.joint-alpha is nan"),
+        ({"steps": 0}, "--forgetting.steps is 0"),
+        ({"tolerance": 1.0}, "--forgetting.tolerance is 1.0"),
+        ({"minibatches": 0}, "--forgetting.minibatches is 0"),
+        ({"momentum": 1.0}, "--forgetting.momentum is 1.0"),
+    ],
+)
+def test_impossible_options_are_refused_by_name(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ForgettingConfig(**options)

@@ -1,0 +1,212 @@
+"""The loss against sums written out, and what an update may and may not touch."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rl_expire.nonfinite import NonFiniteLossError
+from rl_expire.ppo import (
+    PPOConfig,
+    average,
+    masked_mean,
+    minibatches,
+    ppo_loss,
+    ppo_update,
+    span_stats,
+    step_optimizer,
+)
+from rl_expire.types import Evaluation, Rollout
+from tests.support import CPU, CountingMemory, copy_of, expire_agent, made_up_rollout
+
+T, B = 6, 5
+
+
+def rollout_of(seed: int = 0) -> Rollout[Any]:
+    made = made_up_rollout(T, B, CountingMemory(torch.zeros(B, dtype=torch.int64)), seed=seed)
+    valid = torch.rand(T, B) > 0.2
+    assert not valid.all()
+    return replace(made, valid=valid)
+
+
+def answer(rollout: Rollout[Any], scale: float = 0.5) -> Evaluation:
+    """An evaluation that differs from what was collected."""
+    logits = rollout.logits + scale * torch.randn(T, B, 3)
+    value = rollout.value + scale * torch.randn(T, B)
+    return Evaluation(logits, value, torch.zeros(()), torch.zeros(0, T, B))
+
+
+def naive_loss(
+    evaluation: Evaluation,
+    rollout: Rollout[Any],
+    advantages: Tensor,
+    returns: Tensor,
+    config: PPOConfig,
+    entropy_cost: float,
+) -> tuple[float, float]:
+    """The loss and the KL estimate, one step after the other."""
+    steps = [(t, b) for t in range(T) for b in range(B) if rollout.valid[t, b]]
+    taken = [float(advantages[s]) for s in steps]
+    if config.normalize_advantages:
+        mean = sum(taken) / len(taken)
+        deviation = math.sqrt(sum((a - mean) ** 2 for a in taken) / len(taken))
+        taken = [(a - mean) / max(deviation, config.advantage_floor) for a in taken]
+    policy = value = entropy = kl = 0.0
+    for advantage, (t, b) in zip(taken, steps, strict=True):
+        action = int(rollout.action[t, b])
+        new = [float(x) for x in evaluation.logits[t, b].exp()]
+        old = [float(x) for x in rollout.logits[t, b].exp()]
+        p = [x / sum(new) for x in new]
+        ratio = p[action] / (old[action] / sum(old))
+        clipped = min(max(ratio, 1 - config.clip), 1 + config.clip)
+        policy -= min(ratio * advantage, clipped * advantage)
+        v, target, before = (float(x[t, b]) for x in (evaluation.value, returns, rollout.value))
+        error = (v - target) ** 2
+        if config.value_clip is not None:
+            near = before + min(max(v - before, -config.value_clip), config.value_clip)
+            error = max(error, (near - target) ** 2)
+        value += 0.5 * error
+        entropy -= sum(x * math.log(x) for x in p)
+        kl += ratio - 1 - math.log(ratio)
+    n = len(steps)
+    return (policy + config.value_cost * value - entropy_cost * entropy) / n, kl / n
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        PPOConfig(),
+        PPOConfig(normalize_advantages=False),
+        PPOConfig(advantage_floor=5.0),
+        PPOConfig(value_clip=0.1, clip=0.05, value_cost=1.5),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_loss_is_the_sum_written_out(config: PPOConfig, seed: int) -> None:
+    rollout = rollout_of(seed)
+    evaluation = answer(rollout)
+    advantages, returns = torch.randn(T, B), torch.randn(T, B)
+    loss, stats = ppo_loss(evaluation, rollout, advantages, returns, config, entropy_cost=0.1)
+    expected, kl = naive_loss(evaluation, rollout, advantages, returns, config, 0.1)
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    assert float(stats["approx_kl"]) == pytest.approx(kl, abs=1e-5)
+
+
+def test_steps_that_are_not_valid_change_nothing() -> None:
+    rollout = rollout_of()
+    evaluation = answer(rollout)
+    advantages, returns = torch.randn(T, B), torch.randn(T, B)
+    loss, _ = ppo_loss(evaluation, rollout, advantages, returns, PPOConfig(), entropy_cost=0.1)
+    shaken = [x + 9.0 * torch.randn_like(x) * ~rollout.valid for x in (advantages, returns)]
+    logits = evaluation.logits + 9.0 * torch.randn(T, B, 3) * ~rollout.valid.unsqueeze(-1)
+    other, _ = ppo_loss(
+        replace(evaluation, logits=logits), rollout, *shaken, PPOConfig(), entropy_cost=0.1
+    )
+    torch.testing.assert_close(loss, other)
+
+
+def test_advantages_of_nothing_but_noise_are_not_blown_up() -> None:
+    rollout = rollout_of()
+    evaluation = answer(rollout)
+    noise = 1e-3 * torch.randn(T, B)
+    config = PPOConfig(value_cost=0.0)
+    _, stats = ppo_loss(evaluation, rollout, noise, rollout.value, config, entropy_cost=0.0)
+    assert abs(float(stats["policy_loss"])) < 0.01
+
+
+def test_minibatches_are_disjoint_and_cover_every_row() -> None:
+    parts = list(minibatches(12, 4, CPU))
+    assert [len(p) for p in parts] == [3, 3, 3, 3]
+    assert sorted(torch.cat(parts).tolist()) == list(range(12))
+    assert not torch.equal(torch.cat(parts), torch.cat(list(minibatches(12, 4, CPU))))
+
+
+def test_gradients_are_scaled_down_to_the_norm_and_never_up() -> None:
+    for size, moved in ((3.0, 0.5), (0.1, 0.1)):
+        weight = nn.Parameter(torch.zeros(4))
+        optimizer = torch.optim.SGD([weight], lr=1.0)
+        norm = step_optimizer(optimizer, (weight * size).sum() / 2, [weight], 0.5)
+        assert float(norm) == pytest.approx(size)
+        assert float(weight.detach().norm()) == pytest.approx(moved, rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_changes_no_weight(bad: float) -> None:
+    agent = expire_agent()
+    rollout = made_up_rollout(T, B, agent.initial_memory(B))
+    rollout.reward[2, 1] = bad
+    before = copy_of(agent)
+    parameters = list(agent.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=0.1)
+    config = PPOConfig(minibatches=1, epochs=1)
+    with pytest.raises(NonFiniteLossError) as error:
+        ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0)
+    assert all(torch.equal(before[name], x) for name, x in agent.state_dict().items())
+    assert error.value.description["reward"]["nonfinite"] == 1
+
+
+def updates(stop_kl: float | None, rate: float) -> int:
+    """How many optimizer steps an update of 5 epochs with 2 minibatches takes."""
+    agent = expire_agent()
+    rollout = made_up_rollout(T, 4, agent.initial_memory(4))
+    rollout = replace(rollout, logits=agent_logits(agent, rollout))
+    parameters = list(agent.parameters())
+    optimizer = torch.optim.SGD(parameters, lr=rate)
+    count = 0
+
+    def counted(*_: Any) -> None:
+        nonlocal count
+        count += 1
+
+    optimizer.register_step_post_hook(counted)
+    config = PPOConfig(minibatches=2, epochs=5, stop_kl=stop_kl)
+    ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0)
+    return count
+
+
+def agent_logits(agent: Any, rollout: Rollout[Any]) -> Tensor:
+    with torch.no_grad():
+        return agent.evaluate(rollout.steps.map(lambda x: x[:T]), rollout.memory).logits
+
+
+def test_the_passes_end_when_the_policy_has_moved_too_far() -> None:
+    assert updates(stop_kl=0.02, rate=1e-6) == 10
+    assert updates(stop_kl=None, rate=3.0) == 10
+    assert updates(stop_kl=0.02, rate=3.0) < 10
+
+
+def test_the_cost_of_memory_reaches_the_lifetimes_in_proportion() -> None:
+    grown = []
+    for cost in (0.0, 1e-3, 2e-3):
+        agent = expire_agent(max_span=40.0)
+        rollout = made_up_rollout(T, B, agent.initial_memory(B))
+        parameters = list(agent.parameters())
+        optimizer = torch.optim.SGD(parameters, lr=0.0)
+        config = PPOConfig(minibatches=1, epochs=1, max_grad_norm=math.inf)
+        ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0, span_cost=cost)
+        grown.append(
+            torch.cat([p.grad.flatten() for p in agent.span_parameters() if p.grad is not None])
+        )
+    torch.testing.assert_close(grown[2] - grown[0], 2 * (grown[1] - grown[0]), atol=1e-5, rtol=1e-4)
+    assert (grown[1] - grown[0]).abs().max() > 1e-4
+
+
+def test_span_statistics_leave_out_what_is_not_there() -> None:
+    rollout = rollout_of()
+    spans = torch.arange(2.0 * T * B).view(2, T, B)
+    mean = spans.mean(0)
+    stats = span_stats(spans, rollout)
+    assert stats["span_relevant"] == mean[rollout.relevant].mean()
+    assert stats["span_other"] == mean[~rollout.relevant].mean()
+    none = replace(rollout, relevant=torch.zeros(T, B, dtype=torch.bool))
+    assert span_stats(spans, none)["span_relevant"].isnan()
+    assert span_stats(torch.zeros(0, T, B), rollout) == {}
+    seen = {"x": [torch.tensor(1.0), torch.tensor(math.nan), torch.tensor(3.0)]}
+    assert average(seen) == {"x": 2.0}
+
+
+def test_a_masked_mean_of_nothing_is_zero() -> None:
+    assert masked_mean(torch.ones(3), torch.zeros(3, dtype=torch.bool)) == 0
