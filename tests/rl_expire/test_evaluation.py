@@ -75,5 +75,5 @@ def test_without_memories_one_by_one_there_is_nothing_kept_but_bytes_are_counted
 
 
 def test_no_episodes_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="--eval.episodes is 0: choose 1 or more"):
+    with pytest.raises(ValueError, match=r"--eval\.episodes is 0: choose 1 or more"):
         score(episodes=0)

@@ -57,7 +57,7 @@ def change(agent: Any, rollout: Rollout[Any]) -> Tensor:
 def test_nothing_is_lost_while_nothing_fades(fade: str) -> None:
     agent = expire_agent(max_span=1000.0, fade=fade)
     set_spans(agent, 0.0)
-    assert float(change(agent, collected(agent))) == pytest.approx(0.0, abs=1e-9)
+    assert float(change(agent, collected(agent)).detach()) == pytest.approx(0.0, abs=1e-9)
 
 
 @pytest.mark.parametrize("fade", ["linear", "log-linear"])

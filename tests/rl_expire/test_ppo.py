@@ -100,11 +100,11 @@ def test_steps_that_are_not_valid_change_nothing() -> None:
     evaluation = answer(rollout)
     advantages, returns = torch.randn(T, B), torch.randn(T, B)
     loss, _ = ppo_loss(evaluation, rollout, advantages, returns, PPOConfig(), entropy_cost=0.1)
-    shaken = [x + 9.0 * torch.randn_like(x) * ~rollout.valid for x in (advantages, returns)]
+    advantages += 9.0 * torch.randn(T, B) * ~rollout.valid
+    returns += 9.0 * torch.randn(T, B) * ~rollout.valid
     logits = evaluation.logits + 9.0 * torch.randn(T, B, 3) * ~rollout.valid.unsqueeze(-1)
-    other, _ = ppo_loss(
-        replace(evaluation, logits=logits), rollout, *shaken, PPOConfig(), entropy_cost=0.1
-    )
+    shaken = replace(evaluation, logits=logits)
+    other, _ = ppo_loss(shaken, rollout, advantages, returns, PPOConfig(), entropy_cost=0.1)
     torch.testing.assert_close(loss, other)
 
 
@@ -187,9 +187,8 @@ def test_the_cost_of_memory_reaches_the_lifetimes_in_proportion() -> None:
         optimizer = torch.optim.SGD(parameters, lr=0.0)
         config = PPOConfig(minibatches=1, epochs=1, max_grad_norm=math.inf)
         ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0, span_cost=cost)
-        grown.append(
-            torch.cat([p.grad.flatten() for p in agent.span_parameters() if p.grad is not None])
-        )
+        found = [p.grad for p in agent.span_parameters()]
+        grown.append(torch.cat([g.flatten() for g in found if g is not None]))
     torch.testing.assert_close(grown[2] - grown[0], 2 * (grown[1] - grown[0]), atol=1e-5, rtol=1e-4)
     assert (grown[1] - grown[0]).abs().max() > 1e-4
 
