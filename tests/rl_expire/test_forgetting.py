@@ -89,7 +89,7 @@ def test_only_the_lifetimes_move() -> None:
 
 def mean_span(agent: Any) -> float:
     steps = random_steps(T, B, seed=9, first=[(0, b) for b in range(B)])
-    return float(agent.evaluate(steps, agent.initial_memory(B)).spans.mean())
+    return float(agent.evaluate(steps, agent.initial_memory(B)).spans.mean().detach())
 
 
 def test_alpha_shortens_the_lifetime_of_what_nobody_needs() -> None:
