@@ -19,7 +19,7 @@ from rl_expire.retention_video import write_gif, write_still, write_video
 
 def watch(
     run: Annotated[Path, tyro.conf.Positional],
-    seeds: tuple[int, ...] = (0, 1, 2),
+    seeds: tuple[int, ...] = (8, 2, 0),
     fps: int = 12,
     out: Path | None = None,
     sampled: bool = False,
