@@ -295,7 +295,7 @@ def _train(
 
         def report(metrics: dict[str, Any]) -> None:
             progress.update(metrics, trainer.governor.remaining_steps)
-            if trainer.updates % LOG_EVERY == 0:
+            if trainer.updates % LOG_EVERY == 0 or trainer.finished:
                 metrics["seconds"] = seconds_before + progress.seconds
                 folder.append_metrics(metrics)
                 tracker.log(metrics)
@@ -328,6 +328,7 @@ def _evaluate(
         "seed": options.seed,
         "commit": commit(),
         "hardware": hardware(),
+        "parameters": sum(p.numel() for p in trainer.module.parameters()),
         "train.steps": trainer.steps,
         "train.seconds": round(seconds, 1),
         "train.steps_per_second": round(trainer.steps / seconds, 1),

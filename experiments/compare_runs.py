@@ -1,0 +1,256 @@
+"""The runs of a comparison: each a process of its own, as many at a time as there are cores."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from agents import AGENT_CONFIGS
+from rl_expire.progress import clock, percent
+from rl_expire.run_folder import RunFolder
+
+HERE = Path(__file__).parent
+POLL = 0.5
+PLAIN_EVERY = 30.0
+"""Seconds between lines where output is not a terminal."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of the comparison: an agent, its memory size, a seed.
+
+    Attributes:
+        task: the experiment's name.
+        agent: the agent's name.
+        size: its memory size; None for the agent's default, or where it has none.
+        seed: of the run.
+        out: the comparison's folder.
+        total_steps: the most environment steps.
+        extra: further words of the command line.
+    """
+
+    task: str
+    agent: str
+    size: int | None
+    seed: int
+    out: Path
+    total_steps: int
+    extra: tuple[str, ...]
+
+    @property
+    def variant(self) -> str:
+        """Agent and size, as in the table and on the command line."""
+        return self.agent if self.size is None else f"{self.agent}:{self.size}"
+
+    @property
+    def name(self) -> str:
+        """Variant and seed."""
+        return f"{self.variant}, seed {self.seed}"
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the run is."""
+        return RunFolder(self.out / self.variant.replace(":", "-") / f"seed-{self.seed}")
+
+    @property
+    def log(self) -> Path:
+        """What the run printed."""
+        path = self.folder.path
+        return path.with_name(path.name + ".log")
+
+    @property
+    def options(self) -> list[str]:
+        """The options that make the run what it is."""
+        words = ["--agent", self.agent]
+        if self.size is not None:
+            words += [f"--agent.{AGENT_CONFIGS[self.agent].size_option}", str(self.size)]
+        words += ["--seed", str(self.seed), "--train.total-steps", str(self.total_steps)]
+        return [*words, *self.extra]
+
+    @property
+    def reproduce(self) -> str:
+        """The command that makes this run alone."""
+        return shlex.join(["python", f"experiments/{self.task}.py", *self.options])
+
+    def commands(self, levels: Sequence[int]) -> list[list[str]]:
+        """Return what is still to be run, in order: training, then scoring level by level."""
+        script = [sys.executable, str(HERE / f"{self.task}.py")]
+        where, folder = ["--threads", "1", "--no-video"], self.folder
+        left = []
+        if not folder.results.exists():
+            if folder.checkpoint.exists():
+                left.append([*script, *where, "--resume", str(folder.path), *self.options])
+            else:
+                left.append([*script, *where, "--out", str(folder.path), *self.options])
+        if not scored(folder, levels):
+            words = [str(folder.path), "--threads", "1", "--levels", *map(str, levels)]
+            left.append([sys.executable, str(HERE / "levels.py"), *words])
+        return left
+
+
+def scored(folder: RunFolder, levels: Sequence[int]) -> bool:
+    """Whether the run has been scored at all of `levels`."""
+    try:
+        rows = json.loads(folder.levels.read_text())["levels"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return set(levels) <= {row["level"] for row in rows}
+
+
+class Job:
+    """A run in progress."""
+
+    def __init__(self, run: Run, levels: Sequence[int]):
+        self.run, self.levels = run, levels
+        self.left = run.commands(levels)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.failed = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.failed or not self.left
+
+    def start(self) -> None:
+        """Begin the next command."""
+        folder = self.run.folder
+        if folder.path.exists() and not folder.checkpoint.exists():
+            shutil.rmtree(folder.path)  # interrupted before its first checkpoint
+        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.run.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.left[0],
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+            )
+
+    def poll(self) -> bool:
+        """Return whether the command that was running has come to its end."""
+        assert self.process is not None
+        code = self.process.poll()
+        if code is None:
+            return False
+        self.failed = code != 0
+        self.left = [] if self.failed else self.left[1:]
+        self.process = None
+        return True
+
+    def describe(self) -> tuple[str, ...]:
+        """Return state, steps, level and success for the display."""
+        last = last_metrics(self.run.folder.metrics)
+        steps, level, success = "", "", ""
+        if last:
+            steps, level = f"{last['steps']:,}", str(last["level"])
+            success = "" if last["success"] is None else percent(last["success"])
+        if self.failed:
+            state = "failed"
+        elif self.done:
+            state = "done"
+        elif self.process is None:
+            state = "waiting"
+        else:
+            state = "scoring" if self.left[0][1].endswith("levels.py") else "training"
+        return state, steps, level, success
+
+
+def last_metrics(path: Path) -> dict[str, Any]:
+    """Return the last whole line of `metrics.jsonl`, empty before there is one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 4096))
+            lines = file.read().split(b"\n")
+        return json.loads(lines[-2]) if len(lines) > 1 else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of `metrics.jsonl`."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def run_all(runs: Sequence[Run], levels: Sequence[int], at_a_time: int) -> list[Run]:
+    """Do whatever is left of `runs`, `at_a_time` of them together; return those that failed.
+
+    Ctrl-C lets every run save what it has learned.
+    """
+    jobs = [Job(run, levels) for run in runs]
+    display = Display(jobs)
+    try:
+        with display:
+            while not all(job.done for job in jobs):
+                for job in jobs:
+                    if job.process is not None:
+                        job.poll()
+                free = at_a_time - sum(job.process is not None for job in jobs)
+                # A run is seen through before the next begins, so that results come in early.
+                idle = [j for j in jobs if j.process is None and not j.done]
+                for job in sorted(idle, key=lambda j: len(j.left))[: max(0, free)]:
+                    job.start()
+                display.show()
+                time.sleep(POLL)
+    except KeyboardInterrupt:
+        stop([job.process for job in jobs if job.process is not None])
+        print("Stopped; every run has saved what it learned. Give the same command to go on.")
+        raise SystemExit(130) from None
+    return [job.run for job in jobs if job.failed]
+
+
+def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask processes to save and end, and wait until they have."""
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    for process in processes:
+        process.wait()
+
+
+class Display:
+    """One table for all runs, or lines where there is no terminal. Use it as a context manager."""
+
+    def __init__(self, jobs: list[Job]):
+        self.jobs, self.console = jobs, Console()
+        self.live = Live(console=self.console, refresh_per_second=2)
+        self.began, self.printed = time.monotonic(), -PLAIN_EVERY
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def show(self) -> None:
+        """Bring the display up to date."""
+        seconds = time.monotonic() - self.began
+        done = sum(job.done for job in self.jobs)
+        title = f"{done} of {len(self.jobs)} runs done, {clock(seconds)}"
+        if self.console.is_terminal:
+            table = Table(title=title)
+            for name in ("run", "state", "steps", "level", "success"):
+                table.add_column(name)
+            for job in self.jobs:
+                table.add_row(job.run.name, *job.describe())
+            self.live.update(table)
+        elif seconds - self.printed > PLAIN_EVERY:
+            self.printed = seconds
+            busy = [j for j in self.jobs if j.process is not None]
+            parts = [f"{j.run.name}: {' '.join(x for x in j.describe() if x)}" for j in busy]
+            self.console.print(f"{title}; {'; '.join(parts)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,47 @@
+"""What a few seeds can say: means with confidence intervals. Needs SciPy (the extra `compare`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over n seeds and its bootstrap 95 % confidence interval.
+
+    Attributes:
+        mean: of the finite values; NaN without any.
+        low: lower end of the interval; NaN for fewer than two values.
+        high: upper end.
+        iqm: interquartile mean (Agarwal et al. 2021, section 4.3): the mean without the lowest and
+            the highest quarter, in whole values, so of fewer than four values it is the mean.
+        n: how many finite values there were.
+    """
+
+    mean: float
+    low: float
+    high: float
+    iqm: float
+    n: int
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Summarise one number of several seeds; NaNs are left out."""
+    from scipy import stats  # not needed by anybody who only trains
+
+    finite = np.array([v for v in values if v is not None and math.isfinite(v)], dtype=float)
+    if not len(finite):
+        return Estimate(math.nan, math.nan, math.nan, math.nan, 0)
+    mean, iqm = float(finite.mean()), float(stats.trim_mean(finite, 0.25))
+    if len(finite) == 1:
+        return Estimate(mean, math.nan, math.nan, iqm, 1)
+    if np.ptp(finite) == 0:
+        return Estimate(mean, mean, mean, iqm, len(finite))
+    interval = stats.bootstrap(
+        (finite,), np.mean, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return Estimate(mean, float(interval.low), float(interval.high), iqm, len(finite))
