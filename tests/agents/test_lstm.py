@@ -1,0 +1,104 @@
+"""The fused LSTM, whatever boundaries fall into the segment, is the one stepped by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from agents import LSTM, LSTMConfig
+from agents.lstm import LSTMMemory
+from tests.support import ACTIONS, VECTOR, act_over, random_steps, stirred
+
+T, B = 12, 4
+
+
+def agent_of(layers: int = 1) -> LSTM:
+    torch.manual_seed(0)
+    return stirred(LSTM(VECTOR, ACTIONS, LSTMConfig(width=8, layers=layers)))
+
+
+def naive(agent: LSTM, inputs: Tensor, is_first: Tensor, memory: LSTMMemory) -> Tensor:
+    """One row and one step after the other."""
+    rows = []
+    for b in range(inputs.shape[1]):
+        state = (memory.hidden[:, b : b + 1], memory.cell[:, b : b + 1])
+        outputs = []
+        for t in range(inputs.shape[0]):
+            if is_first[t, b]:
+                state = (torch.zeros_like(state[0]), torch.zeros_like(state[1]))
+            out, state = agent.core(inputs[t : t + 1, b : b + 1], state)
+            outputs.append(out[0, 0])
+        rows.append(torch.stack(outputs))
+    return torch.stack(rows, dim=1)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(
+    "first",
+    [
+        [],
+        [(0, 0), (0, 2)],
+        [(5, 1)],
+        [(0, 0), (1, 0), (2, 0), (11, 3)],
+        [(t, b) for t in range(T) for b in range(B)],
+    ],
+    ids=["nowhere", "at the start", "inside", "one after the other", "everywhere"],
+)
+def test_fused_equals_step_by_step(layers: int, first: list[tuple[int, int]]) -> None:
+    agent = agent_of(layers)
+    is_first = random_steps(T, B, first=first).is_first
+    memory = LSTMMemory(torch.randn(layers, B, 8), torch.randn(layers, B, 8))
+    inputs = torch.randn(T, B, 8)
+    results = []
+    for unroll in (agent.unroll, lambda *a: naive(agent, *a)):
+        agent.zero_grad()
+        given = inputs.clone().requires_grad_()
+        out = unroll(given, is_first, memory)
+        (out * torch.arange(1.0, T + 1).view(T, 1, 1)).sum().backward()
+        weights = [p.grad.clone() for p in agent.core.parameters() if p.grad is not None]
+        assert given.grad is not None
+        results.append((out.detach(), given.grad, weights))
+    (out, grad, weights), (other, other_grad, other_weights) = results
+    torch.testing.assert_close(out, other, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(grad, other_grad, atol=1e-5, rtol=1e-5)
+    for one, two in zip(weights, other_weights, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_go_through_the_segment_but_not_across_episodes() -> None:
+    agent = agent_of()
+    steps = random_steps(T, 2, first=[(4, 1)])
+    assert isinstance(steps.obs, Tensor)
+    obs = steps.obs.clone().requires_grad_()
+    memory = agent.initial_memory(2)
+    agent.evaluate(replace(steps, obs=obs), memory).value[-1].sum().backward()
+    assert obs.grad is not None
+    reached = obs.grad.abs().sum(-1) > 0
+    assert reached[:, 0].all()
+    assert reached[:, 1].tolist() == [t >= 4 for t in range(T)]
+
+
+def test_an_episode_begins_with_a_state_of_zeros() -> None:
+    agent = agent_of()
+    _, _, memory = act_over(agent, random_steps(T, B), agent.initial_memory(B))
+    first = random_steps(1, B, seed=1, first=[(0, b) for b in range(B)])
+    after, _, _ = act_over(agent, first, memory)
+    fresh, _, _ = act_over(agent, first, agent.initial_memory(B))
+    assert torch.equal(after, fresh)
+
+
+def test_it_holds_two_states_a_layer_whatever_it_has_seen() -> None:
+    agent = agent_of(layers=2)
+    memory = agent.initial_memory(B)
+    assert memory.nbytes == 2 * 2 * B * 8 * 4
+    _, _, memory = act_over(agent, random_steps(T, B), memory)
+    assert memory.nbytes == 2 * 2 * B * 8 * 4
+    assert agent.view(memory) == []
+    assert agent.span_parameters() == []
+
+
+@pytest.mark.parametrize("name", ["width", "layers"])
+def test_impossible_sizes_are_refused_by_name(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"--agent\.{name} is 0: choose 1 or more"):
+        LSTMConfig(**{name: 0})
