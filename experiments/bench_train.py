@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import torch
 from cli import at_least
@@ -14,6 +15,7 @@ from rich.table import Table
 from runs import use_threads
 
 from rl_expire.run_folder import hardware
+from rl_expire.training import Trainer
 
 
 def bench_train(
@@ -35,14 +37,14 @@ def bench_train(
     for title in ("longest corridor", "steps/s", "env", "act", "learn", "rest", "memory slots"):
         table.add_column(title, justify="right")
     for length in lengths:
-        table.add_row(str(length), *time_updates(length, updates))
+        table.add_row(str(length), *shares(time_updates(make(length), updates)))
     console = Console()
     console.print(table)
     console.print(hardware())
 
 
-def time_updates(length: int, updates: int) -> list[str]:
-    """Return steps/s, the shares of env, act, learn and the rest, and the slots of a row."""
+def make(length: int) -> Trainer[Any]:
+    """Return a new trainer on corridors of up to `length`, from the start."""
     options = Corridor()
     options = replace(
         options,
@@ -50,7 +52,23 @@ def time_updates(length: int, updates: int) -> list[str]:
         curriculum=replace(options.curriculum, start=length),
     )
     torch.manual_seed(options.seed)
-    trainer = make_trainer(options, torch.device("cpu"))
+    return make_trainer(options, torch.device("cpu"))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the seconds of some updates went, and how many memory slots there were at their end."""
+
+    steps_per_second: float
+    env: float
+    act: float
+    learn: float
+    total: float
+    slots: int
+
+
+def time_updates(trainer: Trainer[Any], updates: int) -> Timing:
+    """Time `updates` updates; a quarter as many go before, untimed."""
     for _ in range(max(1, updates // 4)):
         trainer.update()
     before = trainer.steps
@@ -59,8 +77,20 @@ def time_updates(length: int, updates: int) -> list[str]:
     began = perf_counter()
     for _ in range(updates):
         trainer.update()
-    seconds = perf_counter() - began
-    parts = [*trainer.actor.seconds.values(), trainer.learn_seconds]
-    shares = [f"{100 * part / seconds:.0f} %" for part in [*parts, seconds - sum(parts)]]
-    slots = trainer.actor.memory.layers[0].slots
-    return [f"{(trainer.steps - before) / seconds:,.0f}", *shares, str(slots)]
+    total = perf_counter() - began
+    layers = getattr(trainer.actor.memory, "layers", [])
+    return Timing(
+        steps_per_second=(trainer.steps - before) / total,
+        env=trainer.actor.seconds["env"],
+        act=trainer.actor.seconds["act"],
+        learn=trainer.learn_seconds,
+        total=total,
+        slots=layers[0].slots if layers else 0,
+    )
+
+
+def shares(timing: Timing) -> list[str]:
+    """Return steps/s, the shares of env, act, learn and the rest, and the slots of a row."""
+    parts = [timing.env, timing.act, timing.learn]
+    percent = [f"{100 * part / timing.total:.0f} %" for part in [*parts, timing.total - sum(parts)]]
+    return [f"{timing.steps_per_second:,.0f}", *percent, str(timing.slots)]

@@ -120,7 +120,7 @@ def run(options: Experiment) -> None:
     use_threads(options.threads)
     if options.resume is not None:
         folder, config = RunFolder.open(options.resume)
-        options = _as_before(options, folder, config)
+        options = as_before(options, folder, config)
         checkpoint = folder.load_checkpoint(device)
     torch.manual_seed(options.seed)
     trainer = make_trainer(options, device)
@@ -169,7 +169,7 @@ def configuration(options: Experiment) -> dict[str, Any]:
     }
 
 
-def _as_before(options: Experiment, folder: RunFolder, config: dict[str, Any]) -> Experiment:
+def as_before(options: Experiment, folder: RunFolder, config: dict[str, Any]) -> Experiment:
     """Return the options a run was made with; only those of `MAY_CHANGE` can be given anew."""
     try:
         env_id = config["env"]["id"]

@@ -59,9 +59,25 @@ def test_act_has_a_row_for_each_length(
     assert not list(tmp_path.iterdir())
 
 
+def test_agents_stand_side_by_side(tiny_run: Path, own_run: Path, call: Callable[..., Any]) -> None:
+    words = ("--num-envs", "2", "--updates", "1", "--repeats", "1")
+    done = call("bench.py", "agents", "--runs", str(tiny_run), own_run.name, *words)
+    assert done.code == 0, done.err
+    rows = [numbers(line) for line in done.out.splitlines() if line.startswith("│ run ")]
+    assert len(rows) == 1
+    acting, learning, kept, held, success = rows[0]
+    assert acting > 0
+    assert learning > 0
+    assert kept >= 1
+    assert held > 0
+    assert 0 <= success <= 1
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["agents", "--runs"], "--runs is empty"),
+        (["agents", "--runs", "none"], "none is not a run folder"),
         (["env", "--num-envs", "0"], "--num-envs is 0: choose 1 or more"),
         (["env", "--steps", "0"], "--steps is 0: choose 1 or more"),
         (["env", "--seed", "-1"], "--seed is -1: choose 0 or more"),
