@@ -304,6 +304,11 @@ class MemoryTransformer(nn.Module, Generic[C]):
             states, *_ = layer.evaluate(inputs, episode, slots, memory.clock, faded=True)
             layer.lifetime.calibrate(inputs)
 
+    def feature_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the embedding and of every layer but the last."""
+        before = [self.embedding, *self._layers()[:-1]]
+        return [p for module in before for p in module.parameters()]
+
     def span_parameters(self) -> list[nn.Parameter]:
         """The parameters that decide lifetimes, which learn apart from the rest."""
         return [p for layer in self._layers() for p in layer.lifetime.parameters()]

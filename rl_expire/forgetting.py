@@ -3,7 +3,7 @@
 The agent is asked twice about the same steps: once with its memories fading, once with every memory
 it still holds counting fully. The difference between the two answers says, at every step and
 without the noise of returns, whether a fading memory still matters. The spans alone learn from it,
-against a small constant price on their length; the rest of the agent stays as it is.
+against a small price on their length.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rl_expire.ppo import (
     average,
@@ -47,7 +47,7 @@ class ForgettingConfig:
     """Rate of plain SGD with momentum on the spans (Adam would blow a small, steady pull up)."""
     momentum: float = 0.9
     """Momentum of the same."""
-    max_grad_norm: float = 0.05
+    max_grad_norm: float = 0.3
     """Gradients of the spans are scaled down to this norm."""
     minibatches: int = 4
     """Steps of the optimizer on each rollout; each holds whole sequences of some environments."""
@@ -76,6 +76,10 @@ class Forgetful(Agent[M], Protocol[M]):
 
     def evaluate(self, steps: TimeStep, memory: M, *, faded: bool = True) -> Evaluation:
         """As `Agent.evaluate`; `faded=False` lets every memory still held count fully."""
+        ...
+
+    def feature_parameters(self) -> list[nn.Parameter]:
+        """Return what the inputs of the lifetimes are computed with; it must stay as it is."""
         ...
 
     def calibrate_spans(self, steps: TimeStep, memory: M) -> None:

@@ -4,9 +4,9 @@
   fall as the curriculum grows, and a collapse brings the last good weights back.
 - `settle`, once the task is solved: both fall to nothing. A moving average passes any threshold by
   luck sooner or later; a policy that is to be frozen must pass it at the end of this as well.
-- `forget`: only the lifetimes learn; their price rises to alpha at once, is withheld while the
-  score is down, and is taken away again at the end, so that what still matters is pushed well
-  inside its lifetime.
+- `forget`: the lifetimes learn; their price rises to alpha at once, is withheld while the score is
+  down, and is taken away again at the end, so that what still matters is pushed well inside its
+  lifetime. The policy slowly adapts to what it still remembers, on features that stay as they are.
 - `end`.
 """
 
@@ -38,6 +38,8 @@ class LearningConfig:
     """Entropy bonus at the full task."""
     rate_end: float = 0.4
     """Learning rate at the full task, as a share of the first one."""
+    rate_forgetting: float = 0.1
+    """Factor on learning rate and entropy bonus while forgetting; 0: the policy stays as it is."""
     rate_after_collapse: float = 0.7
     """Factor on the learning rate each time good weights are brought back; undone on advance."""
 
@@ -48,6 +50,10 @@ class LearningConfig:
                 raise ValueError(
                     f"{option} is {getattr(self, name)}: choose one above 0 and at most 1"
                 )
+        if not 0 <= self.rate_forgetting <= 1:
+            raise ValueError(
+                f"--learning.rate-forgetting is {self.rate_forgetting}: choose one from 0 to 1"
+            )
         if self.settle_steps < 1:
             raise ValueError(f"--learning.settle-steps is {self.settle_steps}: choose 1 or more")
         for name in ("entropy_start", "entropy_end", "rate_end"):
@@ -107,7 +113,10 @@ class Governor:
         """Return the plan of the next update."""
         progress = self.curriculum.progress
         config = self.config
-        slower = 1 - self.phase_done if self.phase == "settle" else 1.0
+        slower = {
+            "settle": 1 - self.phase_done,
+            "forget": config.rate_forgetting,
+        }.get(self.phase, 1.0)
         entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
         rate = self.rate * config.rate_end**progress
         return Plan(self.phase, slower * rate, slower * entropy, self._alpha_share())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Generic, cast
 
@@ -99,7 +99,6 @@ class Trainer(Generic[M]):
         self.updates = 0
         self.learn_seconds = 0.0
         self.good: list[dict[str, Any]] = []
-        self._only_these_learn(self.learned_with_ppo)
 
     @property
     def steps(self) -> int:
@@ -141,22 +140,36 @@ class Trainer(Generic[M]):
         return logged | self.recent.summary(self.governor.curriculum.level) | stats
 
     def _learn(self, rollout: Rollout[M], plan: Plan) -> dict[str, float]:
-        if plan.phase == "forget":
-            return forget_update(
-                cast(Forgetful[M], self.agent),
-                self.span_optimizer,
-                rollout,
-                self.forgetting,
-                alpha=plan.alpha_share * self.forgetting.alpha,
-            )
+        if plan.phase != "forget":
+            return self._improve(rollout, plan, self.learned_with_ppo, self.ppo)
+        agent = cast(Forgetful[M], self.agent)
+        stats = {}
+        if plan.rate > 0:
+            features = {id(p) for p in agent.feature_parameters()}
+            adapting = [p for p in self.learned_with_ppo if id(p) not in features]
+            stats = self._improve(rollout, plan, adapting, replace(self.ppo, epochs=1))
+        self._only_these_learn(self.spans)
+        return stats | forget_update(
+            agent,
+            self.span_optimizer,
+            rollout,
+            self.forgetting,
+            alpha=plan.alpha_share * self.forgetting.alpha,
+        )
+
+    def _improve(
+        self, rollout: Rollout[M], plan: Plan, parameters: list[nn.Parameter], ppo: PPOConfig
+    ) -> dict[str, float]:
+        """Let `parameters` learn from the rewards of `rollout`."""
+        self._only_these_learn(parameters)
         for group in self.optimizer.param_groups:
-            group["lr"] = plan.rate * self.ppo.learning_rate
+            group["lr"] = plan.rate * ppo.learning_rate
         return ppo_update(
             self.agent,
-            self.learned_with_ppo,
+            parameters,
             self.optimizer,
             rollout,
-            self.ppo,
+            ppo,
             entropy_cost=plan.entropy_cost,
             span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
         )
@@ -177,7 +190,6 @@ class Trainer(Generic[M]):
             self._begin_forgetting()
 
     def _begin_forgetting(self) -> None:
-        self._only_these_learn(self.spans)
         rollout = collect(self.actor, self.train.rollout_length)
         steps = rollout.steps.map(lambda x: x[: self.train.rollout_length])
         cast(Forgetful[M], self.agent).calibrate_spans(steps, rollout.memory)
@@ -216,8 +228,6 @@ class Trainer(Generic[M]):
             group["lr"] = self.forgetting.learning_rate
         self.governor.load_state_dict(state["governor"])
         self.updates, self.good = state["updates"], state["good"]
-        if self.governor.phase == "forget":
-            self._only_these_learn(self.spans)
         self.set_level()
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rl_expire.forgetting import ForgettingConfig, distillation, forget_update
+from rl_expire.nonfinite import NonFiniteLossError
 from rl_expire.types import Evaluation, Rollout
 from tests.support import copy_of, expire_agent, made_up_rollout, random_steps, set_spans
 
@@ -85,6 +86,19 @@ def test_only_the_lifetimes_move() -> None:
     update(agent, alpha=0.1)
     moved = {name for name, x in agent.state_dict().items() if not torch.equal(x, before[name])}
     assert moved == {"layers.0.lifetime.head.weight", "layers.0.lifetime.head.bias"}
+
+
+def test_a_loss_that_is_not_finite_changes_nothing_and_describes_the_batch() -> None:
+    agent = expire_agent(max_span=20.0)
+    with torch.no_grad():
+        agent.heads.value.bias.fill_(math.nan)
+    before = copy_of(agent)
+    with pytest.raises(NonFiniteLossError) as caught:
+        update(agent, alpha=0.1)
+    assert caught.value.description["value"]["nonfinite"] == T * B // 2
+    assert caught.value.description["logits"]["nonfinite"] == 0
+    for name, x in agent.state_dict().items():
+        torch.testing.assert_close(x, before[name], rtol=0, atol=0, equal_nan=True)
 
 
 def mean_span(agent: Any) -> float:
