@@ -22,6 +22,8 @@ from rl_expire.curriculum import Curriculum, Move
 from rl_expire.rollout import Episode
 
 Phase = Literal["learn", "settle", "forget", "end"]
+KEPT = ("phase", "phase_from", "steps", "rate", "solved_at", "reference")
+"""What a checkpoint holds of a governor, besides its curriculum."""
 
 
 @dataclass(frozen=True)
@@ -206,16 +208,13 @@ class Governor:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to go on."""
-        names = ("phase", "phase_from", "steps", "rate", "solved_at", "reference")
-        return {name: getattr(self, name) for name in names} | {
-            "curriculum": self.curriculum.state_dict()
-        }
+        kept = {name: getattr(self, name) for name in KEPT}
+        return kept | {"curriculum": self.curriculum.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
-        for name, value in state.items():
-            if name != "curriculum":
-                setattr(self, name, value)
+        for name in KEPT:
+            setattr(self, name, state[name])
         self.curriculum.load_state_dict(state["curriculum"])
 
 
