@@ -20,7 +20,7 @@ def bench_act(
     lengths: tuple[int, ...] = (200, 2000),
     num_envs: int = 64,
     repeats: int = 3,
-    threads: int = 0,
+    threads: int = 1,
 ) -> None:
     """Let a trained Corridor agent act in corridors of several lengths.
 

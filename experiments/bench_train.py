@@ -19,7 +19,7 @@ from rl_expire.training import Trainer
 
 
 def bench_train(
-    lengths: tuple[int, ...] = (8, 50, 200), updates: int = 20, threads: int = 0
+    lengths: tuple[int, ...] = (8, 50, 200), updates: int = 20, threads: int = 1
 ) -> None:
     """Time updates of an untrained agent on the Corridor with the default options.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, make_dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -47,8 +48,9 @@ class Experiment:
     learning rates, where they are given)."""
     device: str = "auto"
     """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
-    threads: int = 0
-    """CPU threads of the learner; 0: as many as there are cores."""
+    threads: int = 1
+    """CPU threads of the learner; 0: as many as there are cores. The networks are small: a second
+    thread saves little, and where other programs run it costs a lot."""
     video: bool = True
     """Make retention.mp4 at the end."""
     track: bool = False
@@ -86,9 +88,19 @@ class Experiment:
         return asdict(getattr(self, "env"))  # noqa: B009  (each subclass has its own type)
 
 
-def command_line(experiment: type[Experiment]) -> None:
-    """Run `experiment` with the options of the command line; `--agent NAME` chooses the agent."""
-    words = sys.argv[1:]
+def command_line(
+    experiment: type[Experiment],
+    words: list[str] | None = None,
+    then: Callable[[Experiment], None] | None = None,
+) -> None:
+    """Run `experiment` with the options of the command line; `--agent NAME` chooses the agent.
+
+    Args:
+        experiment: its class.
+        words: the command line's; those the program was started with if None.
+        then: what to do with the options; `run` if None.
+    """
+    words = sys.argv[1:] if words is None else words
     name = ExpireSpanConfig.name
     if "--agent" in words:
         at = words.index("--agent")
@@ -100,7 +112,7 @@ def command_line(experiment: type[Experiment]) -> None:
     options = make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)
 
     def main(options: Experiment) -> None:
-        run(options)
+        (then or run)(options)
 
     others = ", ".join(AGENT_CONFIGS)
     main.__doc__ = f"{experiment.__doc__}\n\n--agent NAME chooses the agent ({name}): {others}."

@@ -24,7 +24,7 @@ def levels(
     run: Annotated[Path, tyro.conf.Positional],
     levels: tuple[int, ...] = (25, 50, 100, 200, 400, 1000, 3000, 10_000),
     episodes: int = 64,
-    threads: int = 0,
+    threads: int = 1,
 ) -> None:
     """Write levels.json into the run folder: success, memory and time at each level.
 
