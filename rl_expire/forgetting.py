@@ -25,6 +25,9 @@ from rl_expire.ppo import (
 )
 from rl_expire.types import Agent, Evaluation, M, Rollout, TimeStep
 
+LEAST_COST = 1e-6
+"""Memory that costs less, in steps, is pushed no further: the logarithm of 0 has no gradient."""
+
 
 @dataclass(frozen=True)
 class ForgettingConfig:
@@ -124,7 +127,7 @@ def forget_update(
         change = distillation(faded, unfaded, part.valid)
         norm = step_optimizer(
             optimizer,
-            change + alpha * faded.aux_loss.log(),
+            change + alpha * faded.aux_loss.clamp(min=LEAST_COST).log(),
             parameters,
             config.max_grad_norm,
             told_if_nonfinite(part, faded),

@@ -132,6 +132,21 @@ def test_memory_of_any_length_shrinks_by_the_same_share() -> None:
     assert gradients[0] == pytest.approx(gradients[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("bias", "cost"),
+    [(-1000.0, "mean"), (9.0, "ramp")],
+    ids=["every lifetime is 0", "nothing is on the ramp"],
+)
+def test_memory_that_costs_nothing_is_no_trouble(bias: float, cost: str, alpha: float) -> None:
+    agent = expire_agent(max_span=1000.0, span_cost=cost)
+    set_spans(agent, bias)
+    before = copy_of(agent)
+    update(agent, alpha)
+    for name, x in agent.state_dict().items():
+        torch.testing.assert_close(x, before[name], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
