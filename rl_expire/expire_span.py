@@ -42,7 +42,8 @@ def fade_bias(remaining: Tensor, ramp: float, fade: Fade) -> Tensor:
     if fade == "log-linear":
         bias = inside * (LOG_LINEAR_DEPTH / ramp)
     else:
-        bias = torch.log1p(inside / ramp)
+        # Division may round to -1 on some devices, although r > -R.
+        bias = torch.log1p((inside / ramp).clamp(min=-1 + 2**-24))
     return bias.masked_fill(~alive, -math.inf)
 
 

@@ -1,14 +1,19 @@
-"""What is collected belongs together: counting environments and a counting agent show it."""
+"""Collecting: alignment of everything stored, both ways of resetting, true last observations.
 
-from typing import Any
+The environment counts and the agent counts: a value of step + 100 * step + 10000 * episode is only
+right if observation, memory and place in the rollout belong together.
+"""
+
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from torch import Tensor
 
 from rl_expire.returns import gae
-from rl_expire.rollout import Actor, collect, take_rows
+from rl_expire.rollout import Actor, Episode, collect, take_rows
 from rl_expire.types import Rollout, TimeStep
 from tests.support import (
     CPU,
@@ -16,202 +21,290 @@ from tests.support import (
     CountingEnv,
     DictCountingEnv,
     counting_envs,
+    expire_agent,
     rows_of,
 )
 
-ROWS, T = 4, 9
 SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
+ROWS, T = 4, 17
 
-modes = pytest.mark.parametrize("mode", [SAME, NEXT], ids=["SAME_STEP", "NEXT_STEP"])
-kinds = pytest.mark.parametrize("env", [CountingEnv, DictCountingEnv], ids=["array", "dict"])
-
-
-def actor_of(
-    mode: AutoresetMode, env: type[CountingEnv] = CountingEnv, rows: int = ROWS
-) -> Actor[Any]:
-    return Actor(counting_envs(rows, mode, env), CountingAgent(), CPU, seed=0)
+modes = pytest.mark.parametrize("mode", [SAME, NEXT], ids=["same step", "next step"])
+kinds = pytest.mark.parametrize("kind", [CountingEnv, DictCountingEnv], ids=["box", "dict"])
 
 
-def read(step: TimeStep) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Row, episode and step of the episode, as the observations tell them."""
-    return CountingAgent._read(step.obs)
+class ObjectFinalObs(VectorWrapper):
+    """Gives the last observations as an array of objects, as older Gymnasium did."""
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        obs, reward, terminated, truncated, info = self.env.step(actions)
+        if "final_obs" in info:
+            final = np.empty(self.num_envs, dtype=object)
+            for row in np.flatnonzero(terminated | truncated):
+                last = info["final_obs"]
+                final[row] = (
+                    {name: last[name][row] for name in ("who", "step")}
+                    if isinstance(last, dict)
+                    else last[row]
+                )
+            info["final_obs"] = final
+        return obs, reward, terminated, truncated, info
+
+
+def actor_of(envs: VectorEnv, agent: Any = None) -> Actor[Any]:
+    return Actor(envs, agent or CountingAgent(), CPU, seed=0)
+
+
+def places(rollout: Rollout[Any]) -> Tensor:
+    """`[T+1, B, 3]`: row, episode and step of every observation."""
+    obs = rollout.steps.obs
+    if isinstance(obs, dict):
+        return torch.cat([obs["who"].long(), obs["step"].long().unsqueeze(-1)], -1)
+    return obs.long()
+
+
+def length_of(row: int, episode: int) -> int:
+    return CountingEnv.length(row, episode)
 
 
 @modes
 @kinds
-def test_the_stored_memory_is_the_one_before_the_first_step(
-    mode: AutoresetMode, env: type[CountingEnv]
+def test_everything_is_stored_beside_the_step_it_belongs_to(
+    mode: AutoresetMode, kind: type[CountingEnv]
 ) -> None:
-    actor = actor_of(mode, env)
-    for _ in range(4):
-        rollout = collect(actor, T)
-        first = rollout.steps.map(lambda x: x[0])
-        _, _, count = read(first)
-        # Where an episode begins, the memory may still hold the count of the one before.
-        going_on = ~first.is_first
-        assert rollout.memory.count[going_on].tolist() == count[going_on].tolist()
-
-
-@modes
-def test_a_collected_memory_is_left_alone_by_what_comes_after(mode: AutoresetMode) -> None:
-    actor = actor_of(mode)
-    collect(actor, T)
-    rollout = collect(actor, T)
-    kept = rollout.memory.count.clone()
-    collect(actor, T)
-    assert torch.equal(rollout.memory.count, kept)
-
-
-@modes
-@kinds
-def test_action_reward_and_ends_belong_to_their_step(
-    mode: AutoresetMode, env: type[CountingEnv]
-) -> None:
-    actor = actor_of(mode, env)
+    actor = actor_of(counting_envs(ROWS, mode, kind))
+    ends: set[str] = set()
     for _ in range(3):
         rollout = collect(actor, T)
+        where = places(rollout)
         for t in range(T):
-            row, episode, count = read(rollout.steps.map(lambda x, t=t: x[t]))
             for b in range(ROWS):
-                if not rollout.valid[t, b]:
-                    continue
-                assert row[b] == b
-                assert rollout.action[t, b] == (count[b] + b) % 5
-                assert rollout.reward[t, b] == 100 * count[b] + rollout.action[t, b]
-                assert rollout.logits[t, b].tolist() == [count[b], count[b], b, 0, 0]
-                assert rollout.value[t, b] == 101 * count[b] + 10_000 * episode[b]
-                over = count[b] + 1 == CountingEnv.length(b, int(episode[b]))
-                odd = int(episode[b]) % 2 == 1
-                assert rollout.terminated[t, b] == (over and not odd)
-                assert rollout.truncated[t, b] == (over and odd)
+                row, episode, step = where[t, b].tolist()
+                assert row == b
+                assert bool(rollout.steps.is_first[t, b]) == (step == 0)
+                assert float(rollout.value[t, b]) == 101 * step + 10_000 * episode
+                assert rollout.logits[t, b].tolist() == [step, step, row, 0, 0]
+                action = int(rollout.action[t, b])
+                assert action == (step + row) % 5
+                assert bool(rollout.relevant[t, b]) == (step % 3 == 0)
+                assert int(rollout.steps.last_action[t + 1, b]) == action
+                assert rollout.steps.last_reward[t + 1, b] == rollout.reward[t, b]
+                length = length_of(row, episode)
+                dummy = step == length
+                assert bool(rollout.valid[t, b]) == (not dummy)
+                assert float(rollout.reward[t, b]) == (0 if dummy else 100 * step + action)
+                over = step + 1 == length
+                odd = episode % 2 == 1
+                assert bool(rollout.terminated[t, b]) == (over and not odd)
+                assert bool(rollout.truncated[t, b]) == (over and odd)
+                last = 101 * length + 10_000 * episode
+                assert float(rollout.final_value[t, b]) == (last if over and odd else 0)
+                ends.add("dummy" if dummy else "truncated" if over and odd else "other")
+                following = [b, episode, step + 1]
+                if dummy or (over and mode == SAME):
+                    following = [b, episode + 1, 0]
+                assert where[t + 1, b].tolist() == following
+    assert ends == {"truncated", "other"} | ({"dummy"} if mode == NEXT else set())
 
 
 @modes
-def test_the_next_step_carries_the_action_and_reward_that_led_to_it(mode: AutoresetMode) -> None:
-    actor = actor_of(mode)
-    rollout = collect(actor, 3 * T)
-    assert rollout.steps.is_first[0].all()
-    for t in range(3 * T):
-        ended = rollout.terminated[t] | rollout.truncated[t]
-        if mode == SAME:
-            assert torch.equal(rollout.steps.is_first[t + 1], ended)
-            assert rollout.valid.all()
-        elif t + 1 < 3 * T:
-            # The step after an end shows the last observation; the one after that is the first.
-            assert torch.equal(rollout.valid[t + 1], ~ended)
-            assert torch.equal(rollout.steps.is_first[t + 2], ended)
-        assert torch.equal(rollout.steps.last_action[t + 1], rollout.action[t])
-        assert torch.equal(rollout.steps.last_reward[t + 1], rollout.reward[t])
+def test_the_stored_memory_is_the_one_before_the_first_step(mode: AutoresetMode) -> None:
+    actor = actor_of(counting_envs(ROWS, mode))
+    seen = 0
+    for _ in range(4):
+        rollout = collect(actor, 5)
+        first, step = rollout.steps.is_first[0], places(rollout)[0, :, 2]
+        going_on = ~first
+        seen += int(going_on.sum())
+        assert torch.equal(rollout.memory.count[going_on], step[going_on])
+        replay = CountingAgent().evaluate(rollout.steps.map(lambda x: x[:5]), rollout.memory)
+        assert torch.equal(replay.value, rollout.value)
+        before = rollout.memory.count.clone()
+        collect(actor, 1)
+        assert torch.equal(rollout.memory.count, before)
+    assert seen > 4
 
 
 @modes
-@kinds
-def test_final_values_are_of_the_true_last_observation(
-    mode: AutoresetMode, env: type[CountingEnv]
+def test_rollouts_go_on_where_the_last_one_ended(mode: AutoresetMode) -> None:
+    whole = collect(actor_of(counting_envs(ROWS, mode)), 12)
+    actor = actor_of(counting_envs(ROWS, mode))
+    pieces = [collect(actor, 4) for _ in range(3)]
+    for name in ("action", "reward", "value", "terminated", "truncated", "final_value", "valid"):
+        joined = torch.cat([getattr(piece, name) for piece in pieces])
+        assert torch.equal(joined, getattr(whole, name)), name
+    assert torch.equal(places(pieces[0])[-1], places(pieces[1])[0])
+
+
+@modes
+def test_bootstrap_is_the_value_of_the_step_after_the_last_and_moves_no_memory(
+    mode: AutoresetMode,
 ) -> None:
-    actor = actor_of(mode, env)
-    rollout = collect(actor, 3 * T)
-    assert rollout.truncated.any()
-    assert (rollout.final_value[~rollout.truncated] == 0).all()
-    for t, b in rollout.truncated.nonzero().tolist():
-        _, episode, count = read(rollout.steps.map(lambda x, t=t: x[t]))
-        # One step on, with the memory of the step before: both count to `count + 1`.
-        expected = 101 * (count[b] + 1) + 10_000 * episode[b]
-        assert rollout.final_value[t, b] == expected
+    actor = actor_of(counting_envs(ROWS, mode))
+    for length in (3, 5, 2, 4):
+        rollout = collect(actor, length)
+        _, episode, step = places(rollout)[-1].unbind(-1)
+        assert torch.equal(rollout.bootstrap_value, (101 * step + 10_000 * episode).float())
+        going_on = ~actor.step.is_first
+        assert torch.equal(actor.memory.count[going_on], step[going_on])
 
 
-@modes
-def test_the_bootstrap_value_does_not_move_the_memory_on(mode: AutoresetMode) -> None:
-    actor = actor_of(mode)
-    rollout = collect(actor, T)
-    _, episode, count = read(rollout.steps.map(lambda x: x[T]))
-    going_on = ~rollout.steps.is_first[T]
-    assert torch.equal(rollout.bootstrap_value, 101 * count + 10_000 * episode)
-    assert torch.equal(actor.memory.count[going_on], count[going_on].long())
-    assert going_on.any()
-
-
-def true_steps(rollout: Rollout[Any], values: torch.Tensor) -> list[list[float]]:
-    """`values [T, B]` without the dummy steps, row by row."""
-    return [values[:, b][rollout.valid[:, b]].tolist() for b in range(values.shape[1])]
+def advantages_by_place(mode: AutoresetMode, kind: type[CountingEnv]) -> dict[Any, float]:
+    """Advantages of valid steps by (row, episode, step), for episodes that were seen to end."""
+    rollout = collect(actor_of(counting_envs(ROWS, mode, kind)), 40)
+    names = ("reward", "value", "bootstrap_value", "terminated", "truncated", "final_value")
+    tensors = {name: getattr(rollout, name).double() for name in names[:3]}
+    tensors |= {name: getattr(rollout, name) for name in names[3:]}
+    advantages, _ = gae(**tensors, valid=rollout.valid, gamma=0.9, lam=0.8)
+    where = places(rollout)[:-1]
+    ended = {
+        tuple(w[:2])
+        for w, over in zip(
+            where.reshape(-1, 3).tolist(),
+            (rollout.terminated | rollout.truncated).flatten().tolist(),
+            strict=True,
+        )
+        if over
+    }
+    return {
+        tuple(w): a
+        for w, a, valid in zip(
+            where.reshape(-1, 3).tolist(),
+            advantages.flatten().tolist(),
+            rollout.valid.flatten().tolist(),
+            strict=True,
+        )
+        if valid and tuple(w[:2]) in ended
+    }
 
 
 @kinds
-def test_both_ways_of_autoreset_give_the_same_advantages(env: type[CountingEnv]) -> None:
-    advantages, returns = [], []
-    for mode in (SAME, NEXT):
-        rollout = collect(actor_of(mode, env), 60)
-        both = gae(
-            rollout.reward,
-            rollout.value,
-            rollout.bootstrap_value,
-            rollout.terminated,
-            rollout.truncated,
-            rollout.final_value,
-            rollout.valid,
-            gamma=0.9,
-            lam=0.8,
-        )
-        assert (both[0][~rollout.valid] == 0).all()
-        advantages.append(true_steps(rollout, both[0]))
-        returns.append(true_steps(rollout, both[1]))
-    for kind in (advantages, returns):
-        for b in range(ROWS):
-            # Dummy steps take time, so NEXT_STEP gets less far; the last episode may be cut.
-            common = len(kind[1][b]) - 6
-            assert common > 20
-            assert kind[0][b][:common] == pytest.approx(kind[1][b][:common])
+def test_both_ways_of_resetting_give_the_same_advantages(kind: type[CountingEnv]) -> None:
+    same, following = advantages_by_place(SAME, kind), advantages_by_place(NEXT, kind)
+    assert following.keys() <= same.keys()
+    assert len(following) > 80
+    assert {episode % 2 for _, episode, _ in following} == {0, 1}
+    for place, advantage in following.items():
+        assert advantage == pytest.approx(same[place], rel=1e-9)
+    spread = np.std(list(following.values()))
+    assert spread > 1
 
 
-def test_relevant_is_told_of_the_observation_acted_on() -> None:
-    rollout = collect(actor_of(SAME), 2 * T)
-    for t in range(2 * T):
-        _, _, count = read(rollout.steps.map(lambda x, t=t: x[t]))
-        assert rollout.relevant[t].tolist() == [int(c) % 3 == 0 for c in count]
+@kinds
+def test_last_observations_may_come_as_an_array_of_objects(kind: type[CountingEnv]) -> None:
+    plain = collect(actor_of(counting_envs(ROWS, SAME, kind)), T)
+    wrapped = collect(actor_of(ObjectFinalObs(counting_envs(ROWS, SAME, kind))), T)
+    assert (plain.final_value > 0).any()
+    assert torch.equal(wrapped.final_value, plain.final_value)
+
+
+def test_take_rows_makes_dense_batches() -> None:
+    rows = np.array([2, 0])
+    dense = np.arange(6.0).reshape(3, 2)
+    objects = np.empty(3, dtype=object)
+    objects[0], objects[2] = dense[0], dense[2]
+    dicts = np.empty(3, dtype=object)
+    dicts[0], dicts[2] = {"a": dense[0], "b": 1}, {"a": dense[2], "b": 3}
+    for obs in (dense, objects):
+        taken = take_rows(obs, rows)
+        assert taken.dtype == np.float64
+        assert taken.tolist() == [[4, 5], [0, 1]]
+    assert take_rows({"x": {"y": dense}}, rows)["x"]["y"].tolist() == [[4, 5], [0, 1]]
+    taken = take_rows(dicts, rows)
+    assert taken["a"].tolist() == [[4, 5], [0, 1]]
+    assert taken["b"].tolist() == [3, 1]
 
 
 @modes
-def test_episodes_are_noted_with_their_return_length_and_info(mode: AutoresetMode) -> None:
-    actor = actor_of(mode)
-    collect(actor, 40)
-    episodes = actor.take_episodes()
-    assert actor.take_episodes() == []
-    for b in range(ROWS):
-        mine = [e for e in episodes if e.row == b]
-        assert len(mine) > 5
-        for number, episode in enumerate(mine):
-            length = CountingEnv.length(b, number)
+@kinds
+def test_episodes_are_noted_with_their_returns_steps_and_info(
+    mode: AutoresetMode, kind: type[CountingEnv]
+) -> None:
+    actor = actor_of(counting_envs(ROWS, mode, kind))
+    episodes: list[Episode] = []
+    for _ in range(4):
+        collect(actor, 7)
+        episodes += actor.take_episodes()
+        assert actor.take_episodes() == []
+    for row in range(ROWS):
+        own = [e for e in episodes if e.row == row]
+        assert len(own) >= 4
+        for number, episode in enumerate(own):
+            length = length_of(row, number)
+            rewards = [100 * step + (step + row) % 5 for step in range(length)]
             assert episode.steps == length
-            assert episode.total_reward == sum(100 * k + (k + b) % 5 for k in range(length))
+            assert episode.total_reward == sum(rewards)
             assert episode.info["success"] == number % 2
             assert episode.info["length"] == length
 
 
-def test_disabled_autoreset_is_refused_in_one_line() -> None:
-    with pytest.raises(ValueError, match="autoreset disabled: make them with") as error:
-        actor_of(AutoresetMode.DISABLED)
-    assert "\n" not in str(error.value)
+def test_environments_that_never_reset_themselves_are_refused() -> None:
+    with pytest.raises(ValueError, match="autoreset disabled: make them with SAME_STEP"):
+        actor_of(counting_envs(2, AutoresetMode.DISABLED))
 
 
-def test_rows_of_object_arrays_and_dictionaries_become_dense() -> None:
-    objects = np.empty(3, object)
-    objects[0], objects[2] = np.array([1, 2]), np.array([5, 6])
-    assert take_rows(objects, np.array([2, 0])).tolist() == [[5, 6], [1, 2]]
-    objects[0], objects[2] = {"a": np.array([1])}, {"a": np.array([2])}
-    assert take_rows(objects, np.array([0, 2]))["a"].tolist() == [[1], [2]]
-    dense = {"a": np.arange(6).reshape(3, 2)}
-    assert take_rows(dense, np.array([1]))["a"].tolist() == [[2, 3]]
+def test_an_environment_that_says_nothing_of_relevance_has_none_relevant() -> None:
+    class Quiet(CountingEnv):
+        def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+            return super().reset(**options)[0], {}
+
+        def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            return *super().step(action)[:4], {}
+
+    actor = actor_of(counting_envs(2, SAME, Quiet))
+    assert not collect(actor, 9).relevant.any()
+    assert actor.take_episodes()[0].info == {}
 
 
-def test_a_selection_of_rows_is_theirs_in_every_field() -> None:
-    rollout = collect(actor_of(SAME, DictCountingEnv), T)
-    rows = torch.tensor([3, 1])
-    part = rollout.select(rows)
-    assert torch.equal(part.value, rollout.value[:, rows])
-    assert torch.equal(part.bootstrap_value, rollout.bootstrap_value[rows])
-    assert torch.equal(part.memory.count, rollout.memory.count[rows])
-    for t in range(T + 1):
-        picked, whole = rows_of(part.steps.obs, t), rows_of(rollout.steps.obs, t)
-        assert isinstance(picked, dict)
-        assert isinstance(whole, dict)
-        assert all(torch.equal(picked[name], whole[name][rows]) for name in whole)
+def test_an_end_that_is_both_counts_as_a_termination() -> None:
+    class Both(CountingEnv):
+        def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            obs, reward, terminated, truncated, info = super().step(action)
+            return obs, reward, terminated or truncated, truncated, info
+
+    actor = actor_of(counting_envs(2, SAME, Both))
+    rollout = collect(actor, 20)
+    assert rollout.terminated.sum() == len(actor.take_episodes()) > 5
+    assert not rollout.truncated.any()
+    assert not rollout.final_value.any()
+
+
+@modes
+def test_with_a_real_agent_the_final_value_is_that_of_the_true_last_observation(
+    mode: AutoresetMode,
+) -> None:
+    agent = expire_agent(CountingEnv.observation_space, max_span=50.0)
+    actor = actor_of(counting_envs(ROWS, mode), agent)
+    collect(actor, 3)
+    rollout = collect(actor, T)
+    memory, checked = rollout.memory.snapshot(), 0
+    for t in range(T):
+        step = rollout.steps.map(lambda x, t=t: x[t])
+        output, memory = agent.act(step, memory)
+        torch.testing.assert_close(rollout.value[t], output.value, atol=1e-5, rtol=1e-5)
+        place = cast(Tensor, rows_of(rollout.steps.obs, t))
+        last = TimeStep(
+            place + torch.tensor([0.0, 0.0, 1.0]),
+            torch.zeros(ROWS, dtype=torch.bool),
+            rollout.action[t],
+            rollout.reward[t],
+        )
+        value = agent.act(last, memory.snapshot())[0].value
+        expected = torch.where(rollout.truncated[t], value, torch.zeros(ROWS))
+        torch.testing.assert_close(rollout.final_value[t], expected, atol=1e-5, rtol=1e-5)
+        checked += int(rollout.truncated[t].sum())
+    assert checked > 3
+    assert rollout.final_value.unique().numel() > checked
+
+
+@modes
+def test_with_a_real_agent_evaluate_repeats_the_rollout(mode: AutoresetMode) -> None:
+    agent = expire_agent(CountingEnv.observation_space)
+    actor = actor_of(counting_envs(ROWS, mode), agent)
+    for _ in range(3):
+        rollout = collect(actor, T)
+        evaluation = agent.evaluate(rollout.steps, rollout.memory)
+        value = torch.cat([rollout.value, rollout.bootstrap_value.unsqueeze(0)])
+        torch.testing.assert_close(evaluation.value.detach(), value, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            evaluation.logits[:-1].detach(), rollout.logits, atol=1e-5, rtol=1e-5
+        )

@@ -8,7 +8,7 @@ import pytest
 
 from rl_expire.tracking import Tracker, logged_in
 
-VARIABLES = ("WANDB_MODE", "WANDB_API_KEY", "NETRC")
+VARIABLES = ("WANDB_MODE", "WANDB_API_KEY", "WANDB_RUN_GROUP", "NETRC")
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +106,22 @@ def test_it_is_online_only_where_somebody_is_logged_in(
     assert wandb.options["mode"] == ("online" if key else "offline")
     assert wandb.options["name"] == "run-7"
     assert wandb.options["config"] == {"seed": 7}
+
+
+@pytest.mark.parametrize(
+    ("given", "group"), [(None, "Corridor"), ("", "Corridor"), ("Together", "Together")]
+)
+def test_runs_of_one_comparison_share_its_group(
+    given: str | None,
+    group: str,
+    wandb: FakeWandb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if given is not None:
+        monkeypatch.setenv("WANDB_RUN_GROUP", given)
+    Tracker(True, folder=tmp_path, config={}, group="Corridor")
+    assert wandb.options["group"] == group
 
 
 def test_metrics_are_logged_against_environment_steps_and_nan_as_nothing(
