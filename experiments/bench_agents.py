@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,9 +17,32 @@ from rich.console import Console
 from rich.table import Table
 from runs import load_run, make_envs, use_threads
 
+from agents import AGENT_CONFIGS
 from rl_expire.evaluation import Score, evaluate
+from rl_expire.rollout import collect
 from rl_expire.run_folder import RunFolder, hardware
 from rl_expire.training import Trainer
+
+CPU = torch.device("cpu")
+NEVER = 10**15
+"""Steps that no phase of training reaches here."""
+STANDSTILL = 1e-12
+"""A learning rate at which all is computed and nothing moves: the agents stay what they are."""
+
+
+@dataclass
+class Measured:
+    """What was measured of one run.
+
+    Attributes:
+        acting: greedy episodes at the hardest level, once a repeat.
+        learning: PPO updates, in environment steps a second.
+        forgetting: updates of the forgetting phase; none without lifetimes to learn.
+    """
+
+    acting: list[Score] = field(default_factory=list)
+    learning: list[float] = field(default_factory=list)
+    forgetting: list[float] = field(default_factory=list)
 
 
 def bench_agents(
@@ -29,7 +52,7 @@ def bench_agents(
     repeats: int = 3,
     threads: int = 1,
 ) -> None:
-    """Time trained Corridor agents in one process, in turn: greedy acting, and PPO updates.
+    """Time trained Corridor agents in one process, in turn: greedy acting, and training updates.
 
     Args:
         runs: Run folders of the agents, one row each.
@@ -42,58 +65,89 @@ def bench_agents(
     at_least(1, num_envs=num_envs, updates=updates, repeats=repeats)
     if not runs:
         raise ValueError("--runs is empty: give one or more run folders")
-    acting: dict[Path, list[Score]] = {run: [] for run in runs}
-    learning: dict[Path, list[float]] = {run: [] for run in runs}
-    trainers = {run: trainer_of(run) for run in runs}
+    measured = {run: Measured() for run in runs}
+    learners = {run: trainer_of(run, "learn") for run in measured}
+    forgetters = {run: trainer_of(run, "forget") for run in measured if learners[run].spans}
     for _ in range(repeats):
-        for run, trainer in trainers.items():
-            acting[run].append(act(run, num_envs))
-            learning[run].append(time_updates(trainer, updates).steps_per_second)
-    table = Table(title="Trained agents on the hardest level, acting greedily and learning by PPO")
-    titles = (
-        "run",
-        "acting steps/s",
-        "learning steps/s",
-        "kept at the decision",
-        "bytes",
-        "success",
-    )
-    for title in titles:
-        table.add_column(title, justify="left" if title == "run" else "right")
-    for run, scores in acting.items():
-        seconds = np.median([score.seconds_per_step for score in scores])
-        kept = [f"{n:.1f}" for n in scores[0].kept_at_end_per_layer]
-        table.add_row(
-            str(run),
-            f"{num_envs / seconds:,.0f}",
-            f"{np.median(learning[run]):,.0f}",
-            ", ".join(kept) or "-",
-            f"{scores[0].bytes_held:,.0f}",
-            f"{scores[0].success:.3f}",
-        )
-    console = Console()
-    console.print(table)
-    console.print(hardware())
+        for run, found in measured.items():
+            found.acting.append(act(run, num_envs))
+            found.learning.append(time_updates(learners[run], updates).steps_per_second)
+            if run in forgetters:
+                speed = time_updates(forgetters[run], updates).steps_per_second
+                found.forgetting.append(speed)
+    print_measured(measured, num_envs)
 
 
 def act(run: Path, num_envs: int) -> Score:
     """Let the agent of `run` play `num_envs` episodes of the hardest level at once."""
-    device = torch.device("cpu")
-    _, config, agent = load_run(run, device)
+    _, config, agent = load_run(run, CPU)
     env = config["env"]
     task = at_level(env["options"], env["level"], env["options"][env["level"]])
     envs = make_envs(env["id"], num_envs, task)
-    return evaluate(agent, envs, num_envs, seed=EVAL_SEED, greedy=True, device=device)
+    return evaluate(agent, envs, num_envs, seed=EVAL_SEED, greedy=True, device=CPU)
 
 
-def trainer_of(run: Path) -> Trainer[Any]:
-    """Return a trainer of the run's options, at its full task, with its learned weights."""
+def trainer_of(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]:
+    """Return a trainer of the run's options, at its full task, with its learned weights.
+
+    It stays in its phase, at its level and at its weights, however long it is timed, and the
+    memories that the agent comes to hold are there from the beginning.
+    """
     folder, config = RunFolder.open(run)
     options = as_before(Corridor(resume=run), folder, config)
     goal = options.env_options()[options.level[0]]
-    options = replace(options, curriculum=replace(options.curriculum, start=goal))
+    options = replace(
+        options,
+        train=replace(options.train, total_steps=NEVER),
+        curriculum=replace(options.curriculum, start=goal),
+        ppo=replace(options.ppo, learning_rate=STANDSTILL),
+        forgetting=replace(
+            options.forgetting, method="after-learning", steps=NEVER, learning_rate=STANDSTILL
+        ),
+    )
     torch.manual_seed(options.seed)
-    trainer = make_trainer(options, torch.device("cpu"))
-    _, _, agent = load_run(run, torch.device("cpu"))
+    trainer = make_trainer(options, CPU)
+    _, _, agent = load_run(run, CPU)
     trainer.module.load_state_dict(agent.state_dict())
+    # While learning, the governor would move on to settling; after the end it leaves all as it is.
+    trainer.governor.phase = "forget" if phase == "forget" else "end"
+    for _ in range(2 * goal // options.train.rollout_length + 1):
+        collect(trainer.actor, options.train.rollout_length)
+        trainer.actor.memory = trainer.agent.refresh(trainer.actor.memory)
     return trainer
+
+
+def print_measured(measured: dict[Path, Measured], num_envs: int) -> None:
+    """Print a row a run, then which run each row is."""
+    table = Table(title="Trained agents at the hardest level; medians")
+    table.add_column("agent")
+    for title in ("acting", "PPO", "forgetting", "kept", "bytes", "success"):
+        unit = "\nsteps/s" if title in ("acting", "PPO", "forgetting") else ""
+        table.add_column(title + unit, justify="right", no_wrap=True)
+    for run, found in measured.items():
+        score = found.acting[0]
+        seconds = np.median([s.seconds_per_step for s in found.acting])
+        table.add_row(
+            label(run),
+            f"{num_envs / seconds:,.0f}",
+            f"{np.median(found.learning):,.0f}",
+            f"{np.median(found.forgetting):,.0f}" if found.forgetting else "-",
+            ", ".join(f"{n:.1f}" for n in score.kept_at_end_per_layer) or "-",
+            f"{score.bytes_held:,.0f}",
+            f"{score.success:.3f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print("kept: memories at the decision, per layer. bytes: one environment's memory.")
+    for run in measured:
+        console.print(f"{label(run)}: {run}", soft_wrap=True, highlight=False)
+    console.print(hardware(), soft_wrap=True, highlight=False)
+
+
+def label(run: Path) -> str:
+    """Return agent, size and seed of a run, as compare.py has them."""
+    _, config = RunFolder.open(run)
+    name = config["agent"]["name"]
+    option = AGENT_CONFIGS[name].size_option
+    size = f":{config['agent']['options'][option]}" if option else ""
+    return f"{name}{size}, seed {config['seed']}"

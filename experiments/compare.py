@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import cli
 import tyro
+from compare_check import EXPERIMENTS, check, make_writable, variant
 from compare_report import report
 from compare_runs import Run, run_all
 
-from agents import AGENT_CONFIGS
 from rl_expire.run_folder import commit, hardware
 
-TASKS = ("corridor",)
 DEFAULT_AGENTS = (
     "expire-span",
     "transformer-xl:8",
@@ -60,8 +60,8 @@ def compare(
         out: Folder of the comparison; by default runs/compare-TASK.
         track: Log to wandb as well, all runs in one group.
     """
-    if task not in TASKS:
-        raise ValueError(f"TASK {task!r} is unknown: choose one of {', '.join(TASKS)}")
+    if task not in EXPERIMENTS:
+        raise ValueError(f"TASK {task!r} is unknown: choose one of {', '.join(EXPERIMENTS)}")
     cli.at_least(0, jobs=jobs)
     cli.at_least(1, total_steps=total_steps)
     for option, given in (("agents", agents), ("seeds", seeds), ("levels", levels)):
@@ -71,39 +71,31 @@ def compare(
         if importlib.util.find_spec(package) is None:
             raise ValueError(f"{package} is not installed: pip install -e '.[compare]'")
     out = out or Path("runs") / f"compare-{task}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"--out {out} cannot be written ({error.strerror})") from error
-    extra = (*OPTIONS, *(("--track",) if track else ()))
+    ours = ("--track",) if track else ()
     runs = [
-        Run(task, *_variant(words), seed, out, total_steps, extra)
-        for seed in seeds
+        Run(task, *variant(words), seed, out, total_steps, OPTIONS, ours)
+        for seed in dict.fromkeys(seeds)
         for words in dict.fromkeys(agents)
     ]
-    os.environ.setdefault("WANDB_RUN_GROUP", out.name)
-    failed = run_all(runs, levels, jobs or os.cpu_count() or 1)
-    report(out, [r for r in runs if r not in failed], {"commit": commit(), "hardware": hardware()})
+    check(runs, levels)
+    make_writable(out)
+    failed, seen_through = run_all(runs, levels, jobs or os.cpu_count() or 1)
+    command = shlex.join(["python", "experiments/compare.py", *sys.argv[1:]])
+    about = {"command": command, "commit": commit(), "hardware": hardware()}
+    report(out, [run for run in runs if run.finished(levels)], about)
+    _conclude(failed, seen_through)
+
+
+def _conclude(failed: list[Run], seen_through: bool) -> None:
+    """Say what has gone wrong, if anything, and exit accordingly."""
+    if not seen_through:
+        print("Stopped; every run has saved what it learned. Give the same command to go on.")
+        raise SystemExit(130)
     for run in failed:
         said = run.log.read_text().strip().splitlines()[-1:]
         print(f"failed: {run.name}: {' '.join(said)} (see {run.log})", file=sys.stderr)
     if failed:
         raise SystemExit(1)
-
-
-def _variant(words: str) -> tuple[str, int | None]:
-    """Return the agent and the size that `NAME` or `NAME:SIZE` asks for."""
-    name, colon, size = words.partition(":")
-    if name not in AGENT_CONFIGS:
-        known = ", ".join(AGENT_CONFIGS)
-        raise ValueError(f"--agents {words}: no agent {name!r}, choose from {known}")
-    if not colon:
-        return name, None
-    if AGENT_CONFIGS[name].size_option is None:
-        raise ValueError(f"--agents {words}: {name} has no memory size, give its name alone")
-    if not size.isdigit():
-        raise ValueError(f"--agents {words}: {size!r} is no size, give a whole number")
-    return name, int(size)
 
 
 OPTIONS: tuple[str, ...] = ()

@@ -11,6 +11,8 @@ import numpy as np
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#8C8C00")
 """Okabe and Ito's palette, which colour-blind people can tell apart (the last one is ours)."""
 MARKERS = "osD^vP*X"
+LEVELS = {"max length": "corridor length (columns)"}
+"""What levels are, by the option that sets them."""
 
 Cells = list[dict[str, Any]]
 
@@ -37,29 +39,45 @@ def plot_all(out: Path, cells: Cells) -> None:
 
 
 def learning_curves(plt: Any, groups: dict[str, Cells], style: dict[str, Any]) -> Any:
-    """Level reached and success at it, against environment steps."""
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.5))
-    level_name = _first(groups)["level_name"].replace("_", " ")
+    """Level reached and success at it, against environment steps: the mean, and each seed thin."""
+    figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
     for axis, key, title in zip(
-        axes, ("level", "success"), (f"{level_name} trained at", "success there"), strict=True
+        axes, ("level", "success"), (f"reached: {_level(groups)}", "success there"), strict=True
     ):
         for variant, cells in groups.items():
             colour = style[variant]["color"]
-            for n, c in enumerate(cells):
-                steps = [p["steps"] / 1e6 for p in c["curve"]]
-                values = [np.nan if p[key] is None else p[key] for p in c["curve"]]
-                label = variant if n == 0 else None
-                axis.plot(steps, values, color=colour, linewidth=1.2, alpha=0.8, label=label)
+            curves = [_curve(c, key) for c in cells]
+            for steps, values in curves:
+                axis.plot(steps, values, color=colour, linewidth=0.8, alpha=0.35)
+            axis.plot(*_mean_curve(curves), color=colour, linewidth=2.2, label=variant)
         axis.set_xlabel("environment steps (millions)")
         axis.set_ylabel(title)
-    axes[0].set_yscale("log")
-    axes[0].legend(fontsize=9)
+    _plain_log(axes[0], "y")
+    axes[1].set_ylim(-0.03, 1.05)
+    _legend(axes[-1])
     return figure
+
+
+def _curve(cell: dict[str, Any], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps in millions and values of one run, where there are any."""
+    points = [(p["steps"] / 1e6, p[key]) for p in cell["curve"] if p[key] is not None]
+    steps, values = np.array(points, dtype=float).reshape(-1, 2).T
+    return steps, values
+
+
+def _mean_curve(curves: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over seeds; a run that ended sooner counts on with its last value."""
+    curves = [c for c in curves if len(c[0])]
+    if not curves:
+        return np.zeros(0), np.zeros(0)
+    first, last = max(steps[0] for steps, _ in curves), max(steps[-1] for steps, _ in curves)
+    grid = np.linspace(first, last, 400)
+    return grid, np.mean([np.interp(grid, *curve) for curve in curves], axis=0)
 
 
 def score_against_memory(plt: Any, groups: dict[str, Cells], style: dict[str, Any]) -> Any:
     """Success at the hardest level against memories held there (the paper's figure)."""
-    figure, axis = plt.subplots(figsize=(7.5, 5))
+    figure, axis = plt.subplots(figsize=(8.5, 5), layout="constrained")
     for variant, cells in groups.items():
         success = [c["results"]["eval.success_at_max_length"] for c in cells]
         held = [sum(c["results"]["eval.kept_at_decision_per_layer"]) for c in cells]
@@ -70,36 +88,36 @@ def score_against_memory(plt: Any, groups: dict[str, Cells], style: dict[str, An
         else:
             mean, colour = float(np.mean(success)), style[variant]["color"]
             axis.axhline(mean, color=colour, linestyle="--", label=f"{variant} (one state)")
-    axis.set_xscale("log")
+    _plain_log(axis, "x")
     axis.set_xlabel("memories held at the decision, all layers")
     axis.set_ylabel(f"success at {_goal(groups)}")
     axis.set_ylim(-0.03, 1.05)
-    axis.legend(fontsize=9)
+    _legend(axis)
     return figure
 
 
 def score_against_length(plt: Any, groups: dict[str, Cells], style: dict[str, Any]) -> Any:
     """Success level by level, those beyond training included."""
-    figure, axis = plt.subplots(figsize=(7.5, 5))
+    figure, axis = plt.subplots(figsize=(8.5, 5), layout="constrained")
     _against_level(axis, groups, style, lambda row: row["success"])
     goal = _first(groups)["goal"]
     axis.axvline(goal, color="grey", linestyle=":", label="longest trained on")
     axis.set_ylabel("success")
     axis.set_ylim(-0.03, 1.05)
-    axis.legend(fontsize=9)
+    _legend(axis)
     return figure
 
 
 def speed_and_bytes(plt: Any, groups: dict[str, Cells], style: dict[str, Any]) -> Any:
     """Acting speed and bytes held, level by level."""
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.5))
+    figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
     _against_level(axes[0], groups, style, lambda row: row["acting_steps_per_second"])
     _against_level(axes[1], groups, style, lambda row: row["bytes_held"])
-    axes[0].set_ylabel("acting steps/s, one thread")
-    axes[1].set_ylabel("bytes held per environment")
+    axes[0].set_ylabel("acting speed (steps/s, one thread)")
+    axes[1].set_ylabel("memory of one environment (bytes)")
     for axis in axes:
-        axis.set_yscale("log")
-    axes[0].legend(fontsize=9)
+        _plain_log(axis, "y")
+    _legend(axes[-1])
     return figure
 
 
@@ -107,14 +125,42 @@ def _against_level(
     axis: Any,
     groups: dict[str, Cells],
     style: dict[str, Any],
-    pick: Callable[[dict[str, Any]], float],
+    pick: Callable[[dict[str, Any]], float | None],
 ) -> None:
+    """Draw means over the seeds; older runs may have been scored at more levels than others."""
     for variant, cells in groups.items():
-        levels = [row["level"] for row in cells[0]["levels"]]
-        values = [[pick(row) for row in c["levels"]] for c in cells]
-        axis.plot(levels, np.mean(values, axis=0), label=variant, **style[variant])
-    axis.set_xscale("log")
-    axis.set_xlabel(_first(groups)["level_name"].replace("_", " "))
+        values: dict[int, list[float]] = {}
+        for row in (row for c in cells for row in c["levels"]):
+            picked = pick(row)
+            values.setdefault(row["level"], []).append(np.nan if picked is None else picked)
+        levels = sorted(values)
+        axis.plot(levels, [np.mean(values[n]) for n in levels], label=variant, **style[variant])
+    _plain_log(axis, "x")
+    axis.set_xlabel(_level(groups))
+
+
+def _plain_log(axes: Any, which: str) -> None:
+    """Make the axis `which`, x or y, logarithmic, with numbers written out as 1,000."""
+    from matplotlib import ticker
+
+    getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    low, high = axis.get_data_interval()
+    # Within less than a decade or so the powers of ten alone would leave the axis bare.
+    axis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0) if high < 30 * low else (1.0,)))
+    axis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axis.set_minor_formatter(lambda x, _: "")
+
+
+def _legend(axis: Any) -> None:
+    """Name the variants beside the plot, where they cover nothing."""
+    axis.legend(fontsize=10, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+
+
+def _level(groups: dict[str, Cells]) -> str:
+    """Return what the levels are, with their unit where it is known."""
+    name: str = _first(groups)["level_name"]
+    return LEVELS.get(name) or name
 
 
 def _first(groups: dict[str, Cells]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ class Run:
         seed: of the run.
         out: the comparison's folder.
         total_steps: the most environment steps.
-        extra: further words of the command line.
+        extra: further words of the command line, after `--`.
+        ours: words that follow from the comparison's own options, such as `--track`.
     """
 
     task: str
@@ -50,6 +52,7 @@ class Run:
     out: Path
     total_steps: int
     extra: tuple[str, ...]
+    ours: tuple[str, ...] = ()
 
     @property
     def variant(self) -> str:
@@ -83,20 +86,26 @@ class Run:
 
     @property
     def reproduce(self) -> str:
-        """The command that makes this run alone."""
-        return shlex.join(["python", f"experiments/{self.task}.py", *self.options])
+        """The command that makes this run alone; on more threads, sums would round otherwise."""
+        return shlex.join(
+            ["python", f"experiments/{self.task}.py", *self.options, "--threads", "1"]
+        )
+
+    def finished(self, levels: Sequence[int]) -> bool:
+        """Whether it has been trained, and scored at all of `levels`."""
+        return self.folder.results.exists() and scored(self.folder, levels)
 
     def commands(self, levels: Sequence[int]) -> list[list[str]]:
         """Return what is still to be run, in order: training, then scoring level by level."""
         script = [sys.executable, str(HERE / f"{self.task}.py")]
-        where, folder = ["--threads", "1", "--no-video"], self.folder
+        where, folder = ["--threads", "1", "--no-video", *self.ours], self.folder
         left = []
         if not folder.results.exists():
             if folder.checkpoint.exists():
                 left.append([*script, *where, "--resume", str(folder.path), *self.options])
             else:
                 left.append([*script, *where, "--out", str(folder.path), *self.options])
-        if not scored(folder, levels):
+        if left or not scored(folder, levels):  # scores of other weights do not count
             words = [str(folder.path), "--threads", "1", "--levels", *map(str, levels)]
             left.append([sys.executable, str(HERE / "levels.py"), *words])
         return left
@@ -128,15 +137,19 @@ class Job:
     def start(self) -> None:
         """Begin the next command."""
         folder = self.run.folder
-        if folder.path.exists() and not folder.checkpoint.exists():
-            shutil.rmtree(folder.path)  # interrupted before its first checkpoint
+        if not folder.checkpoint.exists() and not folder.results.exists():
+            shutil.rmtree(folder.path, ignore_errors=True)  # interrupted before its first one
         folder.path.parent.mkdir(parents=True, exist_ok=True)
+        group = os.environ.get("WANDB_RUN_GROUP") or self.run.out.resolve().name
+        ours = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "WANDB_RUN_GROUP": group}
         with self.run.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.left[0],
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+                env=os.environ | ours,
+                # Ctrl-C in the terminal is for us alone: twice, it would cut saving short.
+                start_new_session=True,
             )
 
     def poll(self) -> bool:
@@ -180,36 +193,71 @@ def last_metrics(path: Path) -> dict[str, Any]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of `metrics.jsonl`."""
+    """Return the lines of `metrics.jsonl`, in the order of steps.
+
+    A run that was killed goes on from its checkpoint; what it had done beyond that is done again,
+    and only the later lines count.
+    """
     text = path.read_text() if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines()]
+    lines: list[dict[str, Any]] = []
+    for line in map(json.loads, text.splitlines()):
+        while lines and lines[-1]["steps"] >= line["steps"]:
+            lines.pop()
+        lines.append(line)
+    return lines
 
 
-def run_all(runs: Sequence[Run], levels: Sequence[int], at_a_time: int) -> list[Run]:
-    """Do whatever is left of `runs`, `at_a_time` of them together; return those that failed.
+def run_all(runs: Sequence[Run], levels: Sequence[int], at_a_time: int) -> tuple[list[Run], bool]:
+    """Do whatever is left of `runs`, `at_a_time` of them together.
 
-    Ctrl-C lets every run save what it has learned.
+    Ctrl-C, or being told to terminate, lets every run save what it has learned.
+
+    Returns:
+        The runs that failed, and whether all was seen through.
     """
     jobs = [Job(run, levels) for run in runs]
     display = Display(jobs)
+    with interruptible():
+        try:
+            with display:
+                while not all(job.done for job in jobs):
+                    step(jobs, at_a_time)
+                    display.show()
+                    time.sleep(POLL)
+        except KeyboardInterrupt:
+            stop([job.process for job in jobs if job.process is not None])
+            return [], False
+    return [job.run for job in jobs if job.failed], True
+
+
+def step(jobs: Sequence[Job], at_a_time: int) -> None:
+    """See which processes have ended, and begin as many as there is room for."""
+    for job in jobs:
+        if job.process is not None:
+            job.poll()
+    free = at_a_time - sum(job.process is not None for job in jobs)
+    # A run is seen through before the next begins, so that results come in early.
+    idle = [j for j in jobs if j.process is None and not j.done]
+    for job in sorted(idle, key=lambda j: len(j.left))[: max(0, free)]:
+        job.start()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt when told to terminate, as on Ctrl-C.
+
+    In the background of a script Ctrl-C is ignored. It stays so here, by a handler that does
+    nothing: unlike the ignoring itself, the runs do not inherit that, and can be asked to save.
+    """
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if before[signal.SIGINT] is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        with display:
-            while not all(job.done for job in jobs):
-                for job in jobs:
-                    if job.process is not None:
-                        job.poll()
-                free = at_a_time - sum(job.process is not None for job in jobs)
-                # A run is seen through before the next begins, so that results come in early.
-                idle = [j for j in jobs if j.process is None and not j.done]
-                for job in sorted(idle, key=lambda j: len(j.left))[: max(0, free)]:
-                    job.start()
-                display.show()
-                time.sleep(POLL)
-    except KeyboardInterrupt:
-        stop([job.process for job in jobs if job.process is not None])
-        print("Stopped; every run has saved what it learned. Give the same command to go on.")
-        raise SystemExit(130) from None
-    return [job.run for job in jobs if job.failed]
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

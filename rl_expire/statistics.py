@@ -29,8 +29,8 @@ class Estimate:
     n: int
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Summarise one number of several seeds; NaNs are left out."""
+def estimate(values: Sequence[float | None]) -> Estimate:
+    """Summarise one number of several seeds; NaNs, and Nones for NaNs, are left out."""
     from scipy import stats  # not needed by anybody who only trains
 
     finite = np.array([v for v in values if v is not None and math.isfinite(v)], dtype=float)

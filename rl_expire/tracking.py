@@ -20,7 +20,7 @@ class Tracker:
 
             self._run = wandb.init(
                 project="rl_expire",
-                group=os.environ.get("WANDB_RUN_GROUP", group),
+                group=os.environ.get("WANDB_RUN_GROUP") or group,
                 name=folder.name,
                 dir=folder,
                 config=config,

@@ -50,6 +50,13 @@ def _as_started(script: str, words: tuple[str, ...], cwd: Path) -> Iterator[None
         yield
 
 
+@contextmanager
+def on_path() -> Iterator[None]:
+    """Let the scripts' modules be imported, as they import each other."""
+    with patch.object(sys, "path", [str(EXPERIMENTS), *sys.path]):
+        yield
+
+
 def call(script: str, *words: str, cwd: Path) -> Outcome:
     """Run `experiments/script` with `words`, as `python` does."""
     out, err, code = io.StringIO(), io.StringIO(), 0

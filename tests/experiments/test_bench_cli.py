@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+import torch
+
+from tests.experiments.conftest import on_path
+from tests.support import copy_of
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "bench.py"
 
@@ -59,18 +63,44 @@ def test_act_has_a_row_for_each_length(
     assert not list(tmp_path.iterdir())
 
 
-def test_agents_stand_side_by_side(tiny_run: Path, own_run: Path, call: Callable[..., Any]) -> None:
-    words = ("--num-envs", "2", "--updates", "1", "--repeats", "1")
-    done = call("bench.py", "agents", "--runs", str(tiny_run), own_run.name, *words)
+def test_agents_stand_side_by_side(
+    tiny_run: Path,
+    tiny: list[str],
+    call: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    options = [word for word in tiny if word not in ("--agent.max-span", "40")]
+    assert call("corridor.py", "--agent", "lstm", *options, "--out", "lstm").code == 0
+    words = ("--num-envs", "2", "--updates", "2", "--repeats", "2")
+    done = call("bench.py", "agents", "--runs", str(tiny_run), "lstm", *words)
     assert done.code == 0, done.err
-    rows = [numbers(line) for line in done.out.splitlines() if line.startswith("│ run ")]
-    assert len(rows) == 1
-    acting, learning, kept, held, success = rows[0]
-    assert acting > 0
-    assert learning > 0
-    assert kept >= 1
-    assert held > 0
-    assert 0 <= success <= 1
+    rows = [line.split("│")[1:-1] for line in done.out.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows] == ["expire-span:1024, seed 1", "lstm:16, seed 1"]
+    for row, held_one_by_one in zip(rows, (True, False), strict=True):
+        acting, learning, forgetting, kept, held, success = [cell.strip() for cell in row[1:]]
+        assert min(numbers(f"{acting} {learning} {held}")) > 0
+        assert 0 <= float(success) <= 1
+        for cell in (forgetting, kept):
+            assert (numbers(cell)[0] >= 1) if held_one_by_one else (cell == "-")
+    assert f"lstm:16, seed 1: {Path('lstm')}" in done.out
+    assert {path.name for path in tmp_path.iterdir()} == {"lstm"}
+
+
+@pytest.mark.parametrize("phase", ["learn", "forget"])
+def test_agents_are_timed_as_they_are(tiny_run: Path, phase: Literal["learn", "forget"]) -> None:
+    with on_path():
+        from bench_agents import trainer_of
+    trainer = trainer_of(tiny_run, phase)
+    before = copy_of(trainer.module)
+    for _ in range(4):
+        stats = trainer.update()
+        assert ("distillation" in stats) == (phase == "forget")
+        assert stats["level"] == 6
+    assert before.keys() == trainer.module.state_dict().keys()
+    for name, value in trainer.module.state_dict().items():
+        torch.testing.assert_close(value, before[name], atol=1e-8, rtol=0)
 
 
 @pytest.mark.parametrize(
