@@ -184,6 +184,24 @@ def test_runs_made_with_other_options_are_not_mixed(own: Path, call: Call) -> No
     assert (own / "expire-span" / "seed-1" / "results.json").exists()
 
 
+def test_tracked_runs_are_told_so_and_reproduced_without(tmp_path: Path) -> None:
+    with on_path():
+        from compare_runs import Run
+    run = Run("corridor", "lstm", 8, 3, tmp_path, 99, ("--env.max-length", "6"), ("--track",))
+    training, scoring = run.commands([6])
+    assert "--track" in training
+    assert "--track" not in scoring
+    assert run.reproduce == (
+        "python experiments/corridor.py --agent lstm --agent.width 8 --seed 3 "
+        "--train.total-steps 99 --env.max-length 6 --threads 1"
+    )
+
+
+def test_a_missing_package_is_named_with_its_remedy(call: Call) -> None:
+    with patch("importlib.util.find_spec", lambda name: None):
+        assert "pip install -e '.[compare]'" in call("compare.py", "corridor").line
+
+
 def test_lines_that_a_killed_run_wrote_twice_count_once(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     written = [(10, "a"), (20, "a"), (30, "a"), (20, "b"), (30, "b"), (40, "b")]

@@ -43,5 +43,5 @@ def test_equal_values_one_value_and_none() -> None:
 
 
 def test_values_that_are_not_there_are_left_out() -> None:
-    found = estimate([1.0, math.nan, 3.0])
+    found = estimate([1.0, math.nan, 3.0, None])
     assert (found.mean, found.n) == (2.0, 2)
