@@ -101,6 +101,7 @@ def command_line(
         then: what to do with the options; `run` if None.
     """
     words = sys.argv[1:] if words is None else words
+    words = [part for word in words for part in _apart(word)]
     name = ExpireSpanConfig.name
     if "--agent" in words:
         at = words.index("--agent")
@@ -118,6 +119,11 @@ def command_line(
     main.__doc__ = f"{experiment.__doc__}\n\n--agent NAME chooses the agent ({name}): {others}."
     main.__annotations__["options"] = Annotated[options, tyro.conf.arg(name="")]
     cli.run(main, words)
+
+
+def _apart(word: str) -> list[str]:
+    """Return `--agent=NAME` as two words, any other word as it is."""
+    return word.split("=", 1) if word.startswith("--agent=") else [word]
 
 
 def run(options: Experiment) -> None:

@@ -120,10 +120,10 @@ def print_table(results: dict[str, Any]) -> None:
         "success, actions sampled": f"{results['eval_sampled.success']:.3f}",
         "mean return (oracle)": f"{results['eval.return_mean']:.3f} "
         f"({results['oracle.return_mean']:.3f})",
-        "memories kept, mean, per layer": layers,
-        "memories kept at the decision, longest, per layer": at_decision,
-        "lifetime of what matters, steps": f"{results['eval.span_relevant']:.1f}",
-        "lifetime of the rest, steps": f"{results['eval.span_other']:.1f}",
+        "memories kept, mean, per layer": layers or "-",
+        "memories kept at the decision, longest, per layer": at_decision or "-",
+        "lifetime of what matters, steps": _steps(results["eval.span_relevant"]),
+        "lifetime of the rest, steps": _steps(results["eval.span_other"]),
         "training steps": f"{results['train.steps']:,}",
         "training time, minutes": f"{results['train.seconds'] / 60:.1f}",
         "training steps/s": f"{results['train.steps_per_second']:,.0f}",
@@ -131,3 +131,8 @@ def print_table(results: dict[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
+
+
+def _steps(span: float) -> str:
+    """Format a lifetime; a dash where there is none."""
+    return "-" if np.isnan(span) else f"{span:.1f}"

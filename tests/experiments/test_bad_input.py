@@ -208,3 +208,28 @@ def test_an_existing_folder_is_never_trained_into(
     (tmp_path / "config.json").write_text("mine")
     assert "--out . exists already" in call("corridor.py", *tiny, "--out", ".").line
     assert (tmp_path / "config.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [["--agent", "gru"], ["--agent=gru"], ["--agent"]])
+def test_an_unknown_agent_is_refused_with_the_ones_there_are(
+    words: list[str], call: Callable[..., Any], tmp_path: Path
+) -> None:
+    line = call("corridor.py", *words).line
+    assert "--agent" in line
+    assert "expire-span, transformer-xl, adaptive-span, lstm, memoryless" in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["--agent", "lstm"], ["--agent=lstm"]])
+def test_an_agent_without_memories_to_count_shows_dashes(
+    words: list[str], call: Callable[..., Any], tmp_path: Path
+) -> None:
+    few = ("--env.max-length", "4", "--train.num-envs", "4", "--train.total-steps", "64")
+    done = call(
+        *("corridor.py", *words, *few, "--train.rollout-length", "8", "--eval.episodes", "3"),
+        *("--no-video", "--out", "run"),
+    )
+    assert done.code == 0, done.err
+    assert "nan" not in done.out
+    assert "lstm" in done.out
+    assert (tmp_path / "run" / "results.json").exists()
