@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from cli import at_least
+from results import at_level
 from rich.console import Console
 from rich.table import Table
 from runs import load_run, make_envs, use_threads
@@ -39,7 +40,7 @@ def bench_act(
     scores: dict[int, list[Score]] = {length: [] for length in lengths}
     for seed in range(repeats):
         for length in lengths:
-            task = options | {"min_length": length, "max_length": length}
+            task = at_level(options, "max_length", length)
             envs = make_envs(env_id, num_envs, task)
             score = evaluate(agent, envs, num_envs, seed=seed, greedy=True, device=device)
             scores[length].append(score)
