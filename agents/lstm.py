@@ -1,4 +1,4 @@
-"""The recurrent baseline: one fixed state instead of a memory of states."""
+"""The recurrent baseline: a state of fixed size instead of a memory of states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.blocks import Heads, StepEmbedding, num_actions, positive
+from agents.blocks import FeedForward, Heads, StepEmbedding, num_actions, positive
 from rl_expire.types import ActorOutput, Evaluation, LayerView, TimeStep
 
 
@@ -20,13 +20,19 @@ class LSTMConfig:
     width: int = 64
     """Width D of encoder, state and heads."""
     layers: int = 1
-    """LSTM layers, one on top of the other."""
+    """Layers, one on top of the other."""
+    feed_forward: int = 2
+    """Hidden width of the feed-forward part, as a multiple of the width."""
+    time_scale: int = 200
+    """The longest time, in steps, that cells keep what they hold for before anything is learned."""
 
     name: ClassVar[str] = "lstm"
     size_option: ClassVar[str | None] = "width"
 
     def __post_init__(self) -> None:
-        positive(self, "width", "layers")
+        positive(self, "width", "layers", "feed_forward")
+        if self.time_scale < 2:
+            raise ValueError(f"--agent.time-scale is {self.time_scale}: choose 2 or more")
 
 
 @dataclass
@@ -50,8 +56,83 @@ class LSTMMemory:
         return self.hidden.nbytes + self.cell.nbytes
 
 
+class LSTMLayer(nn.Module):
+    """The layer of the transformers with an LSTM where they attend; pre-norm, residual."""
+
+    def __init__(self, config: LSTMConfig):
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width)
+        self.core = nn.LSTM(config.width, config.width)
+        self.feed_forward = FeedForward(config.width, config.feed_forward * config.width)
+        remember(self.core, config.time_scale)
+
+    def act(self, state: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the next layer's input, and the new hidden and cell state, `[B, D]` each."""
+        inputs = self.norm(state).unsqueeze(0)
+        out, (hidden, cell) = self.core(inputs, (hidden.unsqueeze(0), cell.unsqueeze(0)))
+        state = state + out[0]
+        return state + self.feed_forward(state), hidden[0], cell[0]
+
+    def evaluate(self, states: Tensor, is_first: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
+        """Do for `states [T, B, D]` at once what `act` does one by one."""
+        states = states + unroll(self.core, self.norm(states), is_first, hidden, cell)
+        return states + self.feed_forward(states)
+
+
+@torch.no_grad()
+def remember(core: nn.LSTM, longest: int) -> None:
+    """Let the cells of `core` begin with memories of 2 to `longest` steps, drawn evenly.
+
+    The forget gate's bias is log(t - 1) for a memory of t steps, the input gate's its negative
+    (Tallec and Ollivier 2018, equation 16: chrono initialisation). Without it a cell halves every
+    step, and nothing from before the segment is ever there to learn from.
+    """
+    _, _, bias, other_bias = core.all_weights[0]
+    bias.zero_()
+    other_bias.zero_()
+    put_in, forget, _, _ = bias.chunk(4)
+    forget.uniform_(1, longest - 1).log_()
+    put_in.copy_(-forget)
+
+
+def unroll(core: nn.LSTM, inputs: Tensor, is_first: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
+    """Run the fused LSTM once, however many episodes begin inside the segment.
+
+    Each stretch of an episode becomes a sequence of its own: a row's first stretch starts from the
+    row's stored state, the others from zero.
+
+    Args:
+        core: one layer.
+        inputs: `[T, B, D]`.
+        is_first: `[T, B]` bool.
+        hidden: `[B, D]`, the hidden state before the segment.
+        cell: `[B, D]`, the cell state before the segment.
+
+    Returns:
+        Outputs `[T, B, D]`.
+    """
+    length, rows = is_first.shape
+    starts = is_first.clone()
+    starts[0] = True
+    # Stretches are numbered row by row, in the order of time.
+    stretch = (starts.T.flatten().cumsum(0) - 1).view(rows, length).T
+    count = int(stretch[-1, -1]) + 1
+    steps = torch.arange(length, device=is_first.device).unsqueeze(1).expand(-1, rows)
+    began = torch.where(starts, steps, 0).cummax(0).values
+    place = steps - began
+    padded = inputs.new_zeros(int(place.max()) + 1, count, inputs.shape[-1])
+    padded = padded.index_put((place, stretch), inputs)
+    keep = (~is_first[0]).unsqueeze(-1)
+    blank = hidden.new_zeros(count, hidden.shape[-1])
+    state = tuple(
+        blank.index_copy(0, stretch[0], before * keep).unsqueeze(0) for before in (hidden, cell)
+    )
+    out, _ = core(padded, state)
+    return out[place, stretch]
+
+
 class LSTM(nn.Module):
-    """Encoder, LSTM, policy and value heads; truncated back-propagation over the segment.
+    """Encoder, LSTM layers, policy and value heads; truncated back-propagation over the segment.
 
     The state at a segment's start is the one stored when it was collected (as in R2D2, Kapturowski
     et al. 2019, section 2.3), and is cleared where an episode begins inside it.
@@ -62,8 +143,11 @@ class LSTM(nn.Module):
         self.config = config
         actions = num_actions(action_space)
         self.embedding = StepEmbedding(observation_space, actions, config.width)
-        self.core = nn.LSTM(config.width, config.width, config.layers)
+        self.layers = nn.ModuleList(LSTMLayer(config) for _ in range(config.layers))
         self.heads = Heads(config.width, actions)
+
+    def _layers(self) -> list[LSTMLayer]:
+        return [layer for layer in self.layers if isinstance(layer, LSTMLayer)]
 
     def initial_memory(self, batch_size: int) -> LSTMMemory:
         """Return zero states for `batch_size` environments."""
@@ -76,52 +160,23 @@ class LSTM(nn.Module):
         self, step: TimeStep, memory: LSTMMemory, *, greedy: bool = False
     ) -> tuple[ActorOutput, LSTMMemory]:
         """Choose actions for one step `[B]`."""
+        state = self.embedding(step)
         keep = (~step.is_first).unsqueeze(-1)
-        state = (memory.hidden * keep, memory.cell * keep)
-        out, (hidden, cell) = self.core(self.embedding(step).unsqueeze(0), state)
-        return self.heads.act(out[0], greedy=greedy), LSTMMemory(hidden, cell)
+        after = []
+        for layer, hidden, cell in zip(self._layers(), memory.hidden, memory.cell, strict=True):
+            state, *new = layer.act(state, hidden * keep, cell * keep)
+            after.append(new)
+        hiddens, cells = (torch.stack(states) for states in zip(*after, strict=True))
+        return self.heads.act(state, greedy=greedy), LSTMMemory(hiddens, cells)
 
     def evaluate(self, steps: TimeStep, memory: LSTMMemory) -> Evaluation:
         """Replay `steps [T, B]` from `memory` with gradients."""
-        out = self.unroll(self.embedding(steps), steps.is_first, memory)
-        logits, value = self.heads(out)
+        states = self.embedding(steps)
+        for layer, hidden, cell in zip(self._layers(), memory.hidden, memory.cell, strict=True):
+            states = layer.evaluate(states, steps.is_first, hidden, cell)
+        logits, value = self.heads(states)
         spans = value.new_zeros(0, *value.shape)
         return Evaluation(logits, value, value.new_zeros(()), spans)
-
-    def unroll(self, inputs: Tensor, is_first: Tensor, memory: LSTMMemory) -> Tensor:
-        """Run the fused LSTM once, however many episodes begin inside the segment.
-
-        Each stretch of an episode becomes a sequence of its own: a row's first stretch starts from
-        the row's stored state, the others from zero.
-
-        Args:
-            inputs: `[T, B, D]`.
-            is_first: `[T, B]` bool.
-            memory: the states before the segment.
-
-        Returns:
-            Outputs `[T, B, D]`.
-        """
-        length, rows = is_first.shape
-        starts = is_first.clone()
-        starts[0] = True
-        # Stretches are numbered row by row, in the order of time.
-        stretch = (starts.T.flatten().cumsum(0) - 1).view(rows, length).T
-        count = int(stretch[-1, -1]) + 1
-        steps = torch.arange(length, device=is_first.device).unsqueeze(1).expand(-1, rows)
-        began = torch.where(starts, steps, 0).cummax(0).values
-        place = steps - began
-        padded = inputs.new_zeros(int(place.max()) + 1, count, inputs.shape[-1])
-        padded = padded.index_put((place, stretch), inputs)
-        first = stretch[0]
-        keep = (~is_first[0]).unsqueeze(-1)
-        blank = memory.hidden.new_zeros(memory.hidden.shape[0], count, memory.hidden.shape[2])
-        state = (
-            blank.index_copy(1, first, memory.hidden * keep),
-            blank.index_copy(1, first, memory.cell * keep),
-        )
-        out, _ = self.core(padded, state)
-        return out[place, stretch]
 
     def refresh(self, memory: LSTMMemory) -> LSTMMemory:
         """Return the memory as it is: a state cannot be recomputed without its past."""

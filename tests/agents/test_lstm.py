@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from agents import LSTM, LSTMConfig
-from agents.lstm import LSTMMemory
+from agents.lstm import LSTMLayer, unroll
 from tests.support import ACTIONS, VECTOR, act_over, random_steps, stirred
 
 T, B = 12, 4
@@ -18,22 +18,21 @@ def agent_of(layers: int = 1) -> LSTM:
     return stirred(LSTM(VECTOR, ACTIONS, LSTMConfig(width=8, layers=layers)))
 
 
-def naive(agent: LSTM, inputs: Tensor, is_first: Tensor, memory: LSTMMemory) -> Tensor:
+def naive(core: nn.LSTM, inputs: Tensor, is_first: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
     """One row and one step after the other."""
     rows = []
     for b in range(inputs.shape[1]):
-        state = (memory.hidden[:, b : b + 1], memory.cell[:, b : b + 1])
+        state = (hidden[None, b : b + 1], cell[None, b : b + 1])
         outputs = []
         for t in range(inputs.shape[0]):
             if is_first[t, b]:
                 state = (torch.zeros_like(state[0]), torch.zeros_like(state[1]))
-            out, state = agent.core(inputs[t : t + 1, b : b + 1], state)
+            out, state = core(inputs[t : t + 1, b : b + 1], state)
             outputs.append(out[0, 0])
         rows.append(torch.stack(outputs))
     return torch.stack(rows, dim=1)
 
 
-@pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize(
     "first",
     [
@@ -45,25 +44,26 @@ def naive(agent: LSTM, inputs: Tensor, is_first: Tensor, memory: LSTMMemory) -> 
     ],
     ids=["nowhere", "at the start", "inside", "one after the other", "everywhere"],
 )
-def test_fused_equals_step_by_step(layers: int, first: list[tuple[int, int]]) -> None:
+def test_fused_equals_step_by_step(first: list[tuple[int, int]]) -> None:
     # In double precision, so that what is left of rounding is far below any real difference.
-    agent = agent_of(layers).double()
+    torch.manual_seed(0)
+    core = nn.LSTM(8, 8).double()
     is_first = random_steps(T, B, first=first).is_first
-    memory = LSTMMemory(*torch.randn(2, layers, B, 8, dtype=torch.float64))
+    hidden, cell = torch.randn(2, B, 8, dtype=torch.float64)
     inputs = torch.randn(T, B, 8, dtype=torch.float64)
     results = []
-    for unroll in (agent.unroll, lambda *a: naive(agent, *a)):
-        agent.zero_grad()
+    for run in (unroll, naive):
+        core.zero_grad()
         given = inputs.clone().requires_grad_()
-        out = unroll(given, is_first, memory)
+        out = run(core, given, is_first, hidden, cell)
         (out * torch.arange(1.0, T + 1).view(T, 1, 1)).sum().backward()
-        weights = [p.grad.clone() for p in agent.core.parameters() if p.grad is not None]
+        weights = [p.grad.clone() for p in core.parameters() if p.grad is not None]
         assert given.grad is not None
         results.append((out.detach(), given.grad, weights))
     (out, grad, weights), (other, other_grad, other_weights) = results
     torch.testing.assert_close(out, other, atol=1e-9, rtol=1e-9)
     torch.testing.assert_close(grad, other_grad, atol=1e-9, rtol=1e-9)
-    assert len(weights) == 4 * layers
+    assert len(weights) == 4
     for one, two in zip(weights, other_weights, strict=True):
         torch.testing.assert_close(one, two, atol=1e-9, rtol=1e-9)
 
@@ -100,7 +100,30 @@ def test_it_holds_two_states_a_layer_whatever_it_has_seen() -> None:
     assert agent.span_parameters() == []
 
 
-@pytest.mark.parametrize("name", ["width", "layers"])
+def test_cells_begin_with_memories_of_2_to_time_scale_steps() -> None:
+    """A cell of t steps loses 1 / t of what it holds every step, and takes in as much."""
+    torch.manual_seed(0)
+    core = LSTMLayer(LSTMConfig(width=512, time_scale=50)).core
+    _, _, bias, other_bias = core.all_weights[0]
+    put_in, forget, candidate, output = (bias + other_bias).detach().chunk(4)
+    steps = 1 / (1 - torch.sigmoid(forget))
+    assert 2 <= steps.min() < 3
+    assert 49 < steps.max() <= 50.001
+    # Drawn evenly between the two, as the paper does.
+    assert 24 < steps.mean() < 28
+    torch.testing.assert_close(torch.sigmoid(put_in), 1 / steps)
+    assert not candidate.any()
+    assert not output.any()
+
+
+def test_a_time_scale_below_two_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"--agent\.time-scale is 1: choose 2 or more"):
+        LSTMConfig(time_scale=1)
+
+
+@pytest.mark.parametrize("name", ["width", "layers", "feed_forward"])
 def test_impossible_sizes_are_refused_by_name(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"--agent\.{name} is 0: choose 1 or more"):
+    with pytest.raises(
+        ValueError, match=rf"--agent\.{name.replace('_', '-')} is 0: choose 1 or more"
+    ):
         LSTMConfig(**{name: 0})
