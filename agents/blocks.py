@@ -35,21 +35,26 @@ def positive(config: object, *names: str) -> None:
 
 
 class StepEmbedding(nn.Module):
-    """Observation, last action and last reward as one state: `[..., D]`."""
+    """Observation, last reward and, where `last_action`, last action as one state: `[..., D]`."""
 
-    def __init__(self, observation_space: gym.Space, actions: int, width: int):
+    def __init__(
+        self, observation_space: gym.Space, actions: int, width: int, *, last_action: bool
+    ):
         super().__init__()
         self.encoder = make_encoder(observation_space, width)
         self.no_action = actions
-        self.action = nn.Embedding(actions + 1, width)
+        self.action = nn.Embedding(actions + 1, width) if last_action else None
         self.reward = nn.Linear(1, width, bias=False)
-        nn.init.normal_(self.action.weight, std=0.1)
+        if self.action is not None:
+            nn.init.normal_(self.action.weight, std=0.1)
 
     def forward(self, step: TimeStep) -> Tensor:
         """Embed a step `[B]`, or steps `[T, B]`."""
-        action = step.last_action.masked_fill(step.is_first, self.no_action)
         reward = step.last_reward.masked_fill(step.is_first, 0.0).unsqueeze(-1)
-        return self.encoder(step.obs) + self.action(action) + self.reward(reward)
+        state = self.encoder(step.obs) + self.reward(reward)
+        if self.action is None:
+            return state
+        return state + self.action(step.last_action.masked_fill(step.is_first, self.no_action))
 
 
 class FeedForward(nn.Module):

@@ -23,6 +23,8 @@ class LSTMConfig:
     """Layers, one on top of the other."""
     feed_forward: int = 2
     """Hidden width of the feed-forward part, as a multiple of the width."""
+    last_action: bool = True
+    """Whether the agent is told its last action, in which it can leave itself notes."""
     time_scale: int = 200
     """The longest time, in steps, that cells keep what they hold for before anything is learned."""
 
@@ -142,7 +144,9 @@ class LSTM(nn.Module):
         super().__init__()
         self.config = config
         actions = num_actions(action_space)
-        self.embedding = StepEmbedding(observation_space, actions, config.width)
+        self.embedding = StepEmbedding(
+            observation_space, actions, config.width, last_action=config.last_action
+        )
         self.layers = nn.ModuleList(LSTMLayer(config) for _ in range(config.layers))
         self.heads = Heads(config.width, actions)
 

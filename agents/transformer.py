@@ -30,6 +30,8 @@ class TransformerConfig:
     """Layers, each with a memory of its own."""
     feed_forward: int = 2
     """Hidden width of the feed-forward part, as a multiple of the width."""
+    last_action: bool = True
+    """Whether the agent is told its last action, in which it can leave itself notes."""
 
     name: ClassVar[str]
     """What the command line and `config.json` call the agent."""
@@ -198,7 +200,9 @@ class MemoryTransformer(nn.Module, Generic[C]):
         super().__init__()
         self.config = config
         actions = num_actions(action_space)
-        self.embedding = StepEmbedding(observation_space, actions, config.width)
+        self.embedding = StepEmbedding(
+            observation_space, actions, config.width, last_action=config.last_action
+        )
         self.layers = nn.ModuleList(
             MemoryLayer(config, self.make_lifetime(), self.capacity) for _ in range(config.layers)
         )

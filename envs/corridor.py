@@ -103,6 +103,10 @@ class CorridorVectorEnv(ArrayVectorEnv):
     several cues there are as many junctions, to be solved in order, with doors between them that
     open one by one.
 
+    A walkway carries it to the first junction, one column a step, whatever it does. An agent that
+    walks by itself can leave notes in how it walks, such as a turn to and fro every eight steps for
+    blue, and needs to remember eight steps instead of the corridor: see `docs/results/corridor`.
+
     ## World
     Rows 0, 1, 2; the agent walks on row 1. Cue k stands at (k, 0). Junction k is column
     `length + 2k`, with a red and a blue ball at rows 0 and 2, sides drawn; the column after it is a
@@ -110,7 +114,8 @@ class CorridorVectorEnv(ArrayVectorEnv):
 
     ## Actions
     `Discrete(3)`: 0 turn left, 1 turn right, 2 forward (MiniGrid's). Going forward into a ball of
-    a junction not yet solved takes it; other balls, walls and closed doors block.
+    a junction not yet solved takes it; other balls, walls, closed doors and the end of the walkway
+    block. On the walkway actions have no effect.
 
     ## Observations
     MiniGrid's egocentric image, `uint8 [view_size, view_size, 3]` of (type, colour, state), with
@@ -143,6 +148,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
         distractors: float = 0.0,
         wrong_reward: float = 0.0,
         view_size: int = 5,
+        walkway: bool = True,
         render_mode: str | None = None,
     ) -> None:
         """Prepares N corridors.
@@ -156,6 +162,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
                 the junctions.
             wrong_reward: Reward for taking a ball of the wrong colour.
             view_size: Side of the square view, in cells; odd, at least 3.
+            walkway: Whether the agent is carried to the first junction, or walks there by itself.
             render_mode: None or "rgb_array".
 
         Raises:
@@ -175,6 +182,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
         self.distractors = distractors
         self.wrong_reward = wrong_reward
         self.view_size = view_size
+        self.walkway = walkway
         self._check_lengths(min_length, max_length)
         self._min_length, self._max_length = min_length, max_length
         self._view = StripView(view_size)
@@ -240,14 +248,20 @@ class CorridorVectorEnv(ArrayVectorEnv):
     def _advance(self, actions: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray]:
         state = self._state
         forward = actions == FORWARD
-        direction = state.direction
-        direction += _TURN.take(actions)
+        turn = _TURN.take(actions)
+        direction, x = state.direction, state.x
+        west_end: npt.NDArray[np.int32] | int = 0
+        if self.walkway:
+            carried = x < state.length
+            forward |= carried
+            turn[carried] = 0
+            west_end = np.where(carried, x, state.length)
+        direction += turn
         direction &= 3
         junction = self._junction(state)
         # The next junction's door is the only thing on the way, and it opens when solved.
-        x = state.x
         x += _STEP_X.take(direction) * forward
-        np.clip(x, 0, junction, out=x)
+        np.clip(x, west_end, junction, out=x)
         reward = np.zeros(self.num_envs)
         terminated = np.zeros(self.num_envs, np.bool_)
         state.success[:] = False
@@ -376,6 +390,7 @@ class CorridorEnv(SingleView):
         distractors: float = 0.0,
         wrong_reward: float = 0.0,
         view_size: int = 5,
+        walkway: bool = True,
         render_mode: str | None = None,
     ) -> None:
         """Prepares one corridor.
@@ -387,6 +402,7 @@ class CorridorEnv(SingleView):
             distractors: Probability of a meaningless ball beside each column on the way.
             wrong_reward: Reward for taking a ball of the wrong colour.
             view_size: Side of the square view, in cells; odd, at least 3.
+            walkway: Whether the agent is carried to the first junction, or walks there by itself.
             render_mode: None, "rgb_array" or "human".
 
         Raises:
@@ -400,5 +416,6 @@ class CorridorEnv(SingleView):
             distractors=distractors,
             wrong_reward=wrong_reward,
             view_size=view_size,
+            walkway=walkway,
         )
         super().__init__(core, render_mode)

@@ -7,9 +7,12 @@ python experiments/corridor.py --env.max-length 50 --seed 2
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from experiment import Experiment, command_line
+
+from agents import AgentConfig, ExpireSpanConfig
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class CorridorOptions:
     """Reward of a wrong choice."""
     view_size: int = 5
     """Side of the agent's square view, odd."""
+    walkway: bool = True
+    """Whether the agent is carried to the first junction: one that walks can leave itself notes in
+    how it walks, in place of a memory."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,9 @@ class Corridor(Experiment):
 
     env: CorridorOptions = field(default_factory=CorridorOptions)
     """The environment."""
+    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, last_action=False))
+    """The agent with its memory. On the walkway actions have no effect: it could say anything with
+    them, and read it in its last action."""
 
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, str]] = ("max_length", "length")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, make_dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -109,7 +110,9 @@ def command_line(
     config = AGENT_CONFIGS.get(name)
     if config is None:
         cli.refuse(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
-    agent = ("agent", config, field(default_factory=config))
+    # Whether it is told its last action is up to the experiment, whichever agent it is.
+    default = partial(config, last_action=experiment().agent.last_action)
+    agent = ("agent", config, field(default_factory=default))
     options = make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)
 
     def main(options: Experiment) -> None:

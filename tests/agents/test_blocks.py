@@ -25,7 +25,7 @@ def test_greedy_takes_the_most_likely_action_and_sampling_follows_the_policy() -
 
 
 def test_what_led_to_a_first_step_does_not_matter_and_elsewhere_does() -> None:
-    embedding = StepEmbedding(VECTOR, 3, 8)
+    embedding = StepEmbedding(VECTOR, 3, 8, last_action=True)
     obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
     one = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([0.0, 0.0]))
     other = TimeStep(obs, is_first, torch.tensor([2, 2]), torch.tensor([0.0, 0.0]))
@@ -34,6 +34,17 @@ def test_what_led_to_a_first_step_does_not_matter_and_elsewhere_does() -> None:
         difference = (embedding(one) - embedding(changed)).abs().sum(-1)
         assert difference[0] == 0
         assert difference[1] > 0.01
+
+
+def test_without_last_action_what_it_did_is_not_seen() -> None:
+    embedding = StepEmbedding(VECTOR, 3, 8, last_action=False)
+    obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
+    seen = [
+        embedding(TimeStep(obs, is_first, torch.full((2,), action), torch.ones(2)))
+        for action in range(3)
+    ]
+    assert torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[0], seen[2])
 
 
 def test_the_gate_multiplies() -> None:

@@ -87,9 +87,8 @@ def test_reset_without_a_seed_is_random_at_first_then_goes_on(env_id: str) -> No
     envs_ = [make_batch(env_id, 64) for _ in range(2)]
     trajectories = []
     for env in envs_:
-        env.reset()
-        actions = np.zeros((1, 64), np.int64)
-        trajectories.append([env.step(action)[0] for action in actions])
+        start, _ = env.reset()
+        trajectories.append([start, env.step(np.zeros(64, np.int64))[0]])
     assert (np.array(trajectories[0]) != np.array(trajectories[1])).any()
     first = [envs_[0].reset(seed=3)[0], envs_[0].reset()[0]]
     again = [envs_[1].reset(seed=3)[0], envs_[1].reset()[0]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from envs.corridor import CorridorEnv, CorridorVectorEnv
-from envs.minigrid_view import EAST, FORWARD, LEFT, NORTH, RIGHT
+from envs.minigrid_view import EAST, FORWARD, LEFT, NORTH, RIGHT, WEST
 
 
 def at_junction(**options: Any) -> tuple[CorridorEnv, int]:
@@ -72,7 +72,7 @@ def test_junctions_must_be_solved_in_order_as_doors_block_the_way() -> None:
 
 
 def test_cues_distractors_and_walls_block() -> None:
-    env = CorridorEnv(min_length=60, max_length=60, distractors=1.0)
+    env = CorridorEnv(min_length=60, max_length=60, distractors=1.0, walkway=False)
     env.reset(seed=0)
     state = cast(CorridorVectorEnv, env.core)._state
     for x in range(9):
@@ -83,6 +83,42 @@ def test_cues_distractors_and_walls_block() -> None:
             env.step(LEFT + RIGHT - turn)
         env.step(FORWARD)
     assert state.direction[0] == EAST
+
+
+@pytest.mark.parametrize("distractors", [0.0, 0.5])
+def test_what_is_seen_on_the_walkway_does_not_depend_on_actions(distractors: float) -> None:
+    """Otherwise an agent could leave notes there, and need not remember."""
+    length = 12
+    rng = np.random.default_rng(0)
+    seen = []
+    for _ in range(8):
+        env = CorridorEnv(min_length=length, max_length=length, distractors=distractors)
+        obs, info = env.reset(seed=0)
+        views = [obs]
+        for step in range(1, length + 1):
+            obs, reward, terminated, _, info = env.step(int(rng.integers(3)))
+            views.append(obs)
+            assert (reward, terminated, info["decision"]) == (0.0, False, step == length)
+        seen.append(np.stack(views))
+    for views in seen[1:]:
+        np.testing.assert_array_equal(views, seen[0])
+
+
+def test_nobody_goes_back_onto_the_walkway() -> None:
+    env, _ = at_junction(min_length=5, max_length=5, num_cues=2)
+    state = cast(CorridorVectorEnv, env.core)._state
+    for action in (LEFT, LEFT, FORWARD, FORWARD):
+        env.step(action)
+    assert (state.x[0], state.direction[0]) == (5, WEST)
+
+
+def test_without_walkway_the_agent_walks_and_turns_by_itself() -> None:
+    env = CorridorEnv(min_length=9, max_length=9, walkway=False)
+    env.reset(seed=0)
+    state = cast(CorridorVectorEnv, env.core)._state
+    for action in (FORWARD, FORWARD, FORWARD, LEFT, LEFT, FORWARD):
+        env.step(action)
+    assert (state.x[0], state.direction[0]) == (2, WEST)
 
 
 @pytest.mark.parametrize(("length", "cues", "limit"), [(3, 1, 29), (10, 1, 50), (10, 3, 62)])
@@ -129,8 +165,10 @@ def test_autoreset_returns_the_new_start_and_keeps_the_old_end() -> None:
 
 @pytest.mark.parametrize("cues", [1, 2, 3, 4])
 @pytest.mark.parametrize("distractors", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("view_size", [3, 5])
-def test_oracle_returns_exactly_one(cues: int, distractors: float, view_size: int) -> None:
+@pytest.mark.parametrize(("view_size", "walkway"), [(3, True), (5, True), (5, False)])
+def test_oracle_returns_exactly_one(
+    cues: int, distractors: float, view_size: int, walkway: bool
+) -> None:
     env = CorridorVectorEnv(
         64,
         min_length=cues + 1,
@@ -138,6 +176,7 @@ def test_oracle_returns_exactly_one(cues: int, distractors: float, view_size: in
         num_cues=cues,
         distractors=distractors,
         view_size=view_size,
+        walkway=walkway,
     )
     oracle = env.oracle()
     obs, _ = env.reset(seed=0)
@@ -260,7 +299,7 @@ def test_a_single_episode_must_be_reset_when_over() -> None:
 
 
 def test_directions_are_minigrids() -> None:
-    env = CorridorEnv()
+    env = CorridorEnv(walkway=False)
     env.reset(seed=0)
     env.step(LEFT)
     assert cast(CorridorVectorEnv, env.core)._state.direction[0] == NORTH

@@ -118,7 +118,9 @@ def test_frames_keep_their_size_whatever_the_length() -> None:
 
 
 def test_frame_equals_minigrids_own_rendering_of_the_same_cells() -> None:
-    env = CorridorEnv(min_length=20, max_length=20, distractors=0.5, render_mode="rgb_array")
+    env = CorridorEnv(
+        min_length=20, max_length=20, distractors=0.5, walkway=False, render_mode="rgb_array"
+    )
     env.reset(seed=1)
     for action in [2] * 9 + [0]:
         env.step(action)
