@@ -40,7 +40,7 @@ def compare(
     task: Annotated[str, tyro.conf.Positional],
     agents: tuple[str, ...] = DEFAULT_AGENTS,
     seeds: tuple[int, ...] = (1, 2, 3),
-    total_steps: int = 4_500_000,
+    total_steps: int = 4_000_000,
     levels: tuple[int, ...] = (25, 50, 100, 200, 400, 1000, 3000, 10_000),
     jobs: int = 0,
     out: Path | None = None,
