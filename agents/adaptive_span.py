@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.expire_transformer import ExpireSpanConfig
+from agents.spans import SpanConfig
 from agents.transformer import MemoryTransformer
 from rl_expire.lifetime import HeadWindows
 
 
 @dataclass(frozen=True)
-class AdaptiveSpanConfig(ExpireSpanConfig):
-    """Adaptive-Span; the options mean the same as for Expire-Span, with windows for lifetimes."""
+class AdaptiveSpanConfig(SpanConfig):
+    """Adaptive-Span."""
 
     name: ClassVar[str] = "adaptive-span"
 

@@ -70,6 +70,6 @@ def test_windows_that_nobody_needs_shrink() -> None:
     assert (lifetime.windows < before - 0.05).all()
 
 
-def test_options_are_those_of_expire_span() -> None:
+def test_impossible_options_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"--agent\.ramp is 0\.0"):
         AdaptiveSpanConfig(ramp=0.0)

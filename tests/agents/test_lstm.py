@@ -1,6 +1,7 @@
 """The fused LSTM, whatever boundaries fall into the segment, is the one stepped by hand."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -123,7 +124,8 @@ def test_a_time_scale_below_two_steps_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["width", "layers", "feed_forward"])
 def test_impossible_sizes_are_refused_by_name(name: str) -> None:
+    options: dict[str, Any] = {name: 0}
     with pytest.raises(
         ValueError, match=rf"--agent\.{name.replace('_', '-')} is 0: choose 1 or more"
     ):
-        LSTMConfig(**{name: 0})
+        LSTMConfig(**options)

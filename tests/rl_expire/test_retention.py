@@ -49,7 +49,8 @@ class Spy:
 
 
 def corridor(**options: Any) -> CorridorEnv:
-    return CorridorEnv(render_mode="rgb_array", **({"max_length": 12} | options))
+    chosen: dict[str, Any] = {"max_length": 12, **options}
+    return CorridorEnv(render_mode="rgb_array", **chosen)
 
 
 def agent_for(env: gym.Env, **options: Any) -> ExpireTransformer:
