@@ -62,6 +62,8 @@ class CorridorState:
     """Where it faces, MiniGrid's 0 (east) to 3 (north)."""
     length: npt.NDArray[np.int32]
     """Column of the first junction."""
+    num_cues: npt.NDArray[np.int32]
+    """Cues, and junctions."""
     solved: npt.NDArray[np.int32]
     """Junctions solved so far."""
     key: UIntArray
@@ -80,6 +82,7 @@ class CorridorState:
             x=np.zeros(count, np.int32),
             direction=np.zeros(count, np.int32),
             length=np.zeros(count, np.int32),
+            num_cues=np.ones(count, np.int32),
             solved=np.zeros(count, np.int32),
             key=np.zeros(count, np.uint64),
             cues=np.zeros(count, np.uint64),
@@ -92,6 +95,37 @@ class CorridorState:
         if isinstance(rows, slice):
             return self
         return CorridorState(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class CorridorSize:
+    """How large corridors may be."""
+
+    min_length: int = 3
+    max_length: int = 200
+    num_cues: int = 1
+
+    def check(self) -> None:
+        """Refuses lengths at which cues and junctions would overlap, or that are no range."""
+        if not 1 <= self.num_cues <= MOST_CUES:
+            raise ValueError(f"num_cues={self.num_cues} is impossible: give 1 to {MOST_CUES}")
+        for name in ("min_length", "max_length"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)):
+                raise ValueError(f"{name}={value!r} is no integer: give a whole number of columns")
+        least = self.num_cues + 1
+        if self.min_length < least:
+            raise ValueError(
+                f"min_length={self.min_length} is too short for num_cues={self.num_cues}: "
+                f"give min_length >= {least}"
+            )
+        if self.max_length < self.min_length:
+            raise ValueError(
+                f"max_length={self.max_length} is below min_length={self.min_length}: "
+                f"give max_length >= {self.min_length}"
+            )
+        if self.max_length > LONGEST:
+            raise ValueError(f"max_length={self.max_length} is too long: give at most {LONGEST}")
 
 
 class CorridorVectorEnv(ArrayVectorEnv):
@@ -123,8 +157,8 @@ class CorridorVectorEnv(ArrayVectorEnv):
     of the near edge, looking to lower indices of axis 1.
 
     ## Rewards
-    `1 / num_cues` for each junction solved, so that a perfect episode returns 1; `wrong_reward` for
-    a ball of the wrong colour.
+    1 for each junction solved, so that a perfect episode returns `num_cues`; `wrong_reward` for a
+    ball of the wrong colour.
 
     ## Episode end
     Terminated when the last junction is solved or a wrong ball is taken; truncated after
@@ -170,80 +204,69 @@ class CorridorVectorEnv(ArrayVectorEnv):
         """
         if view_size < 3 or view_size % 2 == 0:
             raise ValueError(f"view_size={view_size} is impossible: give an odd number, 3 or more")
-        if not 1 <= num_cues <= MOST_CUES:
-            raise ValueError(f"num_cues={num_cues} is impossible: give 1 to {MOST_CUES}")
         if not 0.0 <= distractors <= 1.0:
             raise ValueError(f"distractors={distractors} is no probability: give 0 to 1")
         if not np.isfinite(wrong_reward):
             raise ValueError(f"wrong_reward={wrong_reward} is not finite: give a plain number")
         high = np.broadcast_to(np.array(LARGEST_BYTES, np.uint8), (view_size, view_size, 3))
         super().__init__(num_envs, Box(np.zeros_like(high), high, dtype=np.uint8), 3, render_mode)
-        self.num_cues = num_cues
         self.distractors = distractors
         self.wrong_reward = wrong_reward
         self.view_size = view_size
         self.walkway = walkway
-        self._check_lengths(min_length, max_length)
-        self._min_length, self._max_length = min_length, max_length
+        self._size = CorridorSize(min_length, max_length, num_cues)
+        self._size.check()
         self._view = StripView(view_size)
         self._columns = np.arange(view_size, dtype=np.int32)[:, None]
         self._state = CorridorState.zeros(num_envs)
 
+    def change(self, **options: int) -> None:
+        """Changes options from each environment's next episode on.
+
+        Args:
+            options: Any of `min_length`, `max_length` and `num_cues`.
+
+        Raises:
+            ValueError: If one is impossible beside the others; all stay as they were.
+            TypeError: If another option is given.
+        """
+        new = CorridorSize(**(vars(self._size) | options))
+        new.check()
+        self._size = new
+
     @property
     def min_length(self) -> int:
-        """Shortest corridor; a new value holds from each environment's next episode."""
-        return self._min_length
-
-    @min_length.setter
-    def min_length(self, value: int) -> None:
-        self._check_lengths(value, self._max_length)
-        self._min_length = value
+        """Shortest corridor of the episodes to come."""
+        return self._size.min_length
 
     @property
     def max_length(self) -> int:
-        """Longest corridor; a new value holds from each environment's next episode."""
-        return self._max_length
+        """Longest corridor of the episodes to come."""
+        return self._size.max_length
 
-    @max_length.setter
-    def max_length(self, value: int) -> None:
-        self._check_lengths(self._min_length, value)
-        self._max_length = value
+    @property
+    def num_cues(self) -> int:
+        """Balls to remember in the episodes to come."""
+        return self._size.num_cues
 
     def oracle(self) -> CorridorOracle:
         """Makes the scripted policy that solves these N corridors from observations alone."""
         return CorridorOracle(self.num_envs, self.num_cues)
 
-    def _check_lengths(self, min_length: int, max_length: int) -> None:
-        """Refuses lengths at which cues and junctions would overlap, or that are no range."""
-        for name, value in (("min_length", min_length), ("max_length", max_length)):
-            if not isinstance(value, (int, np.integer)):
-                raise ValueError(f"{name}={value!r} is no integer: give a whole number of columns")
-        least = self.num_cues + 1
-        if min_length < least:
-            raise ValueError(
-                f"min_length={min_length} is too short for num_cues={self.num_cues}: "
-                f"give min_length >= {least}"
-            )
-        if max_length < min_length:
-            raise ValueError(
-                f"max_length={max_length} is below min_length={min_length}: "
-                f"give max_length >= {min_length}"
-            )
-        if max_length > LONGEST:
-            raise ValueError(f"max_length={max_length} is too long: give at most {LONGEST}")
-
     def _restart(self, rows: IntArray, keys: UIntArray) -> IntArray:
         state = self._state
-        length = integers(keys, _LENGTH, self._min_length, self._max_length)
+        size = self._size
+        length = integers(keys, _LENGTH, size.min_length, size.max_length)
         state.x[rows] = 0
         state.direction[rows] = EAST
         state.length[rows] = length
+        state.num_cues[rows] = size.num_cues
         state.solved[rows] = 0
         state.key[rows] = keys
         state.cues[rows] = draw(keys, _CUES)
         state.sides[rows] = draw(keys, _SIDES)
         state.success[rows] = False
-        return 3 * (length + 2 * (self.num_cues - 1)) + 20
+        return 3 * (length + 2 * (size.num_cues - 1)) + 20
 
     def _advance(self, actions: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray]:
         state = self._state
@@ -280,8 +303,8 @@ class CorridorVectorEnv(ArrayVectorEnv):
         faces_south = (state.direction[rows] == SOUTH).astype(np.uint64)
         right = (north ^ faces_south) == cue
         state.solved[rows] += right
-        state.success[rows] = right & (state.solved[rows] == self.num_cues)
-        reward = np.where(right, 1.0 / self.num_cues, self.wrong_reward)
+        state.success[rows] = right & (state.solved[rows] == state.num_cues[rows])
+        reward = np.where(right, 1.0, self.wrong_reward)
         return reward, state.success[rows] | ~right
 
     def _observe(self, rows: Rows) -> npt.NDArray[np.uint8]:
@@ -295,20 +318,18 @@ class CorridorVectorEnv(ArrayVectorEnv):
         state = self._state.at(rows)
         first = state.x + self._view.first_column.take(state.direction)
         # Cues stand in the columns 0 to num_cues - 1 north of the agent: not in view facing south.
-        relevant = (first < self.num_cues) & (first > state.solved - self.view_size)
-        relevant &= (state.direction != SOUTH) & (state.solved < self.num_cues)
+        relevant = (first < state.num_cues) & (first > state.solved - self.view_size)
+        relevant &= (state.direction != SOUTH) & (state.solved < state.num_cues)
         return {
             "relevant": relevant,
             "length": state.length.astype(np.int64),
-            "decision": (state.x == self._junction(state)) & (state.solved < self.num_cues),
+            "decision": (state.x == self._junction(state)) & (state.solved < state.num_cues),
             "success": state.success.copy(),
         }
 
     def _junction(self, state: CorridorState) -> npt.NDArray[np.int32]:
         """Column of the next junction to be solved `[N]`; as far as the agent can walk."""
-        if self.num_cues == 1:
-            return state.length
-        return state.length + 2 * np.minimum(state.solved, self.num_cues - 1)
+        return state.length + 2 * np.minimum(state.solved, state.num_cues - 1)
 
     def _fill(
         self,
@@ -317,7 +338,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
         strip: npt.NDArray[np.uint32],
     ) -> None:
         """Writes what stands in `columns` `[W, N]` into a `strip` of walls `[3, W, N]`."""
-        last = state.length + 2 * (self.num_cues - 1)
+        last = state.length + 2 * (state.num_cues - 1)
         np.copyto(strip[1], EMPTY, where=(columns >= 0) & (columns <= last))
         if self.distractors > 0:
             self._fill_distractors(state, columns, strip)
@@ -331,7 +352,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
         strip: npt.NDArray[np.uint32],
     ) -> None:
         """Writes the cue balls, which stay there for the whole episode."""
-        window, row = np.nonzero((columns >= 0) & (columns < self.num_cues))
+        window, row = np.nonzero((columns >= 0) & (columns < state.num_cues))
         which = columns[window, row].astype(np.uint64)
         strip[0, window, row] = BALLS[(state.cues[row] >> which & _ONE).astype(np.intp)]
 
@@ -343,7 +364,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
     ) -> None:
         """Writes the balls of junctions not yet solved, and their doors."""
         beyond = columns - state.length
-        last = 2 * (self.num_cues - 1)
+        last = 2 * (state.num_cues - 1)
         window, row = np.nonzero((beyond >= 2 * state.solved) & (beyond <= last))
         place = beyond[window, row]
         door = (place & 1).astype(np.bool_)
@@ -362,7 +383,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
         """Writes the balls that mean nothing; what stands where is a hash of key and column."""
         bits = draw(state.key, columns.astype(np.int64) + _COLUMNS)
         there = chance(bits, self.distractors)
-        there &= (columns >= self.num_cues) & (columns <= state.length - 2)
+        there &= (columns >= state.num_cues) & (columns <= state.length - 2)
         balls = BALLS.take((bits & _ONE).astype(np.intp))
         south = (bits & np.uint64(2)).astype(np.bool_)
         np.copyto(strip[0], balls, where=there & ~south)

@@ -6,13 +6,14 @@ python experiments/corridor.py --env.max-length 50 --seed 2
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar
 
 from experiment import Experiment, command_line
 
 from agents import AgentConfig, ExpireSpanConfig
+from rl_expire.curriculum import Level, ladder
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,28 @@ class Corridor(Experiment):
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, str]] = ("max_length", "length")
 
-    def easiest(self) -> int:
-        """The shortest corridor: a curriculum cannot start below it."""
-        return self.env.min_length
+    def levels(self) -> list[Level]:
+        """One cue more at a time in the shortest corridors, then longer and longer ones.
 
+        In the shortest ones cue and choice are in view together, and what to do with a cue is
+        learned before how to remember it.
+        """
+        env, config = self.env, self.curriculum
+        levels = []
+        for cues in range(1, env.num_cues + 1):
+            shortest = max(SHORTEST, cues + 1)
+            start = max(config.start, shortest)
+            goal = env.max_length if cues == env.num_cues else start
+            for step, length in enumerate(ladder(start, goal, config.growth)):
+                least = min(env.min_length, max(shortest, length // 2))
+                options = {"num_cues": cues, "min_length": least, "max_length": length}
+                levels.append(Level(length, options, new=step == 0))
+        task = {name: getattr(env, name) for name in levels[-1].options}
+        return [*levels[:-1], replace(levels[-1], options=task)]
+
+
+SHORTEST = 3
+"""The shortest corridor that training begins with."""
 
 if __name__ == "__main__":
     command_line(Corridor)

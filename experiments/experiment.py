@@ -19,7 +19,7 @@ from runs import agent_entry, make_envs, use_threads
 from watch import watch
 
 from agents import AGENT_CONFIGS, AgentConfig, ExpireSpanConfig, make_agent
-from rl_expire.curriculum import Curriculum, CurriculumConfig
+from rl_expire.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import Governor, LearningConfig
 from rl_expire.nonfinite import NonFiniteLossError
@@ -74,15 +74,19 @@ class Experiment:
     env_id: ClassVar[str]
     """The environment's registered id."""
     level: ClassVar[tuple[str, str]]
-    """The environment's attribute, and the key of its info, that the curriculum raises."""
+    """The option that says how hard the task gets, and the key of the environment's info that says
+    how hard an episode was."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"--seed is {self.seed}: choose one from 0 to {LARGEST_SEED}")
 
-    def easiest(self) -> int:
-        """Return the least level the environment can be put at."""
-        return 1
+    def levels(self) -> list[Level]:
+        """Return the levels of the curriculum; the last is the full task."""
+        option, config = self.level[0], self.curriculum
+        goal = self.env_options()[option]
+        steps = ladder(config.start, goal, config.growth)
+        return [Level(step, {option: step}) for step in steps]
 
     def env_options(self) -> dict[str, Any]:
         """Return the environment's keyword arguments."""
@@ -265,21 +269,18 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
         ValueError: an option is impossible.
     """
     env_options = options.env_options()
-    attribute, _ = options.level
-    goal = env_options[attribute]
     try:
         envs = make_envs(options.env_id, options.train.num_envs, env_options)
     except ValueError as error:
         raise _as_option(error, env_options) from error
     spaces = envs.single_observation_space, envs.single_action_space
     agent = make_agent(*spaces, options.agent).to(device)
-    start = max(options.curriculum.start, options.easiest())
     forgetting = options.forgetting
     if not agent.span_parameters():
         forgetting = replace(forgetting, method="never")
     forget_steps = {"after-learning": forgetting.steps, "never": 0, "joint": None}
     governor = Governor(
-        Curriculum(goal, replace(options.curriculum, start=start)),
+        Curriculum(options.levels(), options.curriculum),
         options.learning,
         total_steps=options.train.total_steps,
         forget_steps=forget_steps[forgetting.method],
@@ -289,7 +290,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
         agent,
         envs,
         governor,
-        options.level,
+        options.level[1],
         train=options.train,
         ppo=options.ppo,
         forgetting=forgetting,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,31 +46,65 @@ class CurriculumConfig:
             )
 
 
+@dataclass(frozen=True)
+class Level:
+    """One step of a curriculum.
+
+    Attributes:
+        difficulty: of the hardest episodes, on the scale on which episodes are measured.
+        options: of the environment, as its `change` takes them.
+        new: whether it asks for something that the level before did not, so that failing is where
+            it begins, and no reason to step back.
+    """
+
+    difficulty: int
+    options: Mapping[str, int]
+    new: bool = False
+
+
+def ladder(start: int, goal: int, growth: float) -> list[int]:
+    """Return the whole numbers from `start` to `goal`, each `growth` times the one before."""
+    steps = [min(start, goal)]
+    while steps[-1] < goal:
+        steps.append(min(goal, math.ceil(steps[-1] * growth)))
+    return steps
+
+
 class Curriculum:
     """The level reached, judged on episodes in its upper half: an average would hide the hardest.
 
-    The level is a number such as the longest corridor; an episode's own `difficulty` is measured on
-    the same scale.
+    Args:
+        levels: from the first to the full task, at least one.
+        config: when to go up and down. Its `start` and `growth` are for whoever makes the levels.
     """
 
-    def __init__(self, goal: int, config: CurriculumConfig):
-        self.goal, self.config = goal, config
-        self.level = min(config.start, goal)
-        self.passed: list[int] = []
+    def __init__(self, levels: Sequence[Level], config: CurriculumConfig):
+        self.levels, self.config = levels, config
+        self.index = 0
         self._recent: deque[float] = deque(maxlen=config.window)
+
+    @property
+    def level(self) -> int:
+        """The difficulty of the level reached."""
+        return self.levels[self.index].difficulty
+
+    @property
+    def options(self) -> Mapping[str, int]:
+        """The environment's options at the level reached."""
+        return self.levels[self.index].options
 
     @property
     def at_goal(self) -> bool:
         """Whether the full task is being trained."""
-        return self.level >= self.goal
+        return self.index == len(self.levels) - 1
 
     @property
     def progress(self) -> float:
-        """Share of the way from start to goal, on a logarithmic scale, in [0, 1]."""
-        start = min(self.config.start, self.goal)
-        if start == self.goal:
-            return 1.0
-        return math.log(self.level / start) / math.log(self.goal / start)
+        """Share of the way from the first difficulty to the last, on a logarithmic scale."""
+        first, last = self.levels[0].difficulty, self.levels[-1].difficulty
+        if first == last:
+            return float(self.at_goal)
+        return math.log(self.level / first) / math.log(last / first)
 
     @property
     def success(self) -> float:
@@ -91,30 +125,29 @@ class Curriculum:
 
     def move(self) -> Move | None:
         """Change the level if the recent episodes say so, and say which way."""
-        if len(self._recent) < self.config.window:
+        if not self.measured:
             return None
         if self.success >= self.config.advance_at and not self.at_goal:
-            self.passed.append(self.level)
-            self.set_level(min(self.goal, math.ceil(self.level * self.config.growth)))
+            self.go_to(self.index + 1)
             return "advance"
-        if self.success < self.config.retreat_at and self.passed:
-            self.set_level(self.passed.pop())
+        new = self.index == 0 or self.levels[self.index].new
+        if self.success < self.config.retreat_at and not new:
+            self.go_to(self.index - 1)
             return "retreat"
         return None
 
-    def set_level(self, level: int) -> None:
-        """Start afresh at `level`: what was measured at another one does not count."""
-        self.level = level
+    def go_to(self, index: int) -> None:
+        """Start afresh at level `index`: what was measured at another one does not count."""
+        self.index = index
         self._recent.clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the levels and what was measured at the last."""
-        return {"level": self.level, "passed": self.passed, "recent": list(self._recent)}
+        """Return the level and what was measured there."""
+        return {"index": self.index, "recent": list(self._recent)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
-        self.set_level(state["level"])
-        self.passed = list(state["passed"])
+        self.go_to(state["index"])
         self._recent.extend(state["recent"])
 
 

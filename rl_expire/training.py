@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Generic, cast
+from typing import Any, Generic, Protocol, cast
 
 import torch
 from gymnasium.vector import VectorEnv
@@ -43,15 +43,23 @@ class TrainConfig:
                 raise ValueError(f"{option} is {getattr(self, name)}: choose 1 or more")
 
 
+class Changeable(Protocol):
+    """What an environment needs for a curriculum."""
+
+    def change(self, **options: int) -> None:
+        """Change options from each environment's next episode on."""
+
+
 class Trainer(Generic[M]):
     """Everything one training run holds, and its update.
 
     Args:
         agent: also an `nn.Module`, and `Forgetful` if it has lifetimes.
-        envs: a vector environment that autoresets.
+        envs: a vector environment that autoresets, with a method `change(**options)` that takes
+            the options of the curriculum's levels, from each one's next episode on.
         governor: decides what each update does.
-        level: the attribute of the environments, and the key of their info, that the curriculum
-            governs, such as `max_length` and `length`.
+        difficulty: the key of the environments' info that says how hard an episode was, on the
+            scale of the curriculum's levels.
         train: sizes and budget.
         ppo: the learner of the policy.
         forgetting: the learner of the lifetimes.
@@ -64,7 +72,7 @@ class Trainer(Generic[M]):
         agent: Agent[M],
         envs: VectorEnv,
         governor: Governor,
-        level: tuple[str, str],
+        difficulty: str,
         *,
         train: TrainConfig,
         ppo: PPOConfig,
@@ -83,7 +91,7 @@ class Trainer(Generic[M]):
                     "change one of them"
                 )
         self.agent, self.module, self.envs, self.governor = agent, agent, envs, governor
-        self.level_attribute, self.level_key = level
+        self.difficulty = difficulty
         self.train, self.ppo, self.forgetting = train, ppo, forgetting
         self.set_level()
         self.actor = Actor(envs, agent, device, seed)
@@ -112,7 +120,7 @@ class Trainer(Generic[M]):
 
     def set_level(self) -> None:
         """Tell the environments the curriculum's level."""
-        setattr(self.envs.unwrapped, self.level_attribute, self.governor.curriculum.level)
+        cast(Changeable, self.envs.unwrapped).change(**self.governor.curriculum.options)
 
     def update(self) -> dict[str, float]:
         """Collect one rollout, learn from it, and return what is worth logging.
@@ -177,9 +185,9 @@ class Trainer(Generic[M]):
     def _follow(self, steps: int) -> None:
         """Let the governor see the finished episodes, and do what it says."""
         episodes = self.actor.take_episodes()
-        self.recent.add(episodes, self.level_key)
+        self.recent.add(episodes, self.difficulty)
         before = self.governor.phase
-        move = self.governor.observe(steps, by_key(episodes, self.level_key))
+        move = self.governor.observe(steps, by_key(episodes, self.difficulty))
         if move == "advance":
             self.good = [*self.good, self._weights()][-GOOD_WEIGHTS:]
         elif move == "retreat" and self.good:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from envs.corridor import CorridorEnv, CorridorVectorEnv
+from envs.corridor_oracle import CorridorOracle
 from envs.minigrid_view import EAST, FORWARD, LEFT, NORTH, RIGHT, WEST
 
 
@@ -59,7 +60,7 @@ def test_junctions_must_be_solved_in_order_as_doors_block_the_way() -> None:
         env.step(turn)
         _, reward, terminated, _, info = env.step(FORWARD)
         total += reward
-        assert reward == pytest.approx(1 / 3)
+        assert reward == 1.0
         assert terminated == info["success"] == (junction == 2)
         if not terminated:
             _, reward, terminated, _, _ = env.step(FORWARD)
@@ -68,7 +69,7 @@ def test_junctions_must_be_solved_in_order_as_doors_block_the_way() -> None:
             env.step(FORWARD)
             _, _, _, _, info = env.step(FORWARD)
             assert info["decision"]
-    assert total == pytest.approx(1.0)
+    assert total == 3.0
 
 
 def test_cues_distractors_and_walls_block() -> None:
@@ -166,7 +167,7 @@ def test_autoreset_returns_the_new_start_and_keeps_the_old_end() -> None:
 @pytest.mark.parametrize("cues", [1, 2, 3, 4])
 @pytest.mark.parametrize("distractors", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize(("view_size", "walkway"), [(3, True), (5, True), (5, False)])
-def test_oracle_returns_exactly_one(
+def test_oracle_solves_every_junction(
     cues: int, distractors: float, view_size: int, walkway: bool
 ) -> None:
     env = CorridorVectorEnv(
@@ -187,7 +188,7 @@ def test_oracle_returns_exactly_one(
         obs, reward, terminated, truncated, _ = env.step(oracle.act(obs, first))
         first = terminated | truncated
         total += reward
-        np.testing.assert_allclose(total[first], 1.0)
+        assert (total[first] == cues).all()
         total[first] = 0.0
         finished += int(first.sum())
     assert finished > 100
@@ -214,7 +215,7 @@ def test_lengths_are_uniform_over_the_whole_range() -> None:
 def test_a_raised_max_length_holds_from_the_next_episode() -> None:
     env = CorridorVectorEnv(64, min_length=3, max_length=3)
     _, info = env.reset(seed=0)
-    env.max_length = 50
+    env.change(max_length=50)
     before, *_, info = env.step(np.full(64, FORWARD))
     assert (info["length"] == 3).all()
     _, info = env.reset()
@@ -281,13 +282,34 @@ def test_impossible_options_name_the_option_and_the_remedy(
         assert "\n" not in str(caught.value)
 
 
-def test_lengths_set_later_are_checked_and_kept_when_refused() -> None:
+def test_options_changed_later_are_checked_together_and_kept_when_refused() -> None:
     env = CorridorVectorEnv(2, min_length=5, max_length=10)
     with pytest.raises(ValueError, match="max_length=4"):
-        env.max_length = 4
+        env.change(max_length=4)
     with pytest.raises(ValueError, match="max_length=10 is below min_length=11"):
-        env.min_length = 11
-    assert (env.min_length, env.max_length) == (5, 10)
+        env.change(min_length=11, num_cues=2)
+    with pytest.raises(TypeError, match="view_size"):
+        env.change(view_size=3)
+    assert (env.min_length, env.max_length, env.num_cues) == (5, 10, 1)
+    env.change(min_length=11, max_length=12, num_cues=9)
+    assert (env.min_length, env.max_length, env.num_cues) == (11, 12, 9)
+
+
+def test_more_cues_hold_from_the_next_episode() -> None:
+    env = CorridorVectorEnv(64, min_length=5, max_length=5)
+    env.reset(seed=0)
+    env.change(num_cues=3)
+    oracles = [CorridorOracle(64, cues) for cues in (1, 3)]
+    for steps, oracle in zip((5 + 2, 5 + 2 + 2 * 5), oracles, strict=True):
+        obs, first = env.observe(), np.ones(64, np.bool_)
+        for _ in range(steps - 1):
+            obs, _, terminated, _, _ = env.step(oracle.act(obs, first))
+            first = np.zeros(64, np.bool_)
+            assert not terminated.any()
+        _, reward, terminated, _, info = env.step(oracle.act(obs, first))
+        assert terminated.all()
+        assert info["final_info"]["success"].all()
+        assert (reward == 1.0).all()
 
 
 def test_a_single_episode_must_be_reset_when_over() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from rl_expire.curriculum import Curriculum, CurriculumConfig
+from rl_expire.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.governor import Governor, LearningConfig, Recent
 from rl_expire.rollout import Episode
 
@@ -24,7 +24,8 @@ LEARNING = LearningConfig(
 
 
 def governor(start: int = GOAL, window: int = WINDOW, **options: Any) -> Governor:
-    curriculum = Curriculum(GOAL, CurriculumConfig(start=start, growth=2.0, window=window))
+    levels = [Level(step, {}) for step in ladder(start, GOAL, 2.0)]
+    curriculum = Curriculum(levels, CurriculumConfig(window=window))
     sizes = {"total_steps": 10_000, "forget_steps": 1000, "tolerance": 0.1} | options
     return Governor(curriculum, LEARNING, **sizes)
 
@@ -104,9 +105,10 @@ def test_without_a_forgetting_phase_learning_goes_on_to_the_end() -> None:
 def test_rate_and_entropy_fall_geometrically_with_the_curriculum() -> None:
     g = governor(start=8)
     plans = {}
-    for level in (8, 16, 32):
-        g.curriculum.set_level(level)
-        plans[level] = g.plan()
+    for index in range(3):
+        g.curriculum.go_to(index)
+        plans[g.curriculum.level] = g.plan()
+    assert list(plans) == [8, 16, 32]
     assert [p.rate for p in plans.values()] == pytest.approx([1, 0.5, 0.25])
     assert [p.entropy_cost for p in plans.values()] == pytest.approx([0.04, 0.02, 0.01])
     assert all(p.alpha_share == 0 for p in plans.values()), "learning costs no memory"

@@ -12,7 +12,7 @@ import torch
 
 import envs  # noqa: F401 (registers the corridor)
 from agents import ExpireSpanConfig, ExpireTransformer
-from rl_expire.curriculum import Curriculum, CurriculumConfig
+from rl_expire.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import Governor, LearningConfig
 from rl_expire.nonfinite import NonFiniteLossError
@@ -37,8 +37,9 @@ def make_trainer(
     torch.manual_seed(0)
     agent = ExpireTransformer(vector.single_observation_space, vector.single_action_space, AGENT)
     forgetting = ForgettingConfig(method=method, steps=64, learning_rate=0.5, minibatches=2)
+    levels = [Level(n, {"max_length": n}) for n in ladder(start, GOAL, 2.0)]
     governor = Governor(
-        Curriculum(GOAL, CurriculumConfig(start=start, growth=2.0, window=WINDOW)),
+        Curriculum(levels, CurriculumConfig(window=WINDOW)),
         LearningConfig(settle_steps=SETTLE),
         total_steps=train.total_steps,
         forget_steps=forgetting.steps if method == "after-learning" else None,
@@ -49,7 +50,7 @@ def make_trainer(
         agent,
         vector,
         governor,
-        ("max_length", "length"),
+        "length",
         train=train,
         ppo=config,
         forgetting=forgetting,

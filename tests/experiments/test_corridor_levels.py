@@ -1,0 +1,56 @@
+"""The corridor's curriculum: every level is one that the environment accepts, the last the task."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envs.corridor import CorridorVectorEnv
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
+
+from corridor import Corridor, CorridorOptions
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_cues": 4, "min_length": 5, "max_length": 100},
+        {"num_cues": 2, "min_length": 3, "max_length": 3},
+        {"num_cues": 9, "min_length": 10, "max_length": 10},
+        {"min_length": 150, "max_length": 160},
+        {"min_length": 2, "max_length": 2},
+    ],
+    ids=str,
+)
+def test_every_level_can_be_played_and_the_last_is_the_task(options: dict[str, Any]) -> None:
+    chosen = CorridorOptions(**options)
+    levels = Corridor(env=chosen).levels()
+    env = CorridorVectorEnv(1)
+    for level in levels:
+        env.change(**level.options)
+        assert env.max_length == level.difficulty
+    task = {"num_cues": 1, "min_length": 3, "max_length": 200} | options
+    assert levels[-1].options == task
+    cues = [level.options["num_cues"] for level in levels]
+    assert cues == sorted(cues)
+    assert set(cues) == set(range(1, chosen.num_cues + 1))
+    assert [n for n, level in enumerate(levels) if level.new] == [
+        cues.index(n) for n in sorted(set(cues))
+    ]
+
+
+def test_lessons_are_short_and_only_the_whole_task_grows_long() -> None:
+    options = CorridorOptions(num_cues=4, min_length=5, max_length=20)
+    lessons = [tuple(level.options.values()) for level in Corridor(env=options).levels()]
+    assert lessons[:4] == [(1, 3, 4), (2, 3, 4), (3, 4, 4), (4, 5, 5)]
+    assert [longest for _, _, longest in lessons[4:]] == [7, 10, 13, 17, 20]
+
+
+def test_long_corridors_are_reached_from_short_ones() -> None:
+    options = CorridorOptions(min_length=30, max_length=40)
+    ranges = [tuple(level.options.values())[1:] for level in Corridor(env=options).levels()]
+    assert ranges[:3] == [(3, 4), (3, 6), (4, 8)]
+    assert ranges[-1] == (30, 40)
