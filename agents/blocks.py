@@ -35,26 +35,28 @@ def positive(config: object, *names: str) -> None:
 
 
 class StepEmbedding(nn.Module):
-    """Observation, last reward and, where `last_action`, last action as one state: `[..., D]`."""
+    """Observation, last action and reward, and whether an episode begins, as one state `[..., D]`.
+
+    Without `last_action` every action looks alike.
+    """
 
     def __init__(
         self, observation_space: gym.Space, actions: int, width: int, *, last_action: bool
     ):
         super().__init__()
         self.encoder = make_encoder(observation_space, width)
-        self.no_action = actions
-        self.action = nn.Embedding(actions + 1, width) if last_action else None
+        self.last_action = last_action
+        self.no_action = actions if last_action else 1
+        self.action = nn.Embedding(self.no_action + 1, width)
         self.reward = nn.Linear(1, width, bias=False)
-        if self.action is not None:
-            nn.init.normal_(self.action.weight, std=0.1)
+        nn.init.normal_(self.action.weight, std=0.1)
 
     def forward(self, step: TimeStep) -> Tensor:
         """Embed a step `[B]`, or steps `[T, B]`."""
+        action = step.last_action if self.last_action else torch.zeros_like(step.last_action)
+        action = action.masked_fill(step.is_first, self.no_action)
         reward = step.last_reward.masked_fill(step.is_first, 0.0).unsqueeze(-1)
-        state = self.encoder(step.obs) + self.reward(reward)
-        if self.action is None:
-            return state
-        return state + self.action(step.last_action.masked_fill(step.is_first, self.no_action))
+        return self.encoder(step.obs) + self.action(action) + self.reward(reward)
 
 
 class FeedForward(nn.Module):

@@ -104,6 +104,7 @@ def row(cells: list[Cell]) -> dict[str, Any]:
         "solved": sum(c["results"]["train.solved"] for c in cells),
         "success": result("eval.success"),
         "success_at_hardest": result("eval.success_at_max_length"),
+        "success_sampled": result("eval_sampled.success"),
         "share_of_oracle": over(share_of_oracle),
         "kept_per_layer": layers("eval.kept_per_layer"),
         "kept_at_decision_per_layer": layers("eval.kept_at_decision_per_layer"),

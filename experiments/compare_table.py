@@ -42,6 +42,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "IQM": lambda r: number({"mean": r["success"]["iqm"]}, 3),
     "at the hardest": lambda r: share(r["success_at_hardest"]),
     "IQM there": lambda r: number({"mean": r["success_at_hardest"]["iqm"]}, 3),
+    "sampled": lambda r: share(r["success_sampled"]),
     "of the oracle": lambda r: share(r["share_of_oracle"]),
     "solved": lambda r: f"{r['solved']} of {len(r['seeds'])}",
     "kept": lambda r: per_layer(r["kept_per_layer"]),
@@ -66,7 +67,8 @@ PRINTED = (
 )
 LEGEND = """\
 Means over seeds, in brackets their bootstrap 95 % confidence interval; IQM: interquartile mean.
-Success is greedy: over the whole task, and at its hardest level ({level_name} {goal}) alone.
+Success is greedy: over the whole task, and at its hardest level ({level_name} {goal}) alone;
+sampled: over the whole task with actions drawn from the policy.
 - of the oracle: return over that of a scripted player with perfect memory.
 - solved: seeds whose training solved the full task. minutes to 95 %: wall clock until training at
   the full task returned 95 % of what the oracle gets, over the seeds that got there.

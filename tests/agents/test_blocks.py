@@ -45,6 +45,9 @@ def test_without_last_action_what_it_did_is_not_seen() -> None:
     ]
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[0], seen[2])
+    begins = embedding(TimeStep(obs, ~is_first, torch.zeros(2).long(), torch.zeros(2)))
+    goes_on = embedding(TimeStep(obs, is_first, torch.zeros(2).long(), torch.zeros(2)))
+    assert ((begins - goes_on).abs().sum(-1) > 0.01).all(), "but whether an episode begins is"
 
 
 def test_the_gate_multiplies() -> None:
