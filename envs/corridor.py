@@ -142,8 +142,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
     blue, and needs to remember eight steps instead of the corridor: see `docs/results/corridor`.
 
     ## World
-    Rows 0, 1, 2; the agent walks on row 1. Cue k stands at (k, 0), beside a walkway only until the
-    agent has passed it: nobody sees it by looking back. Junction k is column
+    Rows 0, 1, 2; the agent walks on row 1. Cue k stands at (k, 0). Junction k is column
     `length + 2k`, with a red and a blue ball at rows 0 and 2, sides drawn; the column after it is a
     closed door until it is solved, when its alcoves become walls. All else is wall.
 
@@ -319,9 +318,8 @@ class CorridorVectorEnv(ArrayVectorEnv):
         state = self._state.at(rows)
         first = state.x + self._view.first_column.take(state.direction)
         # Cues stand in the columns 0 to num_cues - 1 north of the agent: not in view facing south.
-        least = np.maximum(state.solved, state.x) if self.walkway else state.solved
-        relevant = (first < state.num_cues) & (first > least - self.view_size)
-        relevant &= (state.direction != SOUTH) & (least < state.num_cues)
+        relevant = (first < state.num_cues) & (first > state.solved - self.view_size)
+        relevant &= (state.direction != SOUTH) & (state.solved < state.num_cues)
         return {
             "relevant": relevant,
             "length": state.length.astype(np.int64),
@@ -353,9 +351,8 @@ class CorridorVectorEnv(ArrayVectorEnv):
         columns: npt.NDArray[np.int32],
         strip: npt.NDArray[np.uint32],
     ) -> None:
-        """Writes the cue balls that are still there."""
-        least = state.x if self.walkway else 0
-        window, row = np.nonzero((columns >= least) & (columns < state.num_cues))
+        """Writes the cue balls, which stay there for the whole episode."""
+        window, row = np.nonzero((columns >= 0) & (columns < state.num_cues))
         which = columns[window, row].astype(np.uint64)
         strip[0, window, row] = BALLS[(state.cues[row] >> which & _ONE).astype(np.intp)]
 
