@@ -5,18 +5,25 @@ from typing import Any
 import gymnasium as gym
 
 from agents.adaptive_span import AdaptiveSpan, AdaptiveSpanConfig
+from agents.compressive import CompressiveConfig, CompressiveTransformer
 from agents.expire_transformer import ExpireSpanConfig, ExpireTransformer
 from agents.lstm import LSTM, LSTMConfig
 from agents.memoryless import Memoryless, MemorylessConfig
 from agents.transformer_xl import TransformerXL, TransformerXLConfig
 
 AgentConfig = (
-    ExpireSpanConfig | TransformerXLConfig | AdaptiveSpanConfig | LSTMConfig | MemorylessConfig
+    ExpireSpanConfig
+    | TransformerXLConfig
+    | AdaptiveSpanConfig
+    | CompressiveConfig
+    | LSTMConfig
+    | MemorylessConfig
 )
 AGENTS: dict[type[AgentConfig], type[Any]] = {
     ExpireSpanConfig: ExpireTransformer,
     TransformerXLConfig: TransformerXL,
     AdaptiveSpanConfig: AdaptiveSpan,
+    CompressiveConfig: CompressiveTransformer,
     LSTMConfig: LSTM,
     MemorylessConfig: Memoryless,
 }
@@ -41,6 +48,8 @@ __all__ = [
     "AdaptiveSpan",
     "AdaptiveSpanConfig",
     "AgentConfig",
+    "CompressiveConfig",
+    "CompressiveTransformer",
     "ExpireSpanConfig",
     "ExpireTransformer",
     "LSTMConfig",

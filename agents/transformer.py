@@ -97,6 +97,14 @@ class MemoryLayer(nn.Module):
         """R, in steps: a memory is dropped once it has no more than -R left."""
         return self.lifetime.ramp
 
+    def spans_at(self, states: Tensor, time: Tensor) -> Tensor:
+        """Return the lifetimes `[...]` of new `states [..., D]` written at `time [...]`."""
+        return self.lifetime(states)
+
+    def refreshed_spans(self, slots: SlotMemory) -> Tensor:
+        """Return the lifetimes `[B, S]` of memories with the current weights."""
+        return self.lifetime(slots.hidden)
+
     def act(self, state: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
         """Store `state [B, D]`, attend, and return the next layer's input and the weights."""
         normed = self.attention_norm(state).unsqueeze(1)
@@ -105,7 +113,7 @@ class MemoryLayer(nn.Module):
             state,
             key[:, :, 0],
             value[:, :, 0],
-            self.lifetime(state),
+            self.spans_at(state, clock),
             clock,
             ramp=self.ramp,
             capacity=self.capacity,
@@ -203,10 +211,12 @@ class MemoryTransformer(nn.Module, Generic[C]):
         self.embedding = StepEmbedding(
             observation_space, actions, config.width, last_action=config.last_action
         )
-        self.layers = nn.ModuleList(
-            MemoryLayer(config, self.make_lifetime(), self.capacity) for _ in range(config.layers)
-        )
+        self.layers = nn.ModuleList(self.make_layer() for _ in range(config.layers))
         self.heads = Heads(config.width, actions)
+
+    def make_layer(self) -> MemoryLayer:
+        """Return one layer."""
+        return MemoryLayer(self.config, self.make_lifetime(), self.capacity)
 
     @abstractmethod
     def make_lifetime(self) -> Lifetime:
@@ -269,7 +279,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
         layers = []
         for layer, slots in zip(self._layers(), memory.layers, strict=True):
             gone = ~is_held(slots.remaining(memory.clock), layer.ramp)
-            spans = layer.lifetime(slots.hidden).masked_fill(gone, FREE)
+            spans = layer.refreshed_spans(slots).masked_fill(gone, FREE)
             compacted = replace(slots, span=spans).compact(memory.clock, layer.ramp)
             normed = layer.attention_norm(compacted.hidden)
             compacted.key, compacted.value = layer.attention.project_memory(normed)

@@ -50,8 +50,8 @@ def compare(
 
     Args:
         task: The experiment: corridor.
-        agents: NAME or NAME:SIZE, where the size is the window of transformer-xl, the capacity of
-            expire-span and adaptive-span, or the width of lstm.
+        agents: NAME or NAME:SIZE, where the size is the window of transformer-xl and compressive,
+            the capacity of expire-span and adaptive-span, or the width of lstm.
         seeds: Seeds of each.
         total_steps: The most environment steps of a run; one whose task is solved and settled, and
             that has nothing to forget, ends sooner.

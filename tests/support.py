@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from agents import (
     AdaptiveSpanConfig,
     AgentConfig,
+    CompressiveConfig,
     ExpireSpanConfig,
     ExpireTransformer,
     LSTMConfig,
@@ -88,6 +89,10 @@ AGENTS: dict[str, Make] = {
     "adaptive-span": _other(AdaptiveSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)),
     "adaptive-span, 2 layers": _other(
         AdaptiveSpanConfig(width=16, heads=2, layers=2, max_span=12.0, ramp=3.0, capacity=7)
+    ),
+    "compressive": _other(CompressiveConfig(width=16, heads=2, window=3, rate=2, compressed=2)),
+    "compressive, 2 layers": _other(
+        CompressiveConfig(width=16, heads=2, layers=2, window=2, rate=3, compressed=1)
     ),
     "lstm": _other(LSTMConfig(width=16)),
     "lstm, 2 layers": _other(LSTMConfig(width=16, layers=2)),

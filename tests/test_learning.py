@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from agents import (
     AdaptiveSpanConfig,
     AgentConfig,
+    CompressiveConfig,
     ExpireSpanConfig,
     LSTMConfig,
     MemorylessConfig,
@@ -78,6 +79,7 @@ def recall_success(config: AgentConfig) -> float:
         ExpireSpanConfig(width=32, max_span=10.0, ramp=4.0, fade="linear"),
         TransformerXLConfig(width=32, window=2),
         AdaptiveSpanConfig(width=32, max_span=10.0, ramp=4.0),
+        CompressiveConfig(width=32, window=0, rate=2, compressed=1),
         LSTMConfig(width=32),
     ],
     ids=lambda config: config.name,
