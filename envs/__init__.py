@@ -11,3 +11,8 @@ gymnasium.register(
     entry_point="envs.corridor:CorridorEnv",
     vector_entry_point="envs.corridor:CorridorVectorEnv",
 )
+gymnasium.register(
+    id="RLExpire/Portal-v0",
+    entry_point="envs.portal:PortalEnv",
+    vector_entry_point="envs.portal:PortalVectorEnv",
+)

@@ -214,6 +214,10 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
         """Makes the scripted policy that solves these N environments with perfect memory."""
         raise NotImplementedError(f"{type(self).__name__} has no oracle")
 
+    def expected_return(self) -> float:
+        """Computes the mean return of perfect memory, exactly: the ceiling that no agent passes."""
+        raise NotImplementedError(f"{type(self).__name__} has no known ceiling")
+
     # The parts of a step, for `SingleView`, which does without autoreset.
 
     def transition(self, actions: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray, BoolArray]:

@@ -253,6 +253,10 @@ class CorridorVectorEnv(ArrayVectorEnv):
         """Makes the scripted policy that solves these N corridors from observations alone."""
         return CorridorOracle(self.num_envs, self.num_cues)
 
+    def expected_return(self) -> float:
+        """Computes the mean return of perfect memory: every junction solved."""
+        return float(self.num_cues)
+
     def _restart(self, rows: IntArray, keys: UIntArray) -> IntArray:
         state = self._state
         size = self._size

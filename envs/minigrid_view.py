@@ -42,7 +42,20 @@ def cell(type_index: int, colour: int, state: int) -> np.uint32:
 
 WALL = cell(OBJECT_TO_IDX["wall"], GREY, 0)
 EMPTY = cell(OBJECT_TO_IDX["empty"], 0, 0)
-CLOSED_DOOR = cell(OBJECT_TO_IDX["door"], GREY, STATE_TO_IDX["closed"])
+DOORS = np.array(
+    [cell(OBJECT_TO_IDX["door"], n, STATE_TO_IDX["closed"]) for n in range(len(COLOR_TO_IDX))],
+    np.uint32,
+)
+CLOSED_DOOR = DOORS[GREY]
+SIGNS = np.array(
+    [
+        cell(OBJECT_TO_IDX[kind], colour, 0)
+        for kind in ("ball", "key", "box")
+        for colour in range(len(COLOR_TO_IDX))
+    ],
+    np.uint32,
+)
+GOAL = cell(OBJECT_TO_IDX["goal"], COLOR_TO_IDX["green"], 0)
 BALLS = np.array([cell(OBJECT_TO_IDX["ball"], colour, 0) for colour in (RED, BLUE)], np.uint32)
 
 

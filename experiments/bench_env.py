@@ -16,7 +16,7 @@ from cli import at_least
 from rich.console import Console
 from rich.table import Table
 
-CORRIDOR = "envs:RLExpire/Corridor-v0"
+OURS = {"Corridor": "envs:RLExpire/Corridor-v0", "Portal": "envs:RLExpire/Portal-v0"}
 MINIGRID = "MiniGrid-MemoryS13-v0"
 SYNC_ENVS = 8
 
@@ -25,20 +25,24 @@ def bench_env(num_envs: int = 512, steps: int = 2000, seed: int = 0) -> None:
     """Prints a table of environment steps per second with random actions, on one core.
 
     Args:
-        num_envs: Environments in the Corridor's batch.
-        steps: Steps of that batch; the slower rows take as many environment steps as fit.
+        num_envs: Environments in our batches.
+        steps: Steps of a batch; the slower rows take as many environment steps as fit.
         seed: Seed of environments and actions.
     """
     at_least(1, num_envs=num_envs, steps=steps)
     at_least(0, seed=seed)
     pin_to_one_core()
-    rows = [
-        ("Corridor, batch", num_envs, batch_speed(make_batch(num_envs), steps, seed)),
-        ("Corridor, single", 1, single_speed(gymnasium.make(CORRIDOR), 2 * steps, seed)),
-        (f"{MINIGRID}, single", 1, single_speed(gymnasium.make(MINIGRID), 2 * steps, seed)),
-        (f"{MINIGRID}, SyncVectorEnv", SYNC_ENVS, batch_speed(make_sync(), steps // 4, seed)),
-    ]
-    single_minigrid = rows[2][2]
+    rows = []
+    for name, env_id in OURS.items():
+        rows.append(
+            (f"{name}, batch", num_envs, batch_speed(make_batch(env_id, num_envs), steps, seed))
+        )
+        rows.append((f"{name}, single", 1, single_speed(gymnasium.make(env_id), 2 * steps, seed)))
+    single_minigrid = single_speed(gymnasium.make(MINIGRID), 2 * steps, seed)
+    rows.append((f"{MINIGRID}, single", 1, single_minigrid))
+    rows.append(
+        (f"{MINIGRID}, SyncVectorEnv", SYNC_ENVS, batch_speed(make_sync(), steps // 4, seed))
+    )
     table = Table(title="Environment steps per second, one core, random actions")
     table.add_column("environment")
     for title in ("environments", "steps/s", "times MiniGrid"):
@@ -51,9 +55,9 @@ def bench_env(num_envs: int = 512, steps: int = 2000, seed: int = 0) -> None:
     console.print(f"{cpu_model()}; Python {platform.python_version()}, {packages}")
 
 
-def make_batch(num_envs: int) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
-    """Makes the Corridor's batch with its default options."""
-    return gymnasium.make_vec(CORRIDOR, num_envs, "vector_entry_point")
+def make_batch(env_id: str, num_envs: int) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
+    """Makes one of our batches with its default options."""
+    return gymnasium.make_vec(env_id, num_envs, "vector_entry_point")
 
 
 def make_sync() -> gymnasium.vector.VectorEnv[Any, Any, Any]:

@@ -1,0 +1,67 @@
+"""The Portal's ceiling as a policy: it sees what an agent sees, and forgets no door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.minigrid_view import FORWARD, GOAL, LEFT, RIGHT, unpack
+
+_UNKNOWN, _NORTH, _SOUTH = -1, 0, 1
+_GOAL = int(unpack(np.array([GOAL], np.uint32))[0, 0])
+
+
+class PortalOracle:
+    """Takes the north door where it knows nothing, and the right one wherever it knows it.
+
+    It uses observations and its own memory only: the first room is known again by its sign, and
+    rooms are counted, so that it does not matter whether they look different.
+    """
+
+    def __init__(self, num_envs: int, rooms: int, room_length: int) -> None:
+        """Prepares the memory of N policies.
+
+        Args:
+            num_envs: Number of environments, N.
+            rooms: The most rooms of a maze.
+            room_length: Columns of a room.
+        """
+        self.room_length = room_length
+        self._right = np.full((num_envs, rooms), _UNKNOWN)
+        self._room = np.zeros(num_envs, np.int64)
+        self._step = np.zeros(num_envs, np.int64)
+
+    def act(
+        self, obs: npt.NDArray[np.uint8], is_first: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.int64]:
+        """Chooses an action for each maze.
+
+        Args:
+            obs: Observations, uint8 `[N, view, view, 3]`.
+            is_first: Whether each is the first of its episode, bool `[N]`.
+
+        Returns:
+            Actions, int64 `[N]`.
+        """
+        self._right[is_first] = _UNKNOWN
+        self._room[is_first] = self._step[is_first] = 0
+        rows = np.arange(len(obs))
+        arrived = self._step == self.room_length + 1
+        self._arrive(rows[arrived], obs[arrived])
+        self._step[arrived] = 0
+        door = np.maximum(self._right[rows, self._room], _NORTH)
+        turn = np.where(door == _NORTH, LEFT, RIGHT)
+        action: npt.NDArray[Any] = np.where(self._step == self.room_length - 1, turn, FORWARD)
+        self._step += 1
+        return action
+
+    def _arrive(self, rows: npt.NDArray[np.int64], obs: npt.NDArray[np.uint8]) -> None:
+        """Notes where the door led that `rows` `[M]` have just taken."""
+        sign = obs[:, obs.shape[1] // 2 - 1, -1, 0]
+        back = sign == _GOAL
+        room = self._room[rows]
+        tried = np.maximum(self._right[rows, room], _NORTH)
+        self._right[rows, room] = np.where(back, _NORTH + _SOUTH - tried, tried)
+        self._room[rows] = np.where(back, 0, room + 1)
