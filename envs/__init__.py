@@ -16,3 +16,8 @@ gymnasium.register(
     entry_point="envs.portal:PortalEnv",
     vector_entry_point="envs.portal:PortalVectorEnv",
 )
+gymnasium.register(
+    id="RLExpire/Instruction-v0",
+    entry_point="envs.instruction:InstructionEnv",
+    vector_entry_point="envs.instruction:InstructionVectorEnv",
+)

@@ -16,7 +16,7 @@ from cli import at_least
 from rich.console import Console
 from rich.table import Table
 
-OURS = {"Corridor": "envs:RLExpire/Corridor-v0", "Portal": "envs:RLExpire/Portal-v0"}
+OURS = {name: f"envs:RLExpire/{name}-v0" for name in ("Corridor", "Portal", "Instruction")}
 MINIGRID = "MiniGrid-MemoryS13-v0"
 SYNC_ENVS = 8
 

@@ -165,7 +165,7 @@ class Actor(Generic[M]):
                 if not name.startswith("_")
                 and isinstance(value, np.ndarray)
                 and value.ndim == 1
-                and value.dtype != object
+                and value.dtype.kind in "biuf"
             }
             self.episodes.append(
                 Episode(int(row), float(self._total_reward[row]), int(self._steps[row]), scalars)

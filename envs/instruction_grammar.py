@@ -1,0 +1,165 @@
+"""The language of the Instruction task: every sentence there is, its tokens, and its meaning.
+
+Sentences are words and marks apart by single spaces, so that reading them is splitting them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Kind = Literal["instruction", "withdrawal", "arrival", "chatter"]
+
+PLACES = (
+    *("tower", "mill", "bridge", "well", "market", "harbour"),
+    *("chapel", "forest", "quarry", "garden", "stable", "inn"),
+)
+DEEDS = (
+    *(("ring", "bell"), ("light", "lamp"), ("open", "gate"), ("blow", "horn")),
+    *(("raise", "flag"), ("feed", "horse"), ("wind", "clock"), ("sweep", "floor")),
+)
+"""Each a verb and its object."""
+NAMES = ("anna", "boris", "clara", "david")
+LOOKS = ("old", "new", "broken", "lost")
+ANIMALS = ("fox", "crow", "hare", "toad")
+SKIES = ("sunny", "windy", "foggy", "cold")
+PAD = "_"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a sentence says.
+
+    Attributes:
+        kind: of sentence.
+        place: index into `PLACES`, for instructions and arrivals.
+        deed: index into `DEEDS`, for instructions and withdrawals.
+        to: index into `NAMES` of who is addressed; None: the agent.
+    """
+
+    kind: Kind
+    place: int | None = None
+    deed: int | None = None
+    to: int | None = None
+
+
+def write(meaning: Meaning) -> str:
+    """Return the sentence that means `meaning`, which must not be chatter."""
+    who = "" if meaning.to is None else f"{NAMES[meaning.to]} , "
+    place = "" if meaning.place is None else PLACES[meaning.place]
+    verb, thing = ("", "") if meaning.deed is None else DEEDS[meaning.deed]
+    if meaning.kind == "instruction":
+        return f"{who}when you reach the {place} , {verb} the {thing} ."
+    if meaning.kind == "withdrawal":
+        return f"{who}forget the {thing} ."
+    return f"you reach the {place} ."
+
+
+def read(sentence: str) -> Meaning:
+    """Return what `sentence` means.
+
+    Raises:
+        ValueError: no such sentence is in the language.
+    """
+    words = sentence.split()
+    to = None
+    if words[:1] and words[0] in NAMES and words[1:2] == [","]:
+        to, words = NAMES.index(words[0]), words[2:]
+    things = [thing for _, thing in DEEDS]
+    match words:
+        case ["when", "you", "reach", "the", place, ",", verb, "the", thing, "."] if (
+            place in PLACES and (verb, thing) in DEEDS
+        ):
+            return Meaning("instruction", PLACES.index(place), DEEDS.index((verb, thing)), to)
+        case ["forget", "the", thing, "."] if thing in things:
+            return Meaning("withdrawal", None, things.index(thing), to)
+        case ["you", "reach", "the", place, "."] if place in PLACES and to is None:
+            return Meaning("arrival", PLACES.index(place))
+    if to is None and sentence in chatter(len(PLACES), len(DEEDS)):
+        return Meaning("chatter")
+    raise ValueError(f"{sentence!r} is no sentence of this language")
+
+
+def chatter(places: int, deeds: int) -> list[str]:
+    """Return every sentence that asks for nothing, about the first `places` and `deeds`."""
+    things = [thing for _, thing in DEEDS[:deeds]]
+    return [
+        *(
+            f"the {thing} of the {place} is {look} ."
+            for thing, place, look in product(things, PLACES[:places], LOOKS)
+        ),
+        *(
+            f"{name} saw a {animal} near the {place} ."
+            for name, animal, place in product(NAMES, ANIMALS, PLACES[:places])
+        ),
+        *(f"{name} talks about the {thing} ." for name, thing in product(NAMES, things)),
+        *(f"it is a {sky} day ." for sky in SKIES),
+    ]
+
+
+class Language:
+    """The sentences about some places and deeds, each a number, and their tokens.
+
+    Sentences of one kind lie side by side, so that the number of one is a sum.
+
+    Args:
+        places: how many of `PLACES`.
+        deeds: how many of `DEEDS`.
+
+    Attributes:
+        texts: the sentences `[S]`, as an array of strings.
+        tokens: `[S, W]` uint8, 0 where a sentence is over.
+        vocabulary: the words by token; the first is `PAD`.
+    """
+
+    def __init__(self, places: int, deeds: int):
+        self.places, self.deeds = places, deeds
+        who = (None, *range(len(NAMES)))
+        told = [
+            Meaning("instruction", place, deed, to)
+            for to, place, deed in product(who, range(places), range(deeds))
+        ]
+        undone = [Meaning("withdrawal", None, deed, to) for to, deed in product(who, range(deeds))]
+        reached = [Meaning("arrival", place) for place in range(places)]
+        groups = [[write(m) for m in group] for group in (told, undone, reached)]
+        self.withdrawals = len(told)
+        self.arrivals = self.withdrawals + len(undone)
+        self.first_chatter = self.arrivals + len(reached)
+        sentences = [text for group in groups for text in group] + chatter(places, deeds)
+        self.texts = np.array(sentences)
+        words = [sentence.split() for sentence in sentences]
+        self.vocabulary = (PAD, *sorted({word for sentence in words for word in sentence}))
+        number = {word: n for n, word in enumerate(self.vocabulary)}
+        longest = max(map(len, words))
+        rows = [[number[w] for w in s] + [0] * (longest - len(s)) for s in words]
+        self.tokens: npt.NDArray[np.uint8] = np.array(rows, np.uint8)
+
+    @property
+    def size(self) -> int:
+        """Sentences there are, S."""
+        return len(self.texts)
+
+    def instruction(
+        self, place: npt.NDArray[np.int64], deed: npt.NDArray[np.int64], to: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Return the numbers of instructions; `to` is 0 for the agent, n + 1 for name n."""
+        return (to * self.places + place) * self.deeds + deed
+
+    def withdrawal(
+        self, deed: npt.NDArray[np.int64], to: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Return the numbers of withdrawals; `to` as for instructions."""
+        return self.withdrawals + to * self.deeds + deed
+
+    def arrival(self, place: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers of arrivals."""
+        return self.arrivals + place
+
+    def place_reached(self, sentence: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the places that arrivals name; -1 for other sentences."""
+        place = sentence - self.arrivals
+        return np.where((place >= 0) & (place < self.places), place, -1)

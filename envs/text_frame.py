@@ -1,0 +1,43 @@
+"""Text as a picture, for environments made of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+WIDTH, LINE, MARGIN, SIZE = 640, 26, 12, 22
+BACKGROUND, OLD, NEW = (24, 24, 28), (140, 140, 150), (255, 255, 255)
+
+
+def draw_text(lines: Sequence[str], count: int) -> npt.NDArray[np.uint8]:
+    """Draws lines of text, the last one bright.
+
+    Args:
+        lines: At most `count`, the newest last; longer ones are cut off.
+        count: How many lines there is room for.
+
+    Returns:
+        The frame, uint8 `[height, width, 3]`, of the same size whatever the lines.
+    """
+    import pygame  # slow to import, and only people who watch need it
+
+    surface = pygame.Surface((WIDTH, count * LINE + 2 * MARGIN))
+    surface.fill(BACKGROUND)
+    for n, line in enumerate(lines):
+        drawn = _font().render(line, True, NEW if n == len(lines) - 1 else OLD)
+        surface.blit(drawn, (MARGIN, MARGIN + n * LINE))
+    # pygame's first axis is x, a frame's first axis is y.
+    return np.ascontiguousarray(pygame.surfarray.array3d(surface).swapaxes(0, 1))
+
+
+@cache
+def _font() -> Any:
+    """Pygame's own font: the same everywhere."""
+    import pygame
+
+    pygame.font.init()
+    return pygame.font.Font(None, SIZE)

@@ -1,0 +1,340 @@
+"""The Instruction task's language, rules, distances, and ceiling."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.spaces import MultiDiscrete
+
+from envs.instruction import InstructionEnv, InstructionSize, InstructionVectorEnv
+from envs.instruction_grammar import DEEDS, NAMES, PLACES, Language, Meaning, read, write
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"ordered": True},
+    {"ordered": True, "instructions": 4, "withdrawn": 2, "max_distance": 60},
+    {"instructions": 1, "withdrawn": 0, "decoys": 0, "min_distance": 1, "max_distance": 2},
+    {
+        "instructions": 5,
+        "withdrawn": 2,
+        "decoys": 6,
+        "places": 12,
+        "deeds": 8,
+        "chatter": 0.8,
+        "max_distance": 130,
+    },
+    {"instructions": 2, "withdrawn": 0, "decoys": 1, "chatter": 0.0, "max_distance": 40},
+]
+ids = pytest.mark.parametrize("options", OPTIONS, ids=str)
+
+
+def walk_on(env: InstructionVectorEnv) -> list[dict[str, Any]]:
+    """What is told of every step of an episode in which nothing is ever done."""
+    _, info = env.reset(seed=3)
+    told = [info]
+    for _ in range(env.size.max_distance):
+        _, reward, terminated, truncated, info = env.step(np.zeros(env.num_envs, np.int64))
+        assert not reward.any()
+        assert not (terminated | truncated).any()
+        told.append(info)
+    return told
+
+
+@pytest.mark.parametrize(("places", "deeds"), [(12, 8), (2, 1), (8, 6)])
+def test_every_sentence_reads_as_what_it_means(places: int, deeds: int) -> None:
+    language = Language(places, deeds)
+    kinds: dict[str, int] = {}
+    for text in language.texts.tolist():
+        meaning = read(text)
+        kinds[meaning.kind] = kinds.get(meaning.kind, 0) + 1
+        if meaning.kind != "chatter":
+            assert write(meaning) == text
+    names = len(NAMES)
+    assert kinds["instruction"] == (1 + names) * places * deeds
+    assert kinds["withdrawal"] == (1 + names) * deeds
+    assert kinds["arrival"] == places
+    assert len(set(language.texts.tolist())) == language.size
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "",
+        "ring the bell .",
+        "when you reach the tower , ring the lamp .",
+        "anna , you reach the inn .",
+    ],
+)
+def test_what_is_no_sentence_is_refused(sentence: str) -> None:
+    with pytest.raises(ValueError, match="is no sentence of this language"):
+        read(sentence)
+
+
+def test_numbers_are_those_of_the_sentences() -> None:
+    language = Language(5, 4)
+    place, deed, to = (np.array(x) for x in ([0, 4, 2], [3, 0, 1], [0, 1, 4]))
+    for n, text in enumerate(language.texts[language.instruction(place, deed, to)]):
+        whom = None if to[n] == 0 else int(to[n]) - 1
+        assert read(text) == Meaning("instruction", int(place[n]), int(deed[n]), whom)
+    for n, text in enumerate(language.texts[language.withdrawal(deed, to)]):
+        assert read(text).deed == deed[n]
+    arrivals = language.arrival(place)
+    assert [read(text).place for text in language.texts[arrivals]] == place.tolist()
+    assert language.place_reached(arrivals).tolist() == place.tolist()
+    others = np.setdiff1d(np.arange(language.size), language.arrival(np.arange(5)))
+    assert (language.place_reached(others) == -1).all()
+
+
+def test_tokens_spell_the_sentences_and_no_two_are_the_same() -> None:
+    language = Language(len(PLACES), len(DEEDS))
+    assert len(np.unique(language.tokens, axis=0)) == language.size
+    for tokens, text in zip(language.tokens, language.texts, strict=True):
+        words = [language.vocabulary[token] for token in tokens if token]
+        assert " ".join(words) == text
+
+
+@ids
+def test_no_token_is_outside_the_vocabulary(options: dict[str, Any]) -> None:
+    env = InstructionVectorEnv(32, **options)
+    space = env.single_observation_space
+    assert isinstance(space, MultiDiscrete)
+    assert set(space.nvec.tolist()) == {len(env.language.vocabulary)}
+    obs, _ = env.reset(seed=0)
+    for _ in range(150):
+        assert obs.min() >= 0
+        assert obs.max() < len(env.language.vocabulary)
+        obs, *_ = env.step(np.zeros(32, np.int64))
+
+
+@ids
+def test_perfect_memory_carries_everything_out(options: dict[str, Any]) -> None:
+    env = InstructionVectorEnv(200, **options)
+    oracle = env.oracle()
+    obs, _ = env.reset(seed=0)
+    first, total, ended = np.ones(200, np.bool_), np.zeros(200), 0
+    for _ in range(300):
+        obs, reward, terminated, truncated, info = env.step(oracle.act(obs, first))
+        first = terminated
+        total += reward
+        assert not truncated.any()
+        assert (total[first] == env.expected_return()).all()
+        if first.any():
+            assert info["final_info"]["success"][first].all()
+            ended += int(first.sum())
+        total[first] = 0.0
+    assert ended >= 400
+
+
+@ids
+def test_distances_and_visits_are_as_promised(options: dict[str, Any]) -> None:
+    env = InstructionVectorEnv(300, **options)
+    told = walk_on(env)
+    size = env.size
+    text = np.stack([info["text"] for info in told])
+    relevant = np.stack([info["relevant"] for info in told])
+    withdrawn = np.stack([info["withdrawn"] for info in told])
+    assert (relevant.sum(0) == size.instructions).all()
+    assert (withdrawn.sum(0) == size.withdrawn).all()
+    distances = []
+    for row in range(300):
+        meanings = [read(t) for t in text[:, row]]
+        to_me = [m.to is None for m in meanings]
+        for when in np.flatnonzero(relevant[:, row] | withdrawn[:, row]):
+            given = meanings[when]
+            assert given.kind == "instruction"
+            assert to_me[when]
+            visits = [
+                t for t, m in enumerate(meanings) if (m.kind, m.place) == ("arrival", given.place)
+            ]
+            most = 2 if size.ordered and relevant[when, row] else 1
+            assert 1 <= len(visits) <= most
+            distances += [t - when for t in visits]
+            undone = [
+                t
+                for t, m in enumerate(meanings)
+                if (m.kind, m.deed) == ("withdrawal", given.deed) and to_me[t]
+            ]
+            assert len(undone) == int(withdrawn[when, row])
+            assert all(when < t < min(visits) for t in undone)
+        own = [m for m, mine in zip(meanings, to_me, strict=True) if mine]
+        assert sum(m.kind == "instruction" for m in own) == size.given
+        others = [m for m in meanings if m.to is not None]
+        assert len(others) == size.decoys
+    assert min(distances) >= size.min_distance
+    assert max(distances) <= size.max_distance
+    if size.max_distance >= 100:
+        assert min(distances) < size.min_distance + 10
+        assert max(distances) > size.max_distance - 10
+
+
+def test_chatter_has_its_share() -> None:
+    for share in (0.2, 0.5, 0.8):
+        env = InstructionVectorEnv(300, chatter=share, max_distance=150)
+        text = np.stack([info["text"] for info in walk_on(env)])
+        walked = text[env.size.first_arrival :].ravel()
+        spoken = np.mean([read(t).kind == "chatter" for t in walked])
+        assert spoken == pytest.approx(share, abs=0.06)
+
+
+def decisions(**options: Any) -> tuple[InstructionEnv, list[dict[str, Any]]]:
+    """A single world, and what is told until the first thing is to be done."""
+    env = InstructionEnv(**options)
+    _, info = env.reset(seed=1)
+    told = [info]
+    while not info["decision"]:
+        *_, info = env.step(0)
+        told.append(info)
+    return env, told
+
+
+def deed_of(told: list[dict[str, Any]]) -> int:
+    """The right action at the last step told."""
+    place = read(told[-1]["text"]).place
+    for info in told:
+        meaning = read(info["text"])
+        if info["relevant"] and meaning.place == place:
+            assert meaning.deed is not None
+            return 1 + meaning.deed
+    raise AssertionError("no instruction for this place was given")
+
+
+def test_the_right_deed_pays_and_is_to_be_done_once() -> None:
+    env, told = decisions()
+    _, reward, terminated, truncated, info = env.step(deed_of(told))
+    assert (reward, terminated, truncated) == (1.0, False, False)
+    assert (info["carried"], info["success"]) == (1, False)
+
+
+def test_another_deed_ends_the_episode() -> None:
+    env, told = decisions()
+    _, reward, terminated, _, info = env.step(1 + deed_of(told) % 6)
+    assert (reward, terminated, info["success"]) == (0.0, True, False)
+
+
+def test_any_deed_at_another_sentence_ends_the_episode() -> None:
+    env = InstructionEnv()
+    env.reset(seed=0)
+    _, reward, terminated, _, info = env.step(3)
+    assert (reward, terminated, info["success"]) == (0.0, True, False)
+
+
+def test_walking_on_misses_the_reward_and_goes_on_to_the_end() -> None:
+    env, told = decisions(max_distance=60)
+    for step in range(len(told), 62):
+        _, reward, terminated, truncated, info = env.step(0)
+        assert (reward, terminated, truncated) == (0.0, step == 61, False)
+        assert (info["success"], info["carried"]) == (False, 0)
+
+
+@pytest.mark.parametrize("mistake", ["withdrawn", "decoy"])
+def test_what_was_withdrawn_or_said_to_others_must_not_be_done(mistake: str) -> None:
+    tried = 0
+    for seed in range(40):
+        env = InstructionEnv(decoys=6)
+        _, info = env.reset(seed=seed)
+        false: dict[int, int] = {}
+        true: set[int] = set()
+        for _ in range(101):
+            meaning = read(info["text"])
+            if meaning.kind == "instruction" and meaning.place is not None:
+                assert meaning.deed is not None
+                is_false = info["withdrawn"] if mistake == "withdrawn" else meaning.to is not None
+                if is_false:
+                    false[meaning.place] = 1 + meaning.deed
+                elif info["relevant"]:
+                    true.add(meaning.place)
+            at = meaning.place if meaning.kind == "arrival" else None
+            if at in false and at not in true:
+                _, reward, terminated, _, info = env.step(false[at])
+                assert (reward, terminated, info["success"]) == (0.0, True, False)
+                tried += 1
+                break
+            *_, info = env.step(0)
+    assert tried >= 20
+
+
+def test_out_of_order_ends_the_episode_where_order_is_required() -> None:
+    tried = 0
+    for seed in range(40):
+        env = InstructionEnv(ordered=True, withdrawn=0)
+        _, info = env.reset(seed=seed)
+        given: dict[int, int] = {}
+        for _ in range(101):
+            meaning = read(info["text"])
+            if info["relevant"]:
+                assert meaning.place is not None
+                assert meaning.deed is not None
+                given[meaning.place] = 1 + meaning.deed
+            if meaning.kind == "arrival" and meaning.place in given and not info["decision"]:
+                assert meaning.place != next(iter(given)), "the first is always in its turn"
+                _, reward, terminated, _, _ = env.step(given[meaning.place])
+                assert (reward, terminated) == (0.0, True)
+                tried += 1
+                break
+            *_, info = env.step(0)
+    assert tried >= 10
+
+
+def test_easier_options_hold_from_the_next_episode() -> None:
+    env = InstructionVectorEnv(3)
+    _, info = env.reset(seed=0)
+    env.change(instructions=1, withdrawn=0, decoys=0, min_distance=1, max_distance=5)
+    assert (info["distance"] == 100).all()
+    _, info = env.reset()
+    assert (info["distance"] == 5).all()
+    assert env.expected_return() == 1.0
+    with pytest.raises(ValueError, match="instructions=4 is impossible: give at most 3"):
+        env.change(instructions=4)
+    with pytest.raises(TypeError, match="chatter cannot be changed"):
+        env.change(chatter=0)
+    with pytest.raises(ValueError, match="max_distance=1 is impossible here: give 2 to"):
+        env.change(max_distance=1)
+    assert env.size == InstructionSize(1, 0, 0, 0.5, 1, 5, False)
+
+
+def test_it_is_shown_as_text_and_as_a_picture() -> None:
+    env = InstructionEnv(render_mode="ansi")
+    _, info = env.reset(seed=0)
+    assert env.render() == info["text"]
+    *_, info = env.step(0)
+    assert env.render() == info["text"]
+    batch = InstructionVectorEnv(2, render_mode="rgb_array")
+    batch.reset(seed=0)
+    frames = []
+    for _ in range(15):
+        shown = batch.render()
+        assert shown is not None
+        frames.append(shown[0])
+        batch.step(np.zeros(2, np.int64))
+    assert len({frame.shape for frame in frames}) == 1
+    assert frames[0].dtype == np.uint8
+    brightest = [int(frame.max()) for frame in frames]
+    assert min(brightest) == 255, "the sentence read now is white"
+    assert all((a != b).any() for a, b in pairwise(frames))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"instructions": 0}, "instructions=0 is impossible: give 1 or more"),
+        ({"withdrawn": -1}, "withdrawn=-1 is impossible: give 0 or more"),
+        ({"decoys": -1}, "decoys=-1 is impossible: give 0 or more"),
+        ({"chatter": 1.0}, "chatter=1.0 is impossible: give 0 to below 1"),
+        ({"chatter": float("nan")}, "chatter=nan is impossible"),
+        ({"instructions": 7}, "places=8 are too few for 8 instructions: give places >= 9"),
+        ({"instructions": 6, "places": 12}, "deeds=6 are too few for 7 instructions"),
+        ({"min_distance": 0}, "min_distance=0 is impossible: give 1 or more"),
+        ({"max_distance": 30}, "max_distance=30 is impossible here: give 36 to"),
+        ({"places": 13}, "places=13 is impossible: give 2 to 12"),
+        ({"deeds": 9}, "deeds=9 is impossible: give 1 to 8"),
+        ({"render_mode": "video"}, "render_mode='video' .* one of"),
+    ],
+)
+def test_impossible_options_name_the_option_and_the_remedy(
+    options: dict[str, Any], message: str
+) -> None:
+    for make in (InstructionEnv, InstructionVectorEnv):
+        with pytest.raises(ValueError, match=message) as caught:
+            make(**options)
+        assert "\n" not in str(caught.value)
