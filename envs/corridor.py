@@ -168,7 +168,8 @@ class CorridorVectorEnv(ArrayVectorEnv):
     At reset and every step, arrays `[N]` (plain values in the single environment):
     `relevant` (bool: the observation shows the cue of a junction not yet solved),
     `length` (int: column of the first junction), `decision` (bool: the agent stands at a junction
-    not yet solved), `success` (bool: all junctions solved, on the last step).
+    not yet solved), `choice` (bool: the action makes a difference, as it does not on the walkway),
+    `success` (bool: all junctions solved, on the last step).
 
     Registered as `RLExpire/Corridor-v0`.
     """
@@ -328,6 +329,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
             "relevant": relevant,
             "length": state.length.astype(np.int64),
             "decision": (state.x == self._junction(state)) & (state.solved < state.num_cues),
+            "choice": (state.x >= state.length) if self.walkway else np.ones_like(relevant),
             "success": state.success.copy(),
         }
 

@@ -84,7 +84,7 @@ def evaluate(
     done: list[Episode] = []
     while (left > 0).any():
         counted = (left > 0) & actor.playing()
-        relevant = actor.relevant()
+        relevant = actor.told("relevant", otherwise=False)
         output = actor.act(greedy=greedy)
         views = agent.view(actor.memory)
         transition = actor.advance(output.action)

@@ -90,12 +90,22 @@ class Forgetful(Agent[M], Protocol[M]):
         ...
 
 
-def distillation(faded: Evaluation, unfaded: Evaluation, valid: Tensor) -> Tensor:
-    """KL(unfaded || faded) of the policies plus half the squared difference of the values: `[]`."""
+def distillation(faded: Evaluation, unfaded: Evaluation, valid: Tensor, choice: Tensor) -> Tensor:
+    """KL(unfaded || faded) of the policies plus half the squared difference of the values.
+
+    Args:
+        faded: what the agent says as it is.
+        unfaded: what it would say if no memory had faded.
+        valid: `[T, B]` bool, the steps that count.
+        choice: `[T, B]` bool, those where the policy makes any difference.
+
+    Returns:
+        The mean over the valid steps, `[]`.
+    """
     teacher = torch.log_softmax(unfaded.logits, -1)
     student = torch.log_softmax(faded.logits, -1)
     kl = (teacher.exp() * (teacher - student)).sum(-1)
-    return masked_mean(kl + 0.5 * (unfaded.value - faded.value).pow(2), valid)
+    return masked_mean(kl * choice + 0.5 * (unfaded.value - faded.value).pow(2), valid)
 
 
 def forget_update(
@@ -124,7 +134,7 @@ def forget_update(
         with torch.no_grad():
             unfaded = agent.evaluate(steps, part.memory, faded=False)
         faded = agent.evaluate(steps, part.memory, faded=True)
-        change = distillation(faded, unfaded, part.valid)
+        change = distillation(faded, unfaded, part.valid, part.choice)
         norm = step_optimizer(
             optimizer,
             change + alpha * faded.aux_loss.clamp(min=LEAST_COST).log(),

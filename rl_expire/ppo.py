@@ -103,6 +103,7 @@ def ppo_loss(
         The loss `[]` and scalars to log; `approx_kl` is the distance from the acting policy.
     """
     valid = rollout.valid
+    choice = valid & rollout.choice
     if config.normalize_advantages:
         mean = masked_mean(advantages, valid)
         variance = masked_mean((advantages - mean).pow(2), valid)
@@ -112,19 +113,21 @@ def ppo_loss(
     )
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-    policy_loss = -masked_mean(torch.min(ratio * advantages, clipped * advantages), valid)
+    gain = torch.min(ratio * advantages, clipped * advantages)
+    policy_loss = -masked_mean(gain * choice, valid)
     error = (evaluation.value - returns).pow(2)
     if config.value_clip is not None:
         moved = (evaluation.value - rollout.value).clamp(-config.value_clip, config.value_clip)
         error = torch.max(error, (rollout.value + moved - returns).pow(2))
     value_loss = 0.5 * masked_mean(error, valid)
-    mean_entropy = masked_mean(entropy(evaluation.logits), valid)
+    entropies = entropy(evaluation.logits)
+    mean_entropy = masked_mean(entropies * choice, valid)
     loss = policy_loss + config.value_cost * value_loss - entropy_cost * mean_entropy
     stats = {
         "policy_loss": policy_loss.detach(),
         "value_loss": value_loss.detach(),
-        "entropy": mean_entropy.detach(),
-        "approx_kl": masked_mean(ratio - 1 - log_ratio, valid).detach(),
+        "entropy": masked_mean(entropies, choice).detach(),
+        "approx_kl": masked_mean(ratio - 1 - log_ratio, choice).detach(),
     }
     return loss, stats
 

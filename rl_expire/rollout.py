@@ -139,10 +139,12 @@ class Actor(Generic[M]):
         values[index] = output.value
         return values
 
-    def relevant(self) -> np.ndarray:
-        """Return `[B]` bool: what the environments say of the current observations."""
-        told = self.info.get("relevant")
-        return np.zeros(self.envs.num_envs, bool) if told is None else np.array(told, bool)
+    def told(self, key: str, otherwise: bool) -> np.ndarray:
+        """Return `[B]` bool: what each environment says of its current observation, if anything."""
+        told = self.info.get(key)
+        if told is None:
+            return np.full(self.envs.num_envs, otherwise)
+        return np.where(self.info.get(f"_{key}", True), told, otherwise).astype(bool)
 
     def playing(self) -> np.ndarray:
         """Return `[B]` bool: false where the next step will only reset the environment."""
@@ -190,9 +192,11 @@ def take_rows(obs: Any, rows: np.ndarray) -> Any:
 def collect(actor: Actor[M], length: int) -> Rollout[M]:
     """Let `actor` run for `length` steps and return them with the memory it had before."""
     memory = actor.memory.snapshot()
-    steps, outputs, transitions, final_values, relevant = [actor.step], [], [], [], []
+    steps, outputs, transitions, final_values = [actor.step], [], [], []
+    choice, relevant = [], []
     for _ in range(length):
-        relevant.append(actor.relevant())
+        choice.append(actor.told("choice", otherwise=True))
+        relevant.append(actor.told("relevant", otherwise=False))
         output = actor.act()
         transition = actor.advance(output.action)
         final_values.append(actor.final_values(transition, output.action))
@@ -217,6 +221,7 @@ def collect(actor: Actor[M], length: int) -> Rollout[M]:
         logits=torch.stack([o.logits for o in outputs]),
         value=torch.stack([o.value for o in outputs]),
         valid=stacked("valid"),
+        choice=torch.as_tensor(np.stack(choice), device=actor.device),
         relevant=torch.as_tensor(np.stack(relevant), device=actor.device),
         memory=memory,
     )

@@ -182,6 +182,8 @@ class Rollout(Generic[M]):
         logits: `[T, B, A]`, of the policy that acted.
         value: `[T, B]`, of the policy that acted.
         valid: `[T, B]` bool, false on the dummy step of a `NEXT_STEP` environment's reset.
+        choice: `[T, B]` bool, the environment's word on where the action makes any difference; all
+            true where it says nothing. Elsewhere the policy has nothing to learn but noise.
         relevant: `[T, B]` bool, the environment's word on which observations are needed later, for
             scoring retention only; all false where it gives none.
         memory: the agent's memory before `steps[0]`, detached and cloned.
@@ -197,6 +199,7 @@ class Rollout(Generic[M]):
     logits: Tensor
     value: Tensor
     valid: Tensor
+    choice: Tensor
     relevant: Tensor
     memory: M
 

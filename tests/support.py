@@ -175,6 +175,7 @@ def made_up_rollout(
         logits=noise(length, rows, 3),
         value=noise(length, rows),
         valid=torch.ones(length, rows, dtype=torch.bool),
+        choice=torch.ones(length, rows, dtype=torch.bool),
         relevant=coin(0.3),
         memory=memory,
     )
@@ -232,7 +233,12 @@ class CountingEnv(gym.Env):
         self.count += 1
         over = self.count >= self.length(self.row, self.episode)
         odd = self.episode % 2 == 1
-        info = {"relevant": self.count % 3 == 0, "success": float(odd), "length": self.count}
+        info = {
+            "relevant": self.count % 3 == 0,
+            "choice": self.count % 4 > 0,
+            "success": float(odd),
+            "length": self.count,
+        }
         return self._obs(), reward, over and not odd, over and odd, info
 
 

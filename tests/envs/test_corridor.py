@@ -100,6 +100,7 @@ def test_what_is_seen_on_the_walkway_does_not_depend_on_actions(distractors: flo
             obs, reward, terminated, _, info = env.step(int(rng.integers(3)))
             views.append(obs)
             assert (reward, terminated, info["decision"]) == (0.0, False, step == length)
+            assert info["choice"] == (step == length)
         seen.append(np.stack(views))
     for views in seen[1:]:
         np.testing.assert_array_equal(views, seen[0])
@@ -118,7 +119,8 @@ def test_without_walkway_the_agent_walks_and_turns_by_itself() -> None:
     env.reset(seed=0)
     state = cast(CorridorVectorEnv, env.core)._state
     for action in (FORWARD, FORWARD, FORWARD, LEFT, LEFT, FORWARD):
-        env.step(action)
+        *_, info = env.step(action)
+        assert info["choice"]
     assert (state.x[0], state.direction[0]) == (2, WEST)
 
 

@@ -24,20 +24,22 @@ def test_distillation_by_hand() -> None:
     teacher = evaluation(torch.zeros(1, 1, 2), torch.tensor([[3.0]]))
     student = evaluation(torch.tensor([[[1.0, 3.0]]]).log(), torch.tensor([[1.0]]))
     expected = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75) + 0.5 * 4.0
-    loss = distillation(student, teacher, torch.ones(1, 1, dtype=torch.bool))
-    assert float(loss) == pytest.approx(expected)
+    yes = torch.ones(1, 1, dtype=torch.bool)
+    assert float(distillation(student, teacher, yes, yes)) == pytest.approx(expected)
+    assert float(distillation(student, teacher, yes, ~yes)) == pytest.approx(0.5 * 4.0)
 
 
 def test_distillation_is_the_sum_written_out_over_valid_steps() -> None:
-    valid = torch.rand(T, B) > 0.3
+    valid, choice = torch.rand(T, B) > 0.3, torch.rand(T, B) > 0.5
     faded, unfaded = (evaluation(torch.randn(T, B, 3), torch.randn(T, B)) for _ in range(2))
     total = 0.0
     for t, b in valid.nonzero().tolist():
         p, q = unfaded.logits[t, b].softmax(-1), faded.logits[t, b].softmax(-1)
-        total += sum(float(x * (x / y).log()) for x, y in zip(p, q, strict=True))
+        if choice[t, b]:
+            total += sum(float(x * (x / y).log()) for x, y in zip(p, q, strict=True))
         total += 0.5 * float(unfaded.value[t, b] - faded.value[t, b]) ** 2
     expected = total / int(valid.sum())
-    assert float(distillation(faded, unfaded, valid)) == pytest.approx(expected, abs=1e-5)
+    assert float(distillation(faded, unfaded, valid, choice)) == pytest.approx(expected, abs=1e-5)
 
 
 def collected(agent: Any) -> Rollout[Any]:
@@ -51,7 +53,9 @@ def collected(agent: Any) -> Rollout[Any]:
 def change(agent: Any, rollout: Rollout[Any]) -> Tensor:
     steps = rollout.steps.map(lambda x: x[:T])
     unfaded = agent.evaluate(steps, rollout.memory, faded=False)
-    return distillation(agent.evaluate(steps, rollout.memory), unfaded, rollout.valid)
+    return distillation(
+        agent.evaluate(steps, rollout.memory), unfaded, rollout.valid, rollout.choice
+    )
 
 
 @pytest.mark.parametrize("fade", ["linear", "log-linear"])

@@ -28,8 +28,10 @@ T, B = 6, 5
 def rollout_of(seed: int = 0) -> Rollout[Any]:
     made = made_up_rollout(T, B, CountingMemory(torch.zeros(B, dtype=torch.int64)), seed=seed)
     valid = torch.rand(T, B) > 0.2
+    choice = torch.rand(T, B) > 0.4
     assert not valid.all()
-    return replace(made, valid=valid)
+    assert not choice.all()
+    return replace(made, valid=valid, choice=choice)
 
 
 def answer(rollout: Rollout[Any], scale: float = 0.5) -> Evaluation:
@@ -62,17 +64,18 @@ def naive_loss(
         p = [x / sum(new) for x in new]
         ratio = p[action] / (old[action] / sum(old))
         clipped = min(max(ratio, 1 - config.clip), 1 + config.clip)
-        policy -= min(ratio * advantage, clipped * advantage)
+        if rollout.choice[t, b]:
+            policy -= min(ratio * advantage, clipped * advantage)
+            entropy -= sum(x * math.log(x) for x in p)
+            kl += ratio - 1 - math.log(ratio)
         v, target, before = (float(x[t, b]) for x in (evaluation.value, returns, rollout.value))
         error = (v - target) ** 2
         if config.value_clip is not None:
             near = before + min(max(v - before, -config.value_clip), config.value_clip)
             error = max(error, (near - target) ** 2)
         value += 0.5 * error
-        entropy -= sum(x * math.log(x) for x in p)
-        kl += ratio - 1 - math.log(ratio)
-    n = len(steps)
-    return (policy + config.value_cost * value - entropy_cost * entropy) / n, kl / n
+    n, choices = len(steps), sum(bool(rollout.choice[s]) for s in steps)
+    return (policy + config.value_cost * value - entropy_cost * entropy) / n, kl / choices
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,21 @@ def test_the_loss_is_the_sum_written_out(config: PPOConfig, seed: int) -> None:
     expected, kl = naive_loss(evaluation, rollout, advantages, returns, config, 0.1)
     assert float(loss) == pytest.approx(expected, abs=1e-5)
     assert float(stats["approx_kl"]) == pytest.approx(kl, abs=1e-5)
+
+
+def test_where_actions_make_no_difference_only_the_value_learns() -> None:
+    rollout = rollout_of()
+    logits = rollout.logits.clone().requires_grad_()
+    value = rollout.value.clone().requires_grad_()
+    evaluation = Evaluation(logits, value, torch.zeros(()), torch.zeros(0, T, B))
+    advantages, returns = torch.randn(2, T, B)
+    loss, _ = ppo_loss(evaluation, rollout, advantages, returns, PPOConfig(), entropy_cost=0.1)
+    loss.backward()
+    assert logits.grad is not None
+    assert value.grad is not None
+    counts = rollout.valid & rollout.choice
+    assert torch.equal(logits.grad.abs().sum(-1) > 0, counts)
+    assert torch.equal(value.grad != 0, rollout.valid)
 
 
 def test_steps_that_are_not_valid_change_nothing() -> None:

@@ -86,6 +86,8 @@ def test_everything_is_stored_beside_the_step_it_belongs_to(
                 action = int(rollout.action[t, b])
                 assert action == (step + row) % 5
                 assert bool(rollout.relevant[t, b]) == (step % 3 == 0)
+                # At their start these environments say nothing of it, and are taken to have one.
+                assert bool(rollout.choice[t, b]) == (step == 0 or step % 4 > 0)
                 assert int(rollout.steps.last_action[t + 1, b]) == action
                 assert rollout.steps.last_reward[t + 1, b] == rollout.reward[t, b]
                 length = length_of(row, episode)
@@ -242,7 +244,7 @@ def test_environments_that_never_reset_themselves_are_refused() -> None:
         actor_of(counting_envs(2, AutoresetMode.DISABLED))
 
 
-def test_an_environment_that_says_nothing_of_relevance_has_none_relevant() -> None:
+def test_an_environment_that_says_nothing_has_choices_and_nothing_relevant() -> None:
     class Quiet(CountingEnv):
         def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
             return super().reset(**options)[0], {}
@@ -251,7 +253,9 @@ def test_an_environment_that_says_nothing_of_relevance_has_none_relevant() -> No
             return *super().step(action)[:4], {}
 
     actor = actor_of(counting_envs(2, SAME, Quiet))
-    assert not collect(actor, 9).relevant.any()
+    rollout = collect(actor, 9)
+    assert not rollout.relevant.any()
+    assert rollout.choice.all()
     assert actor.take_episodes()[0].info == {}
 
 
