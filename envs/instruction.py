@@ -113,6 +113,8 @@ class InstructionState:
     """The episode's key."""
     time: npt.NDArray[np.int32]
     """Which sentence is read now, from 0."""
+    sentence: IntArray
+    """That sentence."""
     length: npt.NDArray[np.int32]
     """Sentences of the episode."""
     first_arrival: npt.NDArray[np.int32]
@@ -142,6 +144,7 @@ class InstructionState:
         return cls(
             key=np.zeros(count, np.uint64),
             time=np.zeros(count, np.int32),
+            sentence=np.zeros(count, np.int64),
             length=np.ones(count, np.int32),
             first_arrival=np.zeros(count, np.int32),
             at=np.full((count, events), -1, np.int32),
@@ -300,6 +303,8 @@ class InstructionVectorEnv(ArrayVectorEnv):
             state.at[rows, where], state.what[rows, where] = at, what
         state.role[rows, : size.instructions] = 0
         state.role[rows, size.instructions : size.given] = 1
+        begun = state.at_rows(rows)
+        state.sentence[rows] = self._sentence(begun, begun.time)
         return np.full(len(rows), size.max_distance + 2)
 
     def _say(self, keys: UIntArray, places: IntArray, deeds: IntArray) -> tuple[IntArray, IntArray]:
@@ -358,12 +363,13 @@ class InstructionVectorEnv(ArrayVectorEnv):
         left = (state.place >= 0) & ~state.carried
         state.success[:] = right & ~left.any(axis=1)
         state.time += 1
+        state.sentence[:] = self._sentence(state, state.time)
         over = (deed & ~right) | state.success | (state.time >= state.length)
         return right.astype(np.float64), over
 
     def _wanted(self, state: InstructionState) -> IntArray:
         """Which instruction is to be carried out now `[M]`; -1: none."""
-        place = self.language.place_reached(self._sentence(state, state.time))
+        place = self.language.place_reached(state.sentence)
         open_ = (state.place >= 0) & ~state.carried
         match = open_ & (state.place == place[:, None])
         if self._size.ordered:
@@ -389,7 +395,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
 
     def _observe(self, rows: Rows) -> npt.NDArray[np.int64]:
         state = self._state.at_rows(rows)
-        return self.language.tokens[self._sentence(state, state.time)].astype(np.int64)
+        return self.language.tokens[state.sentence].astype(np.int64)
 
     def _info(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         state = self._state.at_rows(rows)
@@ -401,7 +407,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
             "distance": (state.length - 1).astype(np.int64),
             "carried": state.carried.sum(axis=1),
             "success": state.success.copy(),
-            "text": self.language.texts[self._sentence(state, state.time)],
+            "text": self.language.texts[state.sentence],
         }
 
     def text(self, row: int = 0) -> str:
