@@ -13,7 +13,7 @@ ALLOWED = {
     "envs": {"envs", "gymnasium", "minigrid", "numpy"},
     "agents": {"agents", "rl_expire", "gymnasium", "minigrid", "numpy", "torch"},
 }
-ALSO = {Path("envs/window.py"): {"pygame"}}
+ALSO = {Path(f"envs/{name}.py"): {"pygame"} for name in ("window", "text_frame")}
 
 
 def imported(source: str) -> list[str]:

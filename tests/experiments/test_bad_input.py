@@ -218,7 +218,7 @@ def test_an_unknown_agent_is_refused_with_the_ones_there_are(
 ) -> None:
     line = call("corridor.py", *words).line
     assert "--agent" in line
-    assert "expire-span, transformer-xl, adaptive-span, lstm, memoryless" in line
+    assert "expire-span, transformer-xl, adaptive-span, compressive, lstm, memoryless" in line
     assert not list(tmp_path.iterdir())
 
 
