@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import gymnasium as gym
 import torch
 from gymnasium import spaces
@@ -22,16 +25,38 @@ def num_actions(space: gym.Space) -> int:
     return int(space.n)
 
 
-def positive(config: object, *names: str) -> None:
+def at_least(least: int, config: object, *names: str) -> None:
     """Check whole numbers of an agent's configuration.
 
     Raises:
-        ValueError: one of them is below 1; the message names its option.
+        ValueError: one of them is below `least`; the message names its option.
     """
     for name in names:
-        if getattr(config, name) < 1:
+        if getattr(config, name) < least:
             option = "--agent." + name.replace("_", "-")
-            raise ValueError(f"{option} is {getattr(config, name)}: choose 1 or more")
+            raise ValueError(f"{option} is {getattr(config, name)}: choose {least} or more")
+
+
+@dataclass(frozen=True)
+class LayersConfig:
+    """What every agent has: layers of one width between embedding and heads."""
+
+    width: int = 64
+    """Width D of the states."""
+    layers: int = 1
+    """Layers, one on top of the other, each with a memory of its own."""
+    feed_forward: int = 2
+    """Hidden width of the feed-forward part, as a multiple of the width."""
+    last_action: bool = True
+    """Whether the agent is told its last action, in which it can leave itself notes."""
+
+    name: ClassVar[str]
+    """What the command line and `config.json` call the agent."""
+    size_option: ClassVar[str | None]
+    """The option that sets the size of its memory."""
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "width", "layers", "feed_forward")
 
 
 class StepEmbedding(nn.Module):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from agents.blocks import positive
+from agents.blocks import at_least
 from agents.transformer import MemoryLayer, MemoryTransformer, TransformerConfig
 from rl_expire.expire_span import is_held
 from rl_expire.lifetime import FixedWindow
@@ -31,9 +31,8 @@ class CompressiveConfig(TransformerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        positive(self, "rate", "compressed")
-        if self.window < 0:
-            raise ValueError(f"--agent.window is {self.window}: choose 0 or more")
+        at_least(1, self, "rate", "compressed")
+        at_least(0, self, "window")
 
 
 class CompressiveLayer(MemoryLayer):
@@ -88,21 +87,22 @@ class CompressiveLayer(MemoryLayer):
         """Do for `states [B, T, D]` at once what `act` does one by one."""
         age, visible = self._reach(episode, slots, clock)
         time = torch.cat([slots.written_at, clock_of_steps(episode, clock)], dim=1)
+        newest = self.newest(time)
         averaged = torch.zeros_like(time, dtype=torch.bool)
-        averaged[:, : slots.slots] = self._averaged(slots, clock)
-        seen_for = torch.where(averaged, self.reach, self.window + self.newest(time) - time)
+        averaged[:, : slots.slots] = clock.unsqueeze(1) - newest[:, : slots.slots] > self.window + 1
+        seen_for = torch.where(averaged, self.reach, self.window + newest - time)
         seen = visible & (age <= seen_for.unsqueeze(1))
         # Every group that becomes whole is one more memory, in its newest's place.
         single = ~averaged
         single[:, : slots.slots] &= is_held(slots.remaining(clock), self.ramp)
         memory = torch.cat([slots.hidden, states], dim=1)
         in_episode = torch.cat([torch.zeros_like(slots.written_at), episode], dim=1)
-        means, place = self._means(memory, time, in_episode, single)
-        mean_age, mean_visible = (_pick(x, place) for x in (age, visible & single.unsqueeze(1)))
+        last = single & (newest == time)
+        means, place = self._means(memory, torch.stack([newest, in_episode], -1), single, last)
+        mean_age, mean_visible = (_pick(x, place) for x in (age, visible & last.unsqueeze(1)))
         left = (mean_age > self.window) & (mean_age <= self.reach)
-        complete = (self.newest(time) == time).gather(1, place).unsqueeze(1)
         age = torch.cat([age, mean_age], dim=2)
-        seen = torch.cat([seen, mean_visible & left & complete], dim=2)
+        seen = torch.cat([seen, mean_visible & left], dim=2)
         normed = self.attention_norm(torch.cat([memory, means], dim=1))
         key, value = self.attention.project_memory(normed)
         query = self.attention.project_query(normed[:, slots.slots : memory.shape[1]])
@@ -113,29 +113,23 @@ class CompressiveLayer(MemoryLayer):
         kept = seen.sum(-1).float().mean()
         return states + self.feed_forward(states), own, own.new_zeros(()), kept
 
-    def _averaged(self, slots: SlotMemory, clock: Tensor) -> Tensor:
-        """Return `[B, S]`: which memories are averages, whose group has left the window before."""
-        return clock.unsqueeze(1) - self.newest(slots.written_at) > self.window + 1
-
     def _means(
-        self, memory: Tensor, time: Tensor, episode: Tensor, single: Tensor
+        self, memory: Tensor, group: Tensor, single: Tensor, last: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Average every group in which a newest state is found.
+        """Average every group whose newest state is there.
 
         Args:
             memory: `[B, K, D]`.
-            time: `[B, K]`, of each on its episode's clock.
-            episode: `[B, K]`, which one that is.
+            group: `[B, K, 2]`, what tells the group of each from all others.
             single: `[B, K]` bool, states that are no averages themselves.
+            last: `[B, K]` bool, those that are the newest of their group.
 
         Returns:
             The means `[B, G, D]` and the index `[B, G]` of each one's newest state; rows with fewer
             groups than others are filled up with states that are not the newest of any.
         """
-        last = single & (self.newest(time) == time)
         groups = int(last.sum(1).max())
         place = torch.argsort((~last).to(torch.uint8), dim=1, stable=True)[:, :groups]
-        group = torch.stack([self.newest(time), episode], dim=-1)
         chosen = group.gather(1, place.unsqueeze(-1).expand(-1, -1, 2))
         member = (chosen.unsqueeze(2) == group.unsqueeze(1)).all(-1) & single.unsqueeze(1)
         return member.to(memory.dtype) @ memory / self.rate, place

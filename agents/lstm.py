@@ -9,22 +9,14 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.blocks import FeedForward, Heads, StepEmbedding, num_actions, positive
+from agents.blocks import FeedForward, Heads, LayersConfig, StepEmbedding, at_least, num_actions
 from rl_expire.types import ActorOutput, Evaluation, LayerView, TimeStep
 
 
 @dataclass(frozen=True)
-class LSTMConfig:
+class LSTMConfig(LayersConfig):
     """The LSTM."""
 
-    width: int = 64
-    """Width D of encoder, state and heads."""
-    layers: int = 1
-    """Layers, one on top of the other."""
-    feed_forward: int = 2
-    """Hidden width of the feed-forward part, as a multiple of the width."""
-    last_action: bool = True
-    """Whether the agent is told its last action, in which it can leave itself notes."""
     time_scale: int = 200
     """The longest time, in steps, that cells keep what they hold for before anything is learned."""
 
@@ -32,9 +24,8 @@ class LSTMConfig:
     size_option: ClassVar[str | None] = "width"
 
     def __post_init__(self) -> None:
-        positive(self, "width", "layers", "feed_forward")
-        if self.time_scale < 2:
-            raise ValueError(f"--agent.time-scale is {self.time_scale}: choose 2 or more")
+        super().__post_init__()
+        at_least(2, self, "time_scale")
 
 
 @dataclass

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.blocks import positive
+from agents.blocks import at_least
 from agents.transformer import TransformerConfig
 from rl_expire.expire_span import Fade
 
@@ -30,7 +30,7 @@ class SpanConfig(TransformerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        positive(self, "capacity")
+        at_least(1, self, "capacity")
         for name in ("max_span", "ramp"):
             if not 0 < getattr(self, name) < math.inf:
                 option = "--agent." + name.replace("_", "-")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.blocks import FeedForward, Heads, StepEmbedding, num_actions, positive
+from agents.blocks import FeedForward, Heads, LayersConfig, StepEmbedding, at_least, num_actions
 from rl_expire.attention import MemoryAttention
 from rl_expire.expire_span import is_held
 from rl_expire.lifetime import Lifetime
@@ -19,27 +19,15 @@ from rl_expire.types import ActorOutput, Evaluation, LayerView, TimeStep
 
 
 @dataclass(frozen=True)
-class TransformerConfig:
+class TransformerConfig(LayersConfig):
     """What every transformer has."""
 
-    width: int = 64
-    """Width D of the states."""
     heads: int = 4
     """Attention heads; must divide the width."""
-    layers: int = 1
-    """Layers, each with a memory of its own."""
-    feed_forward: int = 2
-    """Hidden width of the feed-forward part, as a multiple of the width."""
-    last_action: bool = True
-    """Whether the agent is told its last action, in which it can leave itself notes."""
-
-    name: ClassVar[str]
-    """What the command line and `config.json` call the agent."""
-    size_option: ClassVar[str | None]
-    """The option that sets the size of its memory."""
 
     def __post_init__(self) -> None:
-        positive(self, "width", "heads", "layers", "feed_forward")
+        super().__post_init__()
+        at_least(1, self, "heads")
         if self.width % self.heads:
             raise ValueError(
                 f"--agent.heads {self.heads} does not divide --agent.width {self.width}: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from agents.blocks import at_least
 from agents.transformer import MemoryTransformer, TransformerConfig
 from rl_expire.lifetime import FixedWindow
 
@@ -21,8 +22,7 @@ class TransformerXLConfig(TransformerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.window < 0:
-            raise ValueError(f"--agent.window is {self.window}: choose 0 or more")
+        at_least(0, self, "window")
 
 
 class TransformerXL(MemoryTransformer[TransformerXLConfig]):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, TypeAlias
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -44,6 +45,17 @@ class Oracle(Protocol):
             Actions, int64 `[N]`.
         """
         ...
+
+
+@dataclass
+class BatchState:
+    """What N environments hold: subclasses are dataclasses of arrays `[N, ...]`."""
+
+    def select(self, rows: Rows) -> Self:
+        """Selects some environments: views for a slice, which means all, copies for indices."""
+        if isinstance(rows, slice):
+            return self
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]]):

@@ -6,15 +6,16 @@ it comes into view, so memory and time per step do not depend on how long corrid
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box
 
 from envs.array_env import (
     ArrayVectorEnv,
+    BatchState,
     BoolArray,
     FloatArray,
     Frame,
@@ -30,12 +31,12 @@ from envs.minigrid_view import (
     EAST,
     EMPTY,
     FORWARD,
-    LARGEST_BYTES,
-    LEFT,
-    RIGHT,
     SOUTH,
+    STEP_X,
+    TURN,
     WALL,
     StripView,
+    image_space,
     render_window,
 )
 
@@ -46,14 +47,11 @@ FRAME_COLUMNS = 15
 # Draws of an episode's key.
 _LENGTH, _CUES, _SIDES, _COLUMNS = 0, 1, 2, 1000
 
-_TURN = np.zeros(3, np.int32)
-_TURN[LEFT], _TURN[RIGHT] = -1, 1
-_STEP_X = np.array([1, 0, -1, 0], np.int32)
 _ONE = np.uint64(1)
 
 
 @dataclass
-class CorridorState:
+class CorridorState(BatchState):
     """What N corridors hold: arrays `[N]`."""
 
     x: npt.NDArray[np.int32]
@@ -89,12 +87,6 @@ class CorridorState:
             sides=np.zeros(count, np.uint64),
             success=np.zeros(count, np.bool_),
         )
-
-    def at(self, rows: Rows) -> CorridorState:
-        """Selects some corridors: views for a slice, copies for indices."""
-        if isinstance(rows, slice):
-            return self
-        return CorridorState(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -138,8 +130,8 @@ class CorridorVectorEnv(ArrayVectorEnv):
     open one by one.
 
     A walkway carries it to the first junction, one column a step, whatever it does. An agent that
-    walks by itself can leave notes in how it walks, such as a turn to and fro every eight steps for
-    blue, and needs to remember eight steps instead of the corridor: see `docs/results/corridor`.
+    walks by itself can leave notes in how it walks, such as a turn to and fro every ten steps for
+    blue, and needs to remember ten steps instead of the corridor: see `docs/LOG.md`.
 
     ## World
     Rows 0, 1, 2; the agent walks on row 1. Cue k stands at (k, 0). Junction k is column
@@ -203,14 +195,11 @@ class CorridorVectorEnv(ArrayVectorEnv):
         Raises:
             ValueError: If an option is impossible; the message names it and the remedy.
         """
-        if view_size < 3 or view_size % 2 == 0:
-            raise ValueError(f"view_size={view_size} is impossible: give an odd number, 3 or more")
         if not 0.0 <= distractors <= 1.0:
             raise ValueError(f"distractors={distractors} is no probability: give 0 to 1")
         if not np.isfinite(wrong_reward):
             raise ValueError(f"wrong_reward={wrong_reward} is not finite: give a plain number")
-        high = np.broadcast_to(np.array(LARGEST_BYTES, np.uint8), (view_size, view_size, 3))
-        super().__init__(num_envs, Box(np.zeros_like(high), high, dtype=np.uint8), 3, render_mode)
+        super().__init__(num_envs, image_space(view_size), 3, render_mode)
         self.distractors = distractors
         self.wrong_reward = wrong_reward
         self.view_size = view_size
@@ -218,7 +207,6 @@ class CorridorVectorEnv(ArrayVectorEnv):
         self._size = CorridorSize(min_length, max_length, num_cues)
         self._size.check()
         self._view = StripView(view_size)
-        self._columns = np.arange(view_size, dtype=np.int32)[:, None]
         self._state = CorridorState.zeros(num_envs)
 
     def change(self, **options: int) -> None:
@@ -276,7 +264,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
     def _advance(self, actions: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray]:
         state = self._state
         forward = actions == FORWARD
-        turn = _TURN.take(actions)
+        turn = TURN.take(actions)
         direction, x = state.direction, state.x
         west_end: npt.NDArray[np.int32] | int = 0
         if self.walkway:
@@ -288,7 +276,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
         direction &= 3
         junction = self._junction(state)
         # The next junction's door is the only thing on the way, and it opens when solved.
-        x += _STEP_X.take(direction) * forward
+        x += STEP_X.take(direction) * forward
         np.clip(x, west_end, junction, out=x)
         reward = np.zeros(self.num_envs)
         terminated = np.zeros(self.num_envs, np.bool_)
@@ -313,14 +301,11 @@ class CorridorVectorEnv(ArrayVectorEnv):
         return reward, state.success[rows] | ~right
 
     def _observe(self, rows: Rows) -> npt.NDArray[np.uint8]:
-        state = self._state.at(rows)
-        columns = self._columns + (state.x + self._view.first_column.take(state.direction))
-        strip = self._view.blank(state.x.size)
-        self._fill(state, columns, strip[:-1].reshape(3, *columns.shape))
-        return self._view.image(strip, state.direction)
+        state = self._state.select(rows)
+        return self._view.see(state.x, state.direction, partial(self._fill, state))
 
     def _info(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
-        state = self._state.at(rows)
+        state = self._state.select(rows)
         first = state.x + self._view.first_column.take(state.direction)
         # Cues stand in the columns 0 to num_cues - 1 north of the agent: not in view facing south.
         relevant = (first < state.num_cues) & (first > state.solved - self.view_size)
@@ -396,7 +381,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
         np.copyto(strip[2], balls, where=there & south)
 
     def _frame(self, row: int) -> Frame:
-        state = self._state.at(np.array([row]))
+        state = self._state.select(np.array([row]))
         middle = FRAME_COLUMNS // 2
         columns = np.arange(FRAME_COLUMNS, dtype=np.int32)[:, None] - middle + state.x
         words = np.full((5, FRAME_COLUMNS, 1), WALL, np.uint32)

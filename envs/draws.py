@@ -86,6 +86,20 @@ def integers(
     return scaled.astype(np.int64) + low
 
 
+def permutations(key: UIntArray, index: int, count: int) -> npt.NDArray[np.int64]:
+    """Draws an order of 0 to `count` - 1 for each key.
+
+    Args:
+        key: Keys, uint64 `[N]`.
+        index: The first of the `count` draws of that key that it takes (see `draw`).
+        count: How many there are to be ordered.
+
+    Returns:
+        Orders, int64 `[N, count]`.
+    """
+    return draw(key[:, None], index + np.arange(count)).argsort(axis=1)
+
+
 def chance(bits: UIntArray, probability: float) -> npt.NDArray[np.bool_]:
     """Turns random bits into events of a given probability.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -12,6 +12,7 @@ from gymnasium.spaces import MultiDiscrete
 
 from envs.array_env import (
     ArrayVectorEnv,
+    BatchState,
     BoolArray,
     FloatArray,
     Frame,
@@ -19,7 +20,7 @@ from envs.array_env import (
     Rows,
     SingleView,
 )
-from envs.draws import UIntArray, chance, draw, integers
+from envs.draws import UIntArray, chance, draw, integers, permutations
 from envs.instruction_grammar import DEEDS, NAMES, PLACES, Language
 from envs.instruction_oracle import InstructionOracle
 from envs.text_frame import draw_text
@@ -106,7 +107,7 @@ class InstructionSize:
 
 
 @dataclass
-class InstructionState:
+class InstructionState(BatchState):
     """What N episodes hold: arrays `[N, ...]`."""
 
     key: UIntArray
@@ -157,12 +158,6 @@ class InstructionState:
             carried=np.zeros((count, instructions), np.bool_),
             success=np.zeros(count, np.bool_),
         )
-
-    def at_rows(self, rows: Rows) -> InstructionState:
-        """Selects some episodes: views for a slice, copies for indices."""
-        if isinstance(rows, slice):
-            return self
-        return InstructionState(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class InstructionVectorEnv(ArrayVectorEnv):
@@ -285,8 +280,8 @@ class InstructionVectorEnv(ArrayVectorEnv):
 
     def _restart(self, rows: IntArray, keys: UIntArray) -> IntArray:
         state, size = self._state, self._size
-        places = _shuffled(keys, _PLACES, self.language.places)
-        deeds = _shuffled(keys, _DEEDS, self.language.deeds)[:, : size.given]
+        places = permutations(keys, _PLACES, self.language.places)
+        deeds = permutations(keys, _DEEDS, self.language.deeds)[:, : size.given]
         state.key[rows], state.time[rows] = keys, 0
         state.first_arrival[rows] = size.first_arrival
         state.length[rows] = size.max_distance + 1
@@ -303,7 +298,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
             state.at[rows, where], state.what[rows, where] = at, what
         state.role[rows, : size.instructions] = 0
         state.role[rows, size.instructions : size.given] = 1
-        begun = state.at_rows(rows)
+        begun = state.select(rows)
         state.sentence[rows] = self._sentence(begun, begun.time)
         return np.full(len(rows), size.max_distance + 2)
 
@@ -311,7 +306,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
         """Draws when all is said `[M, said]`, and what: instructions, withdrawals, decoys."""
         size, language = self._size, self.language
         times = _spread(keys, _HEARD, size.said, 0, size.heard)
-        at = np.take_along_axis(times, _shuffled(keys, _ORDER, size.said), axis=1)
+        at = np.take_along_axis(times, permutations(keys, _ORDER, size.said), axis=1)
         # In the order heard, and a withdrawal after what it withdraws.
         at[:, : size.instructions].sort(axis=1)
         first, second = at[:, size.instructions : size.given], at[:, size.given :]
@@ -336,7 +331,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
         """Draws when the places of instructions are reached `[M, visits]`, and which."""
         size = self._size
         at = _spread(keys, _SLOTS, size.visits, size.first_arrival, size.max_distance + 1)
-        at = np.take_along_axis(at, _shuffled(keys, _WALK, size.visits), axis=1)
+        at = np.take_along_axis(at, permutations(keys, _WALK, size.visits), axis=1)
         at[:, size.withdrawn :].sort(axis=1)
         if size.ordered:
             # 1 before its turn, 0, 2 before its turn, 1, and so on, and the last.
@@ -347,7 +342,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
             at[:, early] = np.where(comes, at[:, early], -1)
             which = np.broadcast_to(turns, (len(keys), len(turns)))
         else:
-            which = _shuffled(keys, _EARLY, size.instructions)
+            which = permutations(keys, _EARLY, size.instructions)
         kept = np.take_along_axis(places, which, axis=1)
         place = np.concatenate([places[:, size.instructions :], kept], axis=1)
         return at, self.language.arrival(place)
@@ -394,11 +389,11 @@ class InstructionVectorEnv(ArrayVectorEnv):
         return np.where(event.any(axis=1), (state.what * event).sum(axis=1), sentence)
 
     def _observe(self, rows: Rows) -> npt.NDArray[np.int64]:
-        state = self._state.at_rows(rows)
+        state = self._state.select(rows)
         return self.language.tokens[state.sentence].astype(np.int64)
 
     def _info(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
-        state = self._state.at_rows(rows)
+        state = self._state.select(rows)
         now = state.at == state.time[:, None]
         return {
             "relevant": (now & (state.role == 0)).any(axis=1),
@@ -410,23 +405,14 @@ class InstructionVectorEnv(ArrayVectorEnv):
             "text": self.language.texts[state.sentence],
         }
 
-    def text(self, row: int = 0) -> str:
-        """Returns the sentence that environment `row` reads now."""
-        return str(self._info(np.array([row]))["text"][0])
-
     def _frame(self, row: int) -> Frame:
-        state = self._state.at_rows(np.array([row]))
+        state = self._state.select(np.array([row]))
         now = int(state.time[0])
         lines = []
         for time in range(max(0, now - FRAME_LINES + 1), now + 1):
             sentence = self._sentence(state, np.array([time], np.int32))[0]
             lines.append(f"{time:4d}  {self.language.texts[sentence]}")
         return draw_text(lines, FRAME_LINES)
-
-
-def _shuffled(keys: UIntArray, index: int, count: int) -> IntArray:
-    """Draws a permutation of 0 to `count` - 1 for each key, `[M, count]`."""
-    return draw(keys[:, None], index + np.arange(count)).argsort(axis=1)
 
 
 def _spread(keys: UIntArray, index: int, count: int, low: int, high: int) -> IntArray:
@@ -476,7 +462,7 @@ class InstructionEnv(SingleView):
         Raises:
             ValueError: If an option is impossible; the message names it and the remedy.
         """
-        self.world = InstructionVectorEnv(
+        core = InstructionVectorEnv(
             num_envs=1,
             instructions=instructions,
             withdrawn=withdrawn,
@@ -488,8 +474,8 @@ class InstructionEnv(SingleView):
             places=places,
             deeds=deeds,
         )
-        super().__init__(self.world, render_mode)
+        super().__init__(core, render_mode)
 
     def render(self) -> Frame | str | None:  # type: ignore[override]
         """Draws the environment; in mode "ansi", returns the sentence."""
-        return self.world.text() if self.render_mode == "ansi" else super().render()
+        return self._scalars()["text"] if self.render_mode == "ansi" else super().render()

@@ -6,8 +6,11 @@ a single gather of words, whatever the world is made of.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces import Box
 from minigrid.core.constants import (
     COLOR_TO_IDX,
     DIR_TO_VEC,
@@ -21,6 +24,11 @@ from minigrid.core.world_object import WorldObj
 EAST, SOUTH, WEST, NORTH = range(4)
 LEFT, RIGHT, FORWARD = range(3)
 RED, BLUE, GREY = (COLOR_TO_IDX[name] for name in ("red", "blue", "grey"))
+
+# What each action does to the direction, and each direction to the column.
+TURN = np.zeros(3, np.int32)
+TURN[LEFT], TURN[RIGHT] = -1, 1
+STEP_X = np.array([1, 0, -1, 0], np.int32)
 
 # Largest value of each byte of a cell (type, colour, state); state 3 is kept for MiniGrid's unused.
 LARGEST_BYTES = (max(OBJECT_TO_IDX.values()), max(COLOR_TO_IDX.values()), 3)
@@ -76,6 +84,21 @@ def unpack(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     return out.reshape(*words.shape, 3)
 
 
+def image_space(view_size: int) -> Box:
+    """Makes the space of MiniGrid's egocentric images.
+
+    Args:
+        view_size: Side of the square view, in cells.
+
+    Raises:
+        ValueError: If there is no such view.
+    """
+    if view_size < 3 or view_size % 2 == 0:
+        raise ValueError(f"view_size={view_size} is impossible: give an odd number, 3 or more")
+    high = np.broadcast_to(np.array(LARGEST_BYTES, np.uint8), (view_size, view_size, 3))
+    return Box(np.zeros_like(high), high, dtype=np.uint8)
+
+
 def view_offsets(view_size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Where each cell of the egocentric view lies in the world, relative to the agent.
 
@@ -100,7 +123,7 @@ class StripView:
     """The egocentric view of worlds made of a few rows, walls all around, the agent on the middle.
 
     The caller lays out the `view_size` columns that the view can reach in each row, and `image`
-    turns this strip into what the agent sees.
+    turns this strip into what the agent sees; `see` does both.
     """
 
     def __init__(self, view_size: int, half_height: int = 1) -> None:
@@ -121,6 +144,29 @@ class StripView:
         outside_index = rows * view_size  # the extra cell of `blank`, which stays a wall
         index = np.where(inside, (dy + half_height) * view_size + column, outside_index)
         self._table = index.reshape(4, view_size * view_size)
+        self._columns = np.arange(view_size, dtype=np.int32)[:, None]
+
+    def see(
+        self,
+        x: npt.NDArray[np.int32],
+        direction: npt.NDArray[np.int32],
+        fill: Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None],
+    ) -> npt.NDArray[np.uint8]:
+        """Returns what agents see.
+
+        Args:
+            x: The agents' columns `[N]`.
+            direction: Where they face `[N]`, MiniGrid's 0 to 3.
+            fill: Writes what stands in the columns `[view_size, N]` into walls, uint32
+                `[rows, view_size, N]`.
+
+        Returns:
+            Views as of `image`.
+        """
+        columns = self._columns + (x + self.first_column.take(direction))
+        strip = self.blank(x.size)
+        fill(columns, strip[:-1].reshape(self.shape[0], *columns.shape))
+        return self.image(strip, direction)
 
     def blank(self, count: int) -> npt.NDArray[np.uint32]:
         """Makes strips of walls to be filled in.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Box
 
 from envs.array_env import (
     ArrayVectorEnv,
+    BatchState,
     BoolArray,
     FloatArray,
     Frame,
@@ -19,20 +20,20 @@ from envs.array_env import (
     Rows,
     SingleView,
 )
-from envs.draws import UIntArray, draw
+from envs.draws import UIntArray, draw, permutations
 from envs.minigrid_view import (
     DOORS,
     EAST,
     EMPTY,
     FORWARD,
     GOAL,
-    LARGEST_BYTES,
-    LEFT,
-    RIGHT,
     SIGNS,
     SOUTH,
+    STEP_X,
+    TURN,
     WALL,
     StripView,
+    image_space,
     render_window,
 )
 from envs.portal_ceiling import expected_return
@@ -45,13 +46,9 @@ FRAME_COLUMNS = 15
 # Draws of an episode's key.
 _LOOKS, _RIGHT = 1000, 5000
 
-_TURN = np.zeros(3, np.int32)
-_TURN[LEFT], _TURN[RIGHT] = -1, 1
-_STEP_X = np.array([1, 0, -1, 0], np.int32)
-
 
 @dataclass
-class PortalState:
+class PortalState(BatchState):
     """What N mazes hold: arrays `[N, ...]`, R rooms each."""
 
     x: npt.NDArray[np.int32]
@@ -93,12 +90,6 @@ class PortalState:
             revealed=np.zeros(count, np.bool_),
             success=np.zeros(count, np.bool_),
         )
-
-    def at(self, rows: Rows) -> PortalState:
-        """Selects some mazes: views for a slice, copies for indices."""
-        if isinstance(rows, slice):
-            return self
-        return PortalState(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class PortalVectorEnv(ArrayVectorEnv):
@@ -167,8 +158,6 @@ class PortalVectorEnv(ArrayVectorEnv):
         Raises:
             ValueError: If an option is impossible; the message names it and the remedy.
         """
-        if view_size < 3 or view_size % 2 == 0:
-            raise ValueError(f"view_size={view_size} is impossible: give an odd number, 3 or more")
         if not 2 <= colours <= COLOURS:
             raise ValueError(f"colours={colours} is impossible: give 2 to {COLOURS}")
         if room_length < 2:
@@ -180,11 +169,9 @@ class PortalVectorEnv(ArrayVectorEnv):
         self._step_limit = step_limit
         self._check_rooms(rooms)
         self._rooms = rooms
-        high = np.broadcast_to(np.array(LARGEST_BYTES, np.uint8), (view_size, view_size, 3))
-        super().__init__(num_envs, Box(np.zeros_like(high), high, dtype=np.uint8), 3, render_mode)
+        super().__init__(num_envs, image_space(view_size), 3, render_mode)
         self.view_size = view_size
         self._view = StripView(view_size)
-        self._columns = np.arange(view_size, dtype=np.int32)[:, None]
         self._state = PortalState.zeros(num_envs, rooms)
 
     def change(self, *, rooms: int) -> None:
@@ -252,16 +239,16 @@ class PortalVectorEnv(ArrayVectorEnv):
 
     def _draw_looks(self, keys: UIntArray) -> IntArray:
         """Draws the looks of all rooms `[M, R]`: all different, or all the same."""
-        order = draw(keys[:, None], _LOOKS + np.arange(self._looks)).argsort(axis=1)
+        order = permutations(keys, _LOOKS, self._looks)
         rooms = self._state.sign.shape[1]
         return order[:, :rooms] if self.distinct else np.repeat(order[:, :1], rooms, axis=1)
 
     def _advance(self, actions: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray]:
         state = self._state
         forward = actions == FORWARD
-        state.direction += _TURN.take(actions)
+        state.direction += TURN.take(actions)
         state.direction &= 3
-        state.x += _STEP_X.take(state.direction) * forward
+        state.x += STEP_X.take(state.direction) * forward
         np.clip(state.x, 0, self.room_length - 1, out=state.x)
         state.revealed[:] = state.success[:] = False
         reward = np.zeros(self.num_envs)
@@ -288,14 +275,11 @@ class PortalVectorEnv(ArrayVectorEnv):
         return first.astype(np.float64)
 
     def _observe(self, rows: Rows) -> npt.NDArray[np.uint8]:
-        state = self._state.at(rows)
-        columns = self._columns + (state.x + self._view.first_column.take(state.direction))
-        strip = self._view.blank(state.x.size)
-        self._fill(state, state.room, columns, strip[:-1].reshape(3, *columns.shape))
-        return self._view.image(strip, state.direction)
+        state = self._state.select(rows)
+        return self._view.see(state.x, state.direction, partial(self._fill, state, state.room))
 
     def _info(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
-        state = self._state.at(rows)
+        state = self._state.select(rows)
         through = state.room == state.rooms
         return {
             "relevant": state.revealed & ~through,
@@ -324,7 +308,7 @@ class PortalVectorEnv(ArrayVectorEnv):
         strip[0, window, row], strip[2, window, row] = doors[:, 0], doors[:, 1]
 
     def _frame(self, row: int) -> Frame:
-        state = self._state.at(np.array([row]))
+        state = self._state.select(np.array([row]))
         # Rooms are drawn so far apart that the view, highlighted, does not reach the next.
         middle, width = FRAME_COLUMNS // 2, self.room_length + self.view_size - 1
         words = np.full((5, FRAME_COLUMNS), WALL, np.uint32)

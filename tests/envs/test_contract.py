@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 import envs  # noqa: F401 (registers the ids)
 from envs.array_env import ArrayVectorEnv, SingleView
+from tests.envs.play import oracle_returns
 
 IDS = sorted(name for name in gymnasium.registry if name.startswith("RLExpire/"))
 N = 4
@@ -187,15 +188,7 @@ def test_observations_are_never_shared(env_id: str) -> None:
 def test_oracle_comes_up_to_the_ceiling(env_id: str) -> None:
     rows = 128
     env = make_batch(env_id, rows)
-    oracle = env.oracle()
-    obs, _ = env.reset(seed=0)
-    first, playing = np.ones(rows, np.bool_), np.ones(rows, np.bool_)
-    total = np.zeros(rows)
-    while playing.any():
-        obs, reward, terminated, truncated, _ = env.step(oracle.act(obs, first))
-        total += reward * playing
-        first = terminated | truncated
-        playing &= ~first
+    total = oracle_returns(env)
     # Four standard deviations of the mean; exact where every return is the same.
     assert total.mean() == pytest.approx(env.expected_return(), abs=4 * total.std() / rows**0.5)
 

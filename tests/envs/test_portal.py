@@ -14,6 +14,7 @@ from minigrid.minigrid_env import MiniGridEnv
 from envs.minigrid_view import EAST, FORWARD, LEFT, RIGHT
 from envs.portal import PortalEnv, PortalVectorEnv
 from envs.portal_ceiling import expected_return
+from tests.envs.play import oracle_returns
 
 NORTH_DOOR, SOUTH_DOOR = 0, 1
 COLOURS = tuple(COLOR_TO_IDX)
@@ -135,15 +136,7 @@ def test_the_ceiling_is_the_mean_over_all_outcomes(rooms: int, crossing: int, li
 def test_the_ceiling_is_what_the_oracle_gets_in_20000_episodes(options: dict[str, Any]) -> None:
     count = 20_000
     env = PortalVectorEnv(count, **options)
-    oracle = env.oracle()
-    obs, _ = env.reset(seed=0)
-    first, playing = np.ones(count, np.bool_), np.ones(count, np.bool_)
-    total = np.zeros(count)
-    while playing.any():
-        obs, reward, terminated, truncated, _ = env.step(oracle.act(obs, first))
-        total += reward * playing
-        first = terminated | truncated
-        playing &= ~first
+    total = oracle_returns(env)
     error = total.std() / count**0.5
     assert total.mean() == pytest.approx(env.expected_return(), abs=4 * error)
 

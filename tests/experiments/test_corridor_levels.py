@@ -1,16 +1,14 @@
 """The corridor's curriculum: every level is one that the environment accepts, the last the task."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from envs.corridor import CorridorVectorEnv
+from tests.experiments.conftest import on_path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
-
-from corridor import Corridor, CorridorOptions
+with on_path():
+    from corridor import Corridor, CorridorOptions
 
 
 @pytest.mark.parametrize(
