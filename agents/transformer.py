@@ -291,6 +291,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
                     held=is_held(remaining, layer.ramp),
                     mask=fade.exp().amax(1)[:, 0],
                     attention=weights,
+                    ramp=layer.ramp,
                     nbytes=slots.nbytes,
                 )
             )

@@ -59,6 +59,8 @@ class PortalState(BatchState):
     """The room it is in; R once it is through."""
     rooms: npt.NDArray[np.int32]
     """Rooms of the maze."""
+    ceiling: npt.NDArray[np.float64]
+    """How many of them perfect memory passes on average."""
     reached: npt.NDArray[np.int32]
     """The furthest room so far."""
     sign: npt.NDArray[np.uint8]
@@ -82,6 +84,7 @@ class PortalState(BatchState):
             direction=np.zeros(count, np.int32),
             room=np.zeros(count, np.int32),
             rooms=np.ones(count, np.int32),
+            ceiling=np.ones(count),
             reached=np.zeros(count, np.int32),
             sign=np.zeros((count, rooms), np.uint8),
             doors=np.zeros((count, rooms, 2), np.uint8),
@@ -125,8 +128,9 @@ class PortalVectorEnv(ArrayVectorEnv):
     At reset and every step, arrays `[N]` (plain values in the single environment):
     `relevant` (bool: the observation shows where a door leads of which nothing was known),
     `rooms` (int: rooms of the maze), `room` (int: the one the agent is in), `reached` (int: rooms
-    passed), `decision` (bool: the agent stands between the doors), `success` (bool: all rooms
-    passed, on the last step).
+    passed), `share` (float: rooms passed, of those that perfect memory passes on average),
+    `decision` (bool: the agent stands between the doors), `success` (bool: all rooms passed, on the
+    last step).
 
     Registered as `RLExpire/Portal-v0`.
     """
@@ -224,7 +228,7 @@ class PortalVectorEnv(ArrayVectorEnv):
         state = self._state
         state.x[rows] = state.room[rows] = state.reached[rows] = 0
         state.direction[rows] = EAST
-        state.rooms[rows] = self.rooms
+        state.rooms[rows], state.ceiling[rows] = self.rooms, self.expected_return()
         state.known[rows] = False
         state.revealed[rows] = state.success[rows] = False
         look = self._draw_looks(keys)
@@ -286,6 +290,7 @@ class PortalVectorEnv(ArrayVectorEnv):
             "rooms": state.rooms.astype(np.int64),
             "room": state.room.astype(np.int64),
             "reached": state.reached.astype(np.int64),
+            "share": state.reached / state.ceiling,
             "decision": (state.x == self.room_length - 1) & ~through,
             "success": state.success.copy(),
         }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 
+@cache
 def expected_return(rooms: int, crossing: int, step_limit: int) -> float:
     """Computes the mean return of an agent that never makes the same mistake twice.
 

@@ -36,11 +36,11 @@ def bench_act(
     at_least(1, num_envs=num_envs, repeats=repeats)
     device = torch.device("cpu")
     _, config, agent = load_run(run, device)
-    env_id, options = config["env"]["id"], config["env"]["options"]
+    env_id, options, level = (config["env"][name] for name in ("id", "options", "level"))
     scores: dict[int, list[Score]] = {length: [] for length in lengths}
     for seed in range(repeats):
         for length in lengths:
-            task = at_level(options, "max_length", length)
+            task = at_level(options, level, length)
             envs = make_envs(env_id, num_envs, task)
             score = evaluate(agent, envs, num_envs, seed=seed, greedy=True, device=device)
             scores[length].append(score)

@@ -82,7 +82,7 @@ def act(run: Path, num_envs: int) -> Score:
     """Let the agent of `run` play `num_envs` episodes of the hardest level at once."""
     _, config, agent = load_run(run, CPU)
     env = config["env"]
-    task = at_level(env["options"], env["level"], env["options"][env["level"]])
+    task = at_level(env["options"], env["level"], env["options"][env["level"][0]])
     envs = make_envs(env["id"], num_envs, task)
     return evaluate(agent, envs, num_envs, seed=EVAL_SEED, greedy=True, device=CPU)
 

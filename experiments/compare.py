@@ -19,9 +19,10 @@ from typing import Annotated
 
 import cli
 import tyro
-from compare_check import EXPERIMENTS, check, make_writable, variant
+from compare_check import check, make_writable, variant
 from compare_report import report
 from compare_runs import Run, run_all
+from tasks import EXPERIMENTS
 
 from rl_expire.run_folder import commit, hardware
 
@@ -41,7 +42,7 @@ def compare(
     agents: tuple[str, ...] = DEFAULT_AGENTS,
     seeds: tuple[int, ...] = (1, 2, 3),
     total_steps: int = 4_000_000,
-    levels: tuple[int, ...] = (25, 50, 100, 200, 400, 1000, 3000, 10_000),
+    levels: tuple[int, ...] = (),
     jobs: int = 0,
     out: Path | None = None,
     track: bool = False,
@@ -49,13 +50,13 @@ def compare(
     """Train every agent with every seed, then write comparison.json, table.md and the plots.
 
     Args:
-        task: The experiment: corridor.
+        task: The experiment: corridor, portal or instruction.
         agents: NAME or NAME:SIZE, where the size is the window of transformer-xl and compressive,
             the capacity of expire-span and adaptive-span, or the width of lstm.
         seeds: Seeds of each.
         total_steps: The most environment steps of a run; one whose task is solved and settled, and
             that has nothing to forget, ends sooner.
-        levels: Levels at which the trained agents are scored one by one.
+        levels: Levels at which the trained agents are scored one by one; by default the task's own.
         jobs: Runs at a time, each on one CPU thread; 0: as many as there are cores.
         out: Folder of the comparison; by default runs/compare-TASK.
         track: Log to wandb as well, all runs in one group.
@@ -64,7 +65,8 @@ def compare(
         raise ValueError(f"TASK {task!r} is unknown: choose one of {', '.join(EXPERIMENTS)}")
     cli.at_least(0, jobs=jobs)
     cli.at_least(1, total_steps=total_steps)
-    for option, given in (("agents", agents), ("seeds", seeds), ("levels", levels)):
+    levels = levels or EXPERIMENTS[task].scored_at
+    for option, given in (("agents", agents), ("seeds", seeds)):
         if not given:
             raise ValueError(f"--{option} is empty: give one or more")
     for package in ("matplotlib", "scipy"):

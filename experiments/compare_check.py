@@ -10,15 +10,13 @@ from typing import Any
 
 import torch
 from compare_runs import Run
-from corridor import Corridor
 from experiment import Experiment, command_line, configuration, make_trainer
 from results import at_level
 from runs import make_envs
+from tasks import EXPERIMENTS
 
 from agents import AGENT_CONFIGS
 
-EXPERIMENTS: dict[str, type[Experiment]] = {"corridor": Corridor}
-"""The tasks that agents can be compared on, by name."""
 OURS = {
     "--agent": "--agents",
     "--seed": "--seeds",

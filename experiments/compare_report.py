@@ -55,7 +55,7 @@ def cell(run: Run) -> Cell:
     results = json.loads(folder.results.read_text())
     levels = json.loads(folder.levels.read_text())["levels"]
     config = json.loads(folder.config.read_text())
-    goal = config["env"]["options"][config["env"]["level"]]
+    goal = config["env"]["options"][config["env"]["level"][0]]
     metrics = read_metrics(folder.metrics)
     oracle = results["oracle.return_mean"]
     return {
@@ -64,7 +64,7 @@ def cell(run: Run) -> Cell:
         "command": run.reproduce,
         "results": results,
         "levels": sorted(levels, key=lambda row: row["level"]),
-        "level_name": config["env"]["level"].replace("_", " "),
+        "level_name": config["env"]["level"][0].replace("_", " "),
         "goal": goal,
         "curve": [{name: line[name] for name in ("steps", "level", "success")} for line in metrics],
         "minutes_to_solve": minutes_to_solve(metrics, goal, math.nan if oracle is None else oracle),

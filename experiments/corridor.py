@@ -48,7 +48,9 @@ class Corridor(Experiment):
     them, and read it in its last action."""
 
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
-    level: ClassVar[tuple[str, str]] = ("max_length", "length")
+    level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
+    difficulty: ClassVar[str] = "length"
+    scored_at: ClassVar[tuple[int, ...]] = (25, 50, 100, 200, 400, 1000, 3000, 10_000)
 
     def levels(self) -> list[Level]:
         """One cue more at a time in the shortest corridors, then longer and longer ones.

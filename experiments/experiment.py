@@ -73,9 +73,14 @@ class Experiment:
 
     env_id: ClassVar[str]
     """The environment's registered id."""
-    level: ClassVar[tuple[str, str]]
-    """The option that says how hard the task gets, and the key of the environment's info that says
-    how hard an episode was."""
+    level: ClassVar[tuple[str, ...]]
+    """The options that say how hard the task is, the curriculum's first."""
+    difficulty: ClassVar[str]
+    """The key of the environment's info that says how hard an episode was."""
+    scored_at: ClassVar[tuple[int, ...]]
+    """Levels at which a trained agent is scored one by one, those beyond its training included."""
+    measure: ClassVar[str] = "success"
+    """The key that says, on an episode's last step, how well it went, 1 being perfect."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -114,8 +119,9 @@ def command_line(
     config = AGENT_CONFIGS.get(name)
     if config is None:
         cli.refuse(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
-    # Whether it is told its last action is up to the experiment, whichever agent it is.
-    default = partial(config, last_action=experiment().agent.last_action)
+    # What does not set the agents apart is up to the experiment, whichever agent it is.
+    same = experiment().agent
+    default = partial(config, last_action=same.last_action, layers=same.layers)
     agent = ("agent", config, field(default_factory=default))
     options = make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)
 
@@ -183,7 +189,7 @@ def configuration(options: Experiment) -> dict[str, Any]:
         "env": {
             "id": options.env_id,
             "options": options.env_options(),
-            "level": options.level[0],
+            "level": options.level,
         },
         "agent": agent_entry(options.agent),
         "seed": options.seed,
@@ -290,7 +296,8 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
         agent,
         envs,
         governor,
-        options.level[1],
+        options.difficulty,
+        options.measure,
         train=options.train,
         ppo=options.ppo,
         forgetting=forgetting,
@@ -342,7 +349,7 @@ def _evaluate(
     """Score the trained agent, print the table and write `results.json`."""
     print(f"trained {trainer.steps:,} steps in {clock(seconds)}; evaluating ...", flush=True)
     scores = evaluate_all(
-        trainer.agent, options.env_id, options.env_options(), options.level[0], options.eval, device
+        trainer.agent, options.env_id, options.env_options(), options.level, options.eval, device
     )
     results = {
         "env_id": options.env_id,

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import cli
 import torch
 import tyro
-from results import EVAL_SEED, at_level
+from results import EVAL_SEED, at_level, together
 from rich.console import Console
 from rich.table import Table
 from runs import load_run, make_envs, use_threads
+from tasks import experiment_of
 
 from rl_expire.evaluation import Score, evaluate
 from rl_expire.run_folder import write_json
@@ -22,7 +23,7 @@ from rl_expire.run_folder import write_json
 
 def levels(
     run: Annotated[Path, tyro.conf.Positional],
-    levels: tuple[int, ...] = (25, 50, 100, 200, 400, 1000, 3000, 10_000),
+    levels: tuple[int, ...] = (),
     episodes: int = 64,
     threads: int = 1,
 ) -> None:
@@ -30,25 +31,24 @@ def levels(
 
     Args:
         run: Run folder of the agent.
-        levels: Levels of difficulty, such as lengths of the corridor.
+        levels: Levels of difficulty, such as lengths of the corridor; by default the task's own.
         episodes: Greedy episodes at each, all played at once.
         threads: CPU threads; 0: as many as there are cores.
     """
     cli.at_least(1, episodes=episodes)
-    if not levels:
-        raise ValueError("--levels is empty: give one or more")
     use_threads(threads)
     device = torch.device("cpu")
     folder, config, agent = load_run(run, device)
     env = config["env"]
+    levels = levels or experiment_of(env["id"]).scored_at
     rows = []
     for level in levels:
         envs = make_envs(env["id"], episodes, at_level(env["options"], env["level"], level))
         score = evaluate(agent, envs, episodes, seed=EVAL_SEED, greedy=True, device=device)
         rows.append({"level": level} | summary(score, episodes))
-        print(f"{env['level']} {level}: success {score.success:.3f}", flush=True)
+        print(f"{env['level'][0]} {level}: success {score.success:.3f}", flush=True)
     write_json(folder.levels, {"episodes": episodes, "levels": rows})
-    print_levels(env["level"], rows)
+    print_levels(env["level"][0], rows)
 
 
 def summary(score: Score, rows: int) -> dict[str, Any]:
@@ -58,6 +58,8 @@ def summary(score: Score, rows: int) -> dict[str, Any]:
         "return_mean": score.return_mean,
         "kept_per_layer": score.kept_per_layer,
         "kept_at_decision_per_layer": score.kept_at_end_per_layer,
+        "recall": together(score.recall),
+        "precision": together(score.precision),
         "bytes_held": score.bytes_held,
         "acting_steps_per_second": rows / score.seconds_per_step,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +40,7 @@ def evaluate_all(
     agent: Agent[M],
     env_id: str,
     options: dict[str, Any],
-    level: str,
+    level: Sequence[str],
     config: EvalConfig,
     device: torch.device,
 ) -> dict[str, Any]:
@@ -48,20 +50,21 @@ def evaluate_all(
         agent: the trained agent.
         env_id: the environment.
         options: its keyword arguments.
-        level: the option that says how hard the task gets, such as `max_length`.
+        level: the options that say how hard it is, such as `max_length` and `min_length`.
         config: how many episodes.
         device: where the agent lives.
 
     Returns:
         The `eval.` and `oracle.` keys of `results.json`.
     """
-    hardest = at_level(options, level, options[level])
+    hardest = at_level(options, level, options[level[0]])
 
     def score(task: dict[str, Any], greedy: bool) -> Score:
         envs = make_envs(env_id, min(config.num_envs, config.episodes), task)
         return evaluate(agent, envs, config.episodes, seed=EVAL_SEED, greedy=greedy, device=device)
 
     whole, longest = score(options, True), score(hardest, True)
+    sampled = score(options, False)
     return {
         "eval.episodes": len(whole.episodes),
         "eval.success": whole.success,
@@ -72,15 +75,26 @@ def evaluate_all(
         "eval.bytes_held": whole.bytes_held,
         "eval.span_relevant": whole.span_relevant,
         "eval.span_other": whole.span_other,
-        "eval_sampled.success": score(options, False).success,
+        "eval.recall_per_layer": whole.recall[:-1],
+        "eval.recall": together(whole.recall),
+        "eval.precision_per_layer": whole.precision[:-1],
+        "eval.precision": together(whole.precision),
+        "eval.withdrawn_held": together(whole.withdrawn_held),
+        "eval_sampled.success": sampled.success,
+        "eval_sampled.return_mean": sampled.return_mean,
         "eval_sampled.success_at_max_length": score(hardest, False).success,
         "oracle.return_mean": oracle_return(env_id, options, config),
     }
 
 
-def at_level(options: dict[str, Any], level: str, value: int) -> dict[str, Any]:
-    """Return the environment's options with its difficulty fixed at `value`."""
-    return options | {level: value, level.replace("max_", "min_"): value}
+def together(shares: list[float]) -> float:
+    """Return the last of `shares`, that of all layers together; NaN where there is no memory."""
+    return shares[-1] if shares else math.nan
+
+
+def at_level(options: dict[str, Any], level: Sequence[str], value: int) -> dict[str, Any]:
+    """Return the environment's options with its difficulty, `level`, fixed at `value`."""
+    return options | dict.fromkeys(level, value)
 
 
 def oracle_return(env_id: str, options: dict[str, Any], config: EvalConfig) -> float:
@@ -116,14 +130,16 @@ def print_table(results: dict[str, Any]) -> None:
     table.add_column("value", justify="right")
     rows = {
         "success": f"{results['eval.success']:.3f}",
-        "success at the longest": f"{results['eval.success_at_max_length']:.3f}",
+        "success at the hardest": f"{results['eval.success_at_max_length']:.3f}",
         "success, actions sampled": f"{results['eval_sampled.success']:.3f}",
         "mean return (oracle)": f"{results['eval.return_mean']:.3f} "
         f"({results['oracle.return_mean']:.3f})",
         "memories kept, mean, per layer": layers or "-",
-        "memories kept at the decision, longest, per layer": at_decision or "-",
+        "memories kept at the last decision, hardest, per layer": at_decision or "-",
         "lifetime of what matters, steps": _steps(results["eval.span_relevant"]),
         "lifetime of the rest, steps": _steps(results["eval.span_other"]),
+        "what matters, held when it is needed": _share(results["eval.recall"]),
+        "what is held, that matters": _share(results["eval.precision"]),
         "training steps": f"{results['train.steps']:,}",
         "training time, minutes": f"{results['train.seconds'] / 60:.1f}",
         "training steps/s": f"{results['train.steps_per_second']:,.0f}",
@@ -131,6 +147,11 @@ def print_table(results: dict[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
+
+
+def _share(share: float) -> str:
+    """Format a share; a dash where there is none."""
+    return "-" if np.isnan(share) else f"{share:.3f}"
 
 
 def _steps(span: float) -> str:

@@ -151,6 +151,6 @@ class Curriculum:
         self._recent.extend(state["recent"])
 
 
-def by_key(episodes: Iterable[Episode], key: str) -> list[tuple[float, float]]:
-    """Return `(difficulty, success)` of episodes, reading the difficulty from `info[key]`."""
-    return [(e.info[key], e.info.get("success", 0.0)) for e in episodes]
+def by_key(episodes: Iterable[Episode], difficulty: str, measure: str) -> list[tuple[float, float]]:
+    """Return `(difficulty, success)` of episodes, reading both from their info by these keys."""
+    return [(e.info[difficulty], e.info.get(measure, 0.0)) for e in episodes]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
+from rl_expire.recall import Recall
 from rl_expire.rollout import Actor, Episode
 from rl_expire.types import Agent, LayerView, M
 
@@ -23,6 +24,10 @@ class Score:
         bytes_held: bytes of the memory's tensors for one environment, mean over steps.
         span_relevant: mean lifetime, in steps, given to observations marked relevant; NaN if none.
         span_other: mean lifetime given to the others.
+        recall: share of the relevant observations held at decisions, of each layer, and last of all
+            layers together; empty without memory. See `rl_expire.recall`.
+        precision: share of the old memories held at decisions that are relevant, likewise.
+        withdrawn_held: share held at decisions of what has become void since, likewise.
         seconds_per_step: acting alone, for the whole batch.
     """
 
@@ -32,6 +37,9 @@ class Score:
     bytes_held: float
     span_relevant: float
     span_other: float
+    recall: list[float]
+    precision: list[float]
+    withdrawn_held: list[float]
     seconds_per_step: float
 
     @property
@@ -81,18 +89,23 @@ def evaluate(
     actor = Actor(envs, agent, device, seed)
     left = quotas(episodes, envs.num_envs)
     tally = _Tally()
+    recalls = {mark: Recall(envs.num_envs) for mark in ("relevant", "withdrawn")}
     done: list[Episode] = []
     while (left > 0).any():
         counted = (left > 0) & actor.playing()
-        relevant = actor.told("relevant", otherwise=False)
+        is_first = actor.step.is_first.cpu().numpy()
+        decides = counted & actor.told("decision", otherwise=False)
+        marks = {mark: actor.told(mark, otherwise=False) for mark in recalls}
         output = actor.act(greedy=greedy)
         views = agent.view(actor.memory)
+        for mark, recall in recalls.items():
+            recall.add(views, is_first, marks[mark], decides)
         transition = actor.advance(output.action)
         ended = counted & (transition.terminated | transition.truncated)
-        tally.add(views, actor.memory.nbytes / envs.num_envs, counted, relevant, ended)
+        tally.add(views, actor.memory.nbytes / envs.num_envs, counted, marks["relevant"], ended)
         done += [e for e in actor.take_episodes() if counted[e.row]]
         left -= ended
-    return tally.score(done, actor.seconds["act"])
+    return tally.score(done, recalls, actor.seconds["act"])
 
 
 @dataclass
@@ -133,7 +146,9 @@ class _Tally:
             self.span_sum[n] += spans[chosen].sum()
             self.span_count[n] += chosen.sum()
 
-    def score(self, episodes: list[Episode], act_seconds: float) -> Score:
+    def score(
+        self, episodes: list[Episode], recalls: dict[str, Recall], act_seconds: float
+    ) -> Score:
         """Turn the sums into means."""
         with np.errstate(invalid="ignore"):
             relevant, other = self.span_sum / self.span_count
@@ -144,6 +159,9 @@ class _Tally:
             bytes_held=self.nbytes / self.batch_steps,
             span_relevant=float(relevant),
             span_other=float(other),
+            recall=recalls["relevant"].recall,
+            precision=recalls["relevant"].precision,
+            withdrawn_held=recalls["withdrawn"].recall,
             seconds_per_step=act_seconds / self.batch_steps,
         )
 

@@ -60,6 +60,7 @@ class Trainer(Generic[M]):
         governor: decides what each update does.
         difficulty: the key of the environments' info that says how hard an episode was, on the
             scale of the curriculum's levels.
+        measure: the key that says, as an episode ends, how well it went; 1 is perfect.
         train: sizes and budget.
         ppo: the learner of the policy.
         forgetting: the learner of the lifetimes.
@@ -73,6 +74,7 @@ class Trainer(Generic[M]):
         envs: VectorEnv,
         governor: Governor,
         difficulty: str,
+        measure: str,
         *,
         train: TrainConfig,
         ppo: PPOConfig,
@@ -91,7 +93,7 @@ class Trainer(Generic[M]):
                     "change one of them"
                 )
         self.agent, self.module, self.envs, self.governor = agent, agent, envs, governor
-        self.difficulty = difficulty
+        self.difficulty, self.measure = difficulty, measure
         self.train, self.ppo, self.forgetting = train, ppo, forgetting
         self.set_level()
         self.actor = Actor(envs, agent, device, seed)
@@ -187,7 +189,7 @@ class Trainer(Generic[M]):
         episodes = self.actor.take_episodes()
         self.recent.add(episodes, self.difficulty)
         before = self.governor.phase
-        move = self.governor.observe(steps, by_key(episodes, self.difficulty))
+        move = self.governor.observe(steps, by_key(episodes, self.difficulty, self.measure))
         if move == "advance":
             self.good = [*self.good, self._weights()][-GOOD_WEIGHTS:]
         elif move == "retreat" and self.good:

@@ -104,6 +104,7 @@ class LayerView:
         held: `[B, S]` bool, whether attention could reach it at the step just seen.
         mask: `[B, S]` float in [0, 1], the weight factor exp(fade) it had at that step.
         attention: `[B, H, S]` float, what each head paid it at that step.
+        ramp: steps over which a memory fades once its lifetime is over; everything is held so long.
         nbytes: bytes of the tensors that hold this layer's memory.
     """
 
@@ -112,6 +113,7 @@ class LayerView:
     held: Tensor
     mask: Tensor
     attention: Tensor
+    ramp: float
     nbytes: int
 
 

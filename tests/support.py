@@ -331,7 +331,7 @@ class CountingAgent:
         held = age < memory.count.unsqueeze(1)
         span = (self.held - 1.0 + torch.arange(len(memory.count))).unsqueeze(1).expand_as(age)
         mask = held.float()
-        return [LayerView(age, span, held, mask, mask.unsqueeze(1), memory.nbytes)]
+        return [LayerView(age, span, held, mask, mask.unsqueeze(1), 0.0, memory.nbytes)]
 
     def span_parameters(self) -> list[nn.Parameter]:
         """None."""

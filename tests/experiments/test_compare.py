@@ -238,7 +238,6 @@ def test_minutes_count_until_the_full_task_gives_nearly_what_the_oracle_gets() -
         (("corridor", "--agents"), "--agents is empty"),
         (("corridor", "--seeds"), "--seeds is empty"),
         (("corridor", "--seeds", "-1"), "--seed is -1"),
-        (("corridor", "--levels"), "--levels is empty"),
         (("corridor", "--levels", "200", "1"), "--levels 1: "),
         (("corridor", "--total-steps", "0"), "--total-steps is 0"),
         (("corridor", "--jobs", "-1"), "--jobs"),

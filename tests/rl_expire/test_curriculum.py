@@ -148,4 +148,4 @@ def test_a_state_is_not_changed_by_what_happens_after_it_was_loaded() -> None:
 def test_episodes_are_read_by_the_key_and_fail_where_nothing_is_said() -> None:
     told = Episode(0, 1.0, 5, {"length": 7.0, "success": 1.0})
     silent = Episode(1, 1.0, 5, {"length": 3.0})
-    assert by_key([told, silent], "length") == [(7.0, 1.0), (3.0, 0.0)]
+    assert by_key([told, silent], "length", "success") == [(7.0, 1.0), (3.0, 0.0)]

@@ -51,6 +51,7 @@ def make_trainer(
         vector,
         governor,
         "length",
+        "success",
         train=train,
         ppo=config,
         forgetting=forgetting,

@@ -1,14 +1,18 @@
-"""The corridor's curriculum: every level is one that the environment accepts, the last the task."""
+"""The tasks' curricula: every level is one that the environment accepts, the last the task."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from envs.corridor import CorridorVectorEnv
+from envs.instruction import InstructionVectorEnv
 from tests.experiments.conftest import on_path
 
 with on_path():
     from corridor import Corridor, CorridorOptions
+    from instruction import Instruction, InstructionOptions
+    from portal import Portal, PortalOptions
 
 
 @pytest.mark.parametrize(
@@ -52,3 +56,35 @@ def test_long_corridors_are_reached_from_short_ones() -> None:
     ranges = [tuple(level.options.values())[1:] for level in Corridor(env=options).levels()]
     assert ranges[:3] == [(3, 4), (3, 6), (4, 8)]
     assert ranges[-1] == (30, 40)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"instructions": 1, "withdrawn": 0, "decoys": 0},
+        {"instructions": 2, "withdrawn": 2, "decoys": 0, "ordered": True},
+        {"chatter": 0.0, "min_distance": 1, "max_distance": 12},
+        {"min_distance": 300, "max_distance": 400},
+    ],
+    ids=str,
+)
+def test_instruction_levels_can_be_played_and_the_last_is_the_task(options: dict[str, Any]) -> None:
+    chosen = InstructionOptions(**options)
+    levels = Instruction(env=chosen).levels()
+    env = InstructionVectorEnv(1, **asdict(chosen))
+    for level in levels:
+        env.change(**level.options)
+        _, info = env.reset(seed=0)
+        assert info["distance"] == level.difficulty
+    assert levels[-1].options == {name: getattr(chosen, name) for name in levels[-1].options}
+    assert len(levels[-1].options) == 5
+    difficulties = [level.difficulty for level in levels]
+    assert difficulties == sorted(difficulties)
+    first = levels[0].options
+    assert (first["instructions"], first["withdrawn"], first["decoys"]) == (1, 0, 0)
+
+
+def test_portal_levels_grow_from_one_room_to_all_of_them() -> None:
+    levels = Portal(env=PortalOptions(rooms=5)).levels()
+    assert [level.options for level in levels] == [{"rooms": n} for n in range(1, 6)]

@@ -1,0 +1,90 @@
+"""Learn to follow instructions among chatter: hear them, walk on, and do them at the right place.
+
+python experiments/instruction.py
+python experiments/instruction.py --env.instructions 2 --env.withdrawn 0 --seed 2
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+from experiment import Experiment, command_line
+
+from agents import AgentConfig, ExpireSpanConfig
+from envs.instruction import InstructionSize
+from rl_expire.curriculum import Level, ladder
+
+
+@dataclass(frozen=True)
+class InstructionOptions:
+    """The environment, RLExpire/Instruction-v0."""
+
+    instructions: int = 3
+    """Instructions to carry out."""
+    withdrawn: int = 1
+    """Further instructions, each withdrawn after it was given."""
+    decoys: int = 2
+    """Instructions and withdrawals addressed to somebody else."""
+    chatter: float = 0.5
+    """Share of sentences that mean nothing."""
+    min_distance: int = 20
+    """Fewest sentences from hearing an instruction to reaching its place."""
+    max_distance: int = 100
+    """Most; training gets there by a curriculum."""
+    ordered: bool = False
+    """Whether instructions must be carried out in the order heard."""
+    places: int = 8
+    """How many places there are."""
+    deeds: int = 6
+    """How many deeds there are."""
+
+
+@dataclass(frozen=True)
+class Instruction(Experiment):
+    """Train an agent on the Instruction task, evaluate it, and film what it remembers."""
+
+    env: InstructionOptions = field(default_factory=InstructionOptions)
+    """The environment."""
+    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, layers=2))
+    """The agent with its memory."""
+
+    env_id: ClassVar[str] = "RLExpire/Instruction-v0"
+    level: ClassVar[tuple[str, ...]] = ("max_distance",)
+    difficulty: ClassVar[str] = "distance"
+    scored_at: ClassVar[tuple[int, ...]] = (50, 100, 200, 400, 1000)
+
+    def levels(self) -> list[Level]:
+        """One instruction more at a time, then decoys, then withdrawals, then longer and longer.
+
+        All but the last are as short as they can be: what to do with an instruction is learned
+        before how to remember it.
+        """
+        env = self.env
+        amounts = [(n, 0, 0) for n in range(1, env.instructions + 1)]
+        amounts += [(env.instructions, 0, n) for n in range(1, env.decoys + 1)]
+        amounts += [(env.instructions, n, env.decoys) for n in range(1, env.withdrawn + 1)]
+        levels = [self._level(*amount, 1, 1, new=True) for amount in amounts]
+        shortest, goal = levels[-1].difficulty, env.max_distance
+        start = max(shortest, self.curriculum.start)
+        for distance in ladder(start, goal, self.curriculum.growth):
+            least = max(1, env.min_distance * distance // goal)
+            if distance > shortest:
+                levels.append(self._level(*amounts[-1], least, distance, new=False))
+        full = self._level(*amounts[-1], env.min_distance, goal, new=False)
+        return [*levels, full] if levels[-1] != full else levels
+
+    def _level(
+        self, instructions: int, withdrawn: int, decoys: int, least: int, most: int, *, new: bool
+    ) -> Level:
+        """Return the level of these amounts and distances, or of the nearest that are possible."""
+        env, amounts = self.env, (instructions, withdrawn, decoys)
+        size = InstructionSize(*amounts, env.chatter, least, most, env.ordered)
+        most = min(max(most, size.first_arrival + 2 * size.visits), env.max_distance)
+        options = dict(zip(("instructions", "withdrawn", "decoys"), amounts, strict=True))
+        return Level(most, options | {"min_distance": least, "max_distance": most}, new=new)
+
+
+if __name__ == "__main__":
+    command_line(Instruction)

@@ -1,0 +1,27 @@
+"""The tasks there are, each with its experiment."""
+
+from __future__ import annotations
+
+from corridor import Corridor
+from experiment import Experiment
+from instruction import Instruction
+from portal import Portal
+
+EXPERIMENTS: dict[str, type[Experiment]] = {
+    "corridor": Corridor,
+    "portal": Portal,
+    "instruction": Instruction,
+}
+"""By the name of their script, and of TASK on command lines."""
+
+
+def experiment_of(env_id: str) -> type[Experiment]:
+    """Return the experiment of an environment.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for experiment in EXPERIMENTS.values():
+        if experiment.env_id == env_id:
+            return experiment
+    raise ValueError(f"no experiment is about {env_id}: give --levels")
