@@ -475,6 +475,7 @@ class InstructionEnv(SingleView):
             deeds=deeds,
         )
         super().__init__(core, render_mode)
+        self.action_names = ("walk on", *(verb for verb, _ in DEEDS[:deeds]))
 
     def render(self) -> Frame | str | None:  # type: ignore[override]
         """Draws the environment; in mode "ansi", returns the sentence."""

@@ -11,7 +11,10 @@ import numpy as np
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#8C8C00")
 """Okabe and Ito's palette, which colour-blind people can tell apart (the last one is ours)."""
 MARKERS = "osD^vP*X"
-LEVELS = {"max length": "corridor length (columns)"}
+LEVELS = {
+    "max length": "corridor length (columns)",
+    "max distance": "sentences from hearing to doing",
+}
 """What levels are, by the option that sets them."""
 
 Cells = list[dict[str, Any]]
@@ -39,10 +42,13 @@ def plot_all(out: Path, cells: Cells) -> None:
 
 
 def learning_curves(plt: Any, groups: dict[str, Cells], style: dict[str, Any]) -> Any:
-    """Level reached and success at it, against environment steps: the mean, and each seed thin."""
+    """Level reached and score there, against environment steps: the mean, and each seed thin."""
     figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
     for axis, key, title in zip(
-        axes, ("level", "success"), (f"reached: {_level(groups)}", "success there"), strict=True
+        axes,
+        ("level", "score"),
+        (f"reached: {_level(groups)}", f"{_score(groups)} there"),
+        strict=True,
     ):
         for variant, cells in groups.items():
             colour = style[variant]["color"]
@@ -76,33 +82,31 @@ def _mean_curve(curves: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray
 
 
 def score_against_memory(plt: Any, groups: dict[str, Cells], style: dict[str, Any]) -> Any:
-    """Success at the hardest level against memories held there (the paper's figure)."""
+    """Score at the hardest level against memories held there (the paper's figure)."""
     figure, axis = plt.subplots(figsize=(8.5, 5), layout="constrained")
     for variant, cells in groups.items():
-        success = [c["results"]["eval.success_at_max_length"] for c in cells]
+        score = [c["results"][f"eval.{c['measure']}_at_max_length"] for c in cells]
         held = [sum(c["results"]["eval.kept_at_decision_per_layer"]) for c in cells]
         if any(held):
-            axis.plot(
-                held, success, linestyle="none", markersize=9, label=variant, **style[variant]
-            )
+            axis.plot(held, score, linestyle="none", markersize=9, label=variant, **style[variant])
         else:
-            mean, colour = float(np.mean(success)), style[variant]["color"]
+            mean, colour = float(np.mean(score)), style[variant]["color"]
             axis.axhline(mean, color=colour, linestyle="--", label=f"{variant} (one state)")
     _plain_log(axis, "x")
     axis.set_xlabel("memories held at the decision, all layers")
-    axis.set_ylabel(f"success at {_goal(groups)}")
+    axis.set_ylabel(f"{_score(groups)} at {_goal(groups)}")
     axis.set_ylim(-0.03, 1.05)
     _legend(axis)
     return figure
 
 
 def score_against_length(plt: Any, groups: dict[str, Cells], style: dict[str, Any]) -> Any:
-    """Success level by level, those beyond training included."""
+    """Score level by level, those beyond training included."""
     figure, axis = plt.subplots(figsize=(8.5, 5), layout="constrained")
-    _against_level(axis, groups, style, lambda row: row["success"])
+    _against_level(axis, groups, style, lambda row: row[_first(groups)["measure"]])
     goal = _first(groups)["goal"]
-    axis.axvline(goal, color="grey", linestyle=":", label="longest trained on")
-    axis.set_ylabel("success")
+    axis.axvline(goal, color="grey", linestyle=":", label="hardest trained on")
+    axis.set_ylabel(_score(groups))
     axis.set_ylim(-0.03, 1.05)
     _legend(axis)
     return figure
@@ -161,6 +165,11 @@ def _level(groups: dict[str, Cells]) -> str:
     """Return what the levels are, with their unit where it is known."""
     name: str = _first(groups)["level_name"]
     return LEVELS.get(name) or name
+
+
+def _score(groups: dict[str, Cells]) -> str:
+    """Return what the score is."""
+    return {"share": "share of perfect memory's return"}.get(_first(groups)["measure"], "success")
 
 
 def _first(groups: dict[str, Cells]) -> dict[str, Any]:

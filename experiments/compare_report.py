@@ -57,6 +57,9 @@ def cell(run: Run) -> Cell:
     config = json.loads(folder.config.read_text())
     goal = config["env"]["options"][config["env"]["level"][0]]
     metrics = read_metrics(folder.metrics)
+    measure = config["env"]["measure"]
+    # While training, what the curriculum is judged by; success is that of all episodes.
+    score = "success" if measure == "success" else "upper_half_success"
     oracle = results["oracle.return_mean"]
     return {
         "variant": run.variant,
@@ -66,7 +69,11 @@ def cell(run: Run) -> Cell:
         "levels": sorted(levels, key=lambda row: row["level"]),
         "level_name": config["env"]["level"][0].replace("_", " "),
         "goal": goal,
-        "curve": [{name: line[name] for name in ("steps", "level", "success")} for line in metrics],
+        "measure": measure,
+        "curve": [
+            {"steps": line["steps"], "level": line["level"], "score": line[score]}
+            for line in metrics
+        ],
         "minutes_to_solve": minutes_to_solve(metrics, goal, math.nan if oracle is None else oracle),
     }
 
@@ -106,6 +113,11 @@ def row(cells: list[Cell]) -> dict[str, Any]:
         "success_at_hardest": result("eval.success_at_max_length"),
         "success_sampled": result("eval_sampled.success"),
         "share_of_oracle": over(share_of_oracle),
+        "share_sampled": result("eval_sampled.share"),
+        "recall": result("eval.recall"),
+        "recall_per_layer": layers("eval.recall_per_layer"),
+        "precision": result("eval.precision"),
+        "precision_per_layer": layers("eval.precision_per_layer"),
         "kept_per_layer": layers("eval.kept_per_layer"),
         "kept_at_decision_per_layer": layers("eval.kept_at_decision_per_layer"),
         "bytes_held": result("eval.bytes_held"),

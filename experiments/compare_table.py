@@ -25,6 +25,14 @@ def number(e: dict[str, Any], digits: int = 0) -> str:
     return "-" if math.isnan(e["mean"]) else f"{e['mean']:,.{digits}f}"
 
 
+def layers_and_union(r: Row, name: str) -> str:
+    """Format a share a layer, and of all layers together where there is more than one."""
+    shares = [number(e, 3) for e in r[f"{name}_per_layer"]]
+    if len(shares) < 2:
+        return shares[0] if shares else "-"
+    return f"{', '.join(shares)}; {number(r[name], 3)}"
+
+
 def per_layer(estimates: list[dict[str, Any]]) -> str:
     """Format a mean a layer; a dash where nothing is held one by one."""
     return ", ".join(number(e, 1) for e in estimates) or "-"
@@ -44,9 +52,12 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "IQM there": lambda r: number({"mean": r["success_at_hardest"]["iqm"]}, 3),
     "sampled": lambda r: share(r["success_sampled"]),
     "of the oracle": lambda r: share(r["share_of_oracle"]),
+    "sampled, of the ceiling": lambda r: share(r["share_sampled"]),
     "solved": lambda r: f"{r['solved']} of {len(r['seeds'])}",
     "kept": lambda r: per_layer(r["kept_per_layer"]),
     "kept at the decision": lambda r: per_layer(r["kept_at_decision_per_layer"]),
+    "recall": lambda r: layers_and_union(r, "recall"),
+    "precision": lambda r: layers_and_union(r, "precision"),
     "bytes": lambda r: number(r["bytes_held"]),
     "parameters": lambda r: f"{r['parameters']:,}",
     "steps (M)": lambda r: number({"mean": r["steps"]["mean"] / 1e6}, 2),
@@ -69,10 +80,13 @@ LEGEND = """\
 Means over seeds, in brackets their bootstrap 95 % confidence interval; IQM: interquartile mean.
 Success is greedy: over the whole task, and at its hardest level ({level_name} {goal}) alone;
 sampled: over the whole task with actions drawn from the policy.
-- of the oracle: return over that of a scripted player with perfect memory.
+- of the oracle: return over that of a scripted player with perfect memory. Of the ceiling: over
+  what perfect memory gets on average, exactly.
 - solved: seeds whose training solved the full task. minutes to 95 %: wall clock until training at
   the full task returned 95 % of what the oracle gets, over the seeds that got there.
 - kept: memories held per layer, mean over steps; at the decision: as the hardest episodes end.
+- recall: observations that matter, held when something is decided; precision: memories held then,
+  older than the ramp, that matter; of each layer, and after the semicolon of all together.
 - bytes: the memory of one environment, mean over steps. steps (M): millions of environment steps.
 - acting steps/s: at {level_name} {acting_level}, beside whatever else was running; bench.py agents
   times agents side by side.

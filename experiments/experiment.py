@@ -190,6 +190,7 @@ def configuration(options: Experiment) -> dict[str, Any]:
             "id": options.env_id,
             "options": options.env_options(),
             "level": options.level,
+            "measure": options.measure,
         },
         "agent": agent_entry(options.agent),
         "seed": options.seed,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import cli
 import torch
 import tyro
-from results import EVAL_SEED, at_level, together
+from results import EVAL_SEED, at_level, expected_return, together
 from rich.console import Console
 from rich.table import Table
 from runs import load_run, make_envs, use_threads
@@ -45,7 +45,8 @@ def levels(
     for level in levels:
         envs = make_envs(env["id"], episodes, at_level(env["options"], env["level"], level))
         score = evaluate(agent, envs, episodes, seed=EVAL_SEED, greedy=True, device=device)
-        rows.append({"level": level} | summary(score, episodes))
+        share = score.return_mean / expected_return(envs)
+        rows.append({"level": level, "share": share} | summary(score, episodes))
         print(f"{env['level'][0]} {level}: success {score.success:.3f}", flush=True)
     write_json(folder.levels, {"episodes": episodes, "levels": rows})
     print_levels(env["level"][0], rows)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.vector import VectorEnv
 from rich.console import Console
 from rich.table import Table
 from runs import make_envs
@@ -63,6 +64,9 @@ def evaluate_all(
         envs = make_envs(env_id, min(config.num_envs, config.episodes), task)
         return evaluate(agent, envs, config.episodes, seed=EVAL_SEED, greedy=greedy, device=device)
 
+    def ceiling(task: dict[str, Any]) -> float:
+        return expected_return(make_envs(env_id, 1, task))
+
     whole, longest = score(options, True), score(hardest, True)
     sampled = score(options, False)
     return {
@@ -70,6 +74,8 @@ def evaluate_all(
         "eval.success": whole.success,
         "eval.return_mean": whole.return_mean,
         "eval.success_at_max_length": longest.success,
+        "eval.share": whole.return_mean / ceiling(options),
+        "eval.share_at_max_length": longest.return_mean / ceiling(hardest),
         "eval.kept_per_layer": whole.kept_per_layer,
         "eval.kept_at_decision_per_layer": longest.kept_at_end_per_layer,
         "eval.bytes_held": whole.bytes_held,
@@ -81,10 +87,16 @@ def evaluate_all(
         "eval.precision": together(whole.precision),
         "eval.withdrawn_held": together(whole.withdrawn_held),
         "eval_sampled.success": sampled.success,
-        "eval_sampled.return_mean": sampled.return_mean,
+        "eval_sampled.share": sampled.return_mean / ceiling(options),
         "eval_sampled.success_at_max_length": score(hardest, False).success,
         "oracle.return_mean": oracle_return(env_id, options, config),
     }
+
+
+def expected_return(envs: VectorEnv) -> float:
+    """Return what perfect memory gets in `envs` on average; NaN where nobody has worked it out."""
+    known = getattr(envs.unwrapped, "expected_return", None)
+    return known() if known is not None else math.nan
 
 
 def together(shares: list[float]) -> float:
@@ -131,6 +143,8 @@ def print_table(results: dict[str, Any]) -> None:
     rows = {
         "success": f"{results['eval.success']:.3f}",
         "success at the hardest": f"{results['eval.success_at_max_length']:.3f}",
+        "share of perfect memory's return, greedy, sampled": f"{results['eval.share']:.3f}, "
+        f"{results['eval_sampled.share']:.3f}",
         "success, actions sampled": f"{results['eval_sampled.success']:.3f}",
         "mean return (oracle)": f"{results['eval.return_mean']:.3f} "
         f"({results['oracle.return_mean']:.3f})",

@@ -94,6 +94,7 @@ class TracedStep:
             says nothing.
         decision: whether the environment says that what is remembered decides now; None if it says
             nothing.
+        text: the observation in words, where the environment's info has it.
         layers: the memory of each layer when the agent acted; empty for an agent without one.
     """
 
@@ -103,6 +104,7 @@ class TracedStep:
     policy: npt.NDArray[np.float32]
     relevant: bool | None
     decision: bool | None
+    text: str | None
     layers: tuple[HeldMemories, ...]
 
 
@@ -187,13 +189,16 @@ def _play(
         output, memory = agent.act(step, memory, greedy=greedy)
         layers = tuple(_held(view, len(steps)) for view in agent.view(memory))
         flags = {name: _flag(info, name) for name in ("relevant", "decision")}
+        text = info.get("text")
         action = int(output.action[0])
         obs, given, terminated, truncated, info = env.step(action)
         reward = float(given)
         total += reward
         policy = output.logits[0].softmax(-1).cpu().numpy()
         steps.append(
-            TracedStep(action, reward, float(output.value[0]), policy, **flags, layers=layers)
+            TracedStep(
+                action, reward, float(output.value[0]), policy, **flags, text=text, layers=layers
+            )
         )
         frames.append(_render(env))
     over = terminated or truncated
@@ -213,7 +218,10 @@ def _play(
 
 
 def action_names(env: gym.Env, count: int) -> tuple[str, ...]:
-    """Return a word for each of `count` actions: MiniGrid's where the environment uses them."""
+    """Return a word for each of `count` actions: the environment's own, or MiniGrid's."""
+    own = getattr(env.unwrapped, "action_names", None)
+    if own is not None:
+        return tuple(own)
     known = getattr(env.unwrapped, "actions", None)
     if isinstance(known, EnumMeta) and len(known) == count:
         return tuple(member.name for member in known)  # pyright: ignore[reportAttributeAccessIssue]

@@ -20,6 +20,7 @@ from rl_expire.retention_canvas import (
     Colour,
     blend,
     disc,
+    fit_text,
     pill,
     ring,
     round_up,
@@ -29,7 +30,7 @@ from rl_expire.retention_canvas import (
 )
 
 THUMBNAILS = 4
-"""Memories of a layer that are shown as pictures."""
+"""Memories of a layer that are shown as pictures, or as the sentences they were written from."""
 
 
 class TimeAxis:
@@ -81,7 +82,9 @@ class LayerPanel:
         memories = self.trace.steps[now].layers[self.layer]
         self._draw_past(draw, now)
         self._draw_now(draw, now)
-        if self.side:
+        if self.side and self.trace.steps[now].text is not None:
+            self._draw_sentences(draw, now)
+        elif self.side:
             self._draw_pictures(image, draw, memories, now)
         self._draw_bars(image, draw, memories)
         self._draw_title(draw, memories, now)
@@ -144,6 +147,15 @@ class LayerPanel:
             frame = (corner[0] - 3, top - 3, corner[0] + self.side + 2, top + self.side + 2)
             draw.rectangle(frame, fill=colour)
             image.paste(self._picture(step), corner)
+
+    def _draw_sentences(self, draw: ImageDraw.ImageDraw, now: int) -> None:
+        """Write what the longest-lived memories were written from, and at which steps."""
+        pitch = (self.side + 24) // THUMBNAILS
+        for line, step in enumerate(self.chosen[now]):
+            said = f"{step}  {self.trace.steps[step].text}"
+            y = self.top + 28 + (line + 1) * pitch
+            said = fit_text(draw, said, 17, self.axis.right - self.axis.left - 24)
+            write(draw, (self.axis.left + 12, y), said, 17, self._colour(step))
 
     def _draw_title(self, draw: ImageDraw.ImageDraw, memories: HeldMemories, now: int) -> None:
         text = "steps each memory will still last"

@@ -13,6 +13,7 @@ from torch import Tensor
 from agents.expire_transformer import ExpireTransformer
 from agents.transformer import TransformerMemory
 from envs.corridor import CorridorEnv
+from envs.instruction import InstructionEnv
 from rl_expire.expire_span import fade_bias
 from rl_expire.retention import (
     Frames,
@@ -203,6 +204,17 @@ def test_an_environment_that_gives_no_frames_is_refused_in_one_line(env: gym.Env
 def test_three_actions_are_the_corridors_words() -> None:
     assert action_names(CorridorEnv(), 3) == ("left", "right", "forward")
     assert action_names(CorridorEnv(), 2) == ("action 0", "action 1")
+
+
+def test_a_text_world_says_what_was_read_and_what_is_done() -> None:
+    env = InstructionEnv(instructions=1, deeds=2, render_mode="rgb_array")
+    trace = trace_episode(agent_for(env), env, seed=0, greedy=False)
+    _, info = env.reset(seed=0)
+    for step in trace.steps:
+        assert step.text == info["text"]
+        *_, info = env.step(step.action)
+    assert trace.action_names == ("walk on", "ring", "light")
+    assert all(step.text is None for step in traced()[0].steps)
 
 
 def test_frames_come_back_as_they_were_and_are_held_small() -> None:
