@@ -55,7 +55,7 @@ class BatchState:
         """Selects some environments: views for a slice, which means all, copies for indices."""
         if isinstance(rows, slice):
             return self
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return type(self)(*(getattr(self, field.name).take(rows, axis=0) for field in fields(self)))
 
 
 class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]]):

@@ -385,19 +385,20 @@ class InstructionVectorEnv(ArrayVectorEnv):
         )
         place = np.take_along_axis(state.fillers, which[:, None], axis=1)[:, 0]
         sentence = np.where(arrives, self.language.arrival(place.astype(np.int64)), sentence)
-        event = state.at == time[:, None]
-        return np.where(event.any(axis=1), (state.what * event).sum(axis=1), sentence)
+        # No two are read at once, so the sum is the one that is, and 0 where there is none.
+        told = np.einsum("ne,ne->n", state.what + 1, state.at == time[:, None], dtype=np.int64)
+        return np.where(told > 0, told - 1, sentence)
 
     def _observe(self, rows: Rows) -> npt.NDArray[np.int64]:
-        state = self._state.select(rows)
-        return self.language.tokens[state.sentence].astype(np.int64)
+        return self.language.tokens[self._state.sentence[rows]].astype(np.int64)
 
     def _info(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         state = self._state.select(rows)
         now = state.at == state.time[:, None]
+        role = np.einsum("ne,ne->n", 2 - state.role, now, dtype=np.int64)
         return {
-            "relevant": (now & (state.role == 0)).any(axis=1),
-            "withdrawn": (now & (state.role == 1)).any(axis=1),
+            "relevant": role == 2,
+            "withdrawn": role == 1,
             "decision": self._wanted(state) >= 0,
             "distance": (state.length - 1).astype(np.int64),
             "carried": state.carried.sum(axis=1),
