@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from bench_train import time_updates
 from cli import at_least
-from corridor import Corridor
 from experiment import as_before, make_trainer
 from results import EVAL_SEED, at_level
 from rich.console import Console
 from rich.table import Table
 from runs import load_run, make_envs, use_threads
+from tasks import experiment_of
 
 from agents import AGENT_CONFIGS
 from rl_expire.evaluation import Score, evaluate
@@ -26,6 +26,8 @@ from rl_expire.training import Trainer
 CPU = torch.device("cpu")
 NEVER = 10**15
 """Steps that no phase of training reaches here."""
+WARM_UP = 400
+"""Steps before timing begins, so that memories are as full as they get."""
 STANDSTILL = 1e-12
 """A learning rate at which all is computed and nothing moves: the agents stay what they are."""
 
@@ -52,7 +54,7 @@ def bench_agents(
     repeats: int = 3,
     threads: int = 1,
 ) -> None:
-    """Time trained Corridor agents in one process, in turn: greedy acting, and training updates.
+    """Time trained agents in one process, in turn: greedy acting, and training updates.
 
     Args:
         runs: Run folders of the agents, one row each.
@@ -94,12 +96,10 @@ def trainer_of(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]:
     memories that the agent comes to hold are there from the beginning.
     """
     folder, config = RunFolder.open(run)
-    options = as_before(Corridor(resume=run), folder, config)
-    goal = options.env_options()[options.level[0]]
+    options = as_before(experiment_of(config["env"]["id"])(resume=run), folder, config)
     options = replace(
         options,
         train=replace(options.train, total_steps=NEVER),
-        curriculum=replace(options.curriculum, start=goal),
         ppo=replace(options.ppo, learning_rate=STANDSTILL),
         forgetting=replace(
             options.forgetting, method="after-learning", steps=NEVER, learning_rate=STANDSTILL
@@ -109,9 +109,12 @@ def trainer_of(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]:
     trainer = make_trainer(options, CPU)
     _, _, agent = load_run(run, CPU)
     trainer.module.load_state_dict(agent.state_dict())
+    curriculum = trainer.governor.curriculum
+    curriculum.go_to(len(curriculum.levels) - 1)
+    trainer.set_level()
     # While learning, the governor would move on to settling; after the end it leaves all as it is.
     trainer.governor.phase = "forget" if phase == "forget" else "end"
-    for _ in range(2 * goal // options.train.rollout_length + 1):
+    for _ in range(max(WARM_UP, 2 * curriculum.level) // options.train.rollout_length + 1):
         collect(trainer.actor, options.train.rollout_length)
         trainer.actor.memory = trainer.agent.refresh(trainer.actor.memory)
     return trainer

@@ -24,4 +24,5 @@ def experiment_of(env_id: str) -> type[Experiment]:
     for experiment in EXPERIMENTS.values():
         if experiment.env_id == env_id:
             return experiment
-    raise ValueError(f"no experiment is about {env_id}: give --levels")
+    known = ", ".join(EXPERIMENTS)
+    raise ValueError(f"{env_id} is the environment of no experiment: choose a run of {known}")

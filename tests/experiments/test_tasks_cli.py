@@ -42,6 +42,9 @@ def test_a_run_leaves_results_and_a_video_and_can_be_scored(
     assert [row["level"] for row in found["levels"]] == [level]
     done = call("bench.py", "act", "--run", "run", "--lengths", str(level), "--num-envs", "2")
     assert done.code == 0, done.err
+    few = ("--num-envs", "2", "--updates", "1", "--repeats", "1")
+    done = call("bench.py", "agents", "--runs", "run", *few)
+    assert done.code == 0, done.err
 
 
 @tasks
@@ -55,6 +58,6 @@ def test_every_task_is_found_by_its_environment(task: str) -> None:
     assert experiment_of(EXPERIMENTS[task].env_id) is EXPERIMENTS[task]
 
 
-def test_an_environment_without_experiment_needs_levels() -> None:
-    with pytest.raises(ValueError, match="give --levels"):
+def test_an_environment_without_experiment_is_refused() -> None:
+    with pytest.raises(ValueError, match="choose a run of corridor, portal, instruction"):
         experiment_of("CartPole-v1")
