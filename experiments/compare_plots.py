@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from compare_table import MEASURES
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#8C8C00")
 """Okabe and Ito's palette, which colour-blind people can tell apart (the last one is ours)."""
@@ -169,7 +170,7 @@ def _level(groups: dict[str, Cells]) -> str:
 
 def _score(groups: dict[str, Cells]) -> str:
     """Return what the score is."""
-    return {"share": "share of perfect memory's return"}.get(_first(groups)["measure"], "success")
+    return MEASURES[_first(groups)["measure"]]
 
 
 def _first(groups: dict[str, Cells]) -> dict[str, Any]:

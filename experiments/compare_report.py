@@ -96,6 +96,13 @@ def row(cells: list[Cell]) -> dict[str, Any]:
     def result(name: str) -> dict[str, Any]:
         return over(lambda c: c["results"][name])
 
+    def level_by_level() -> dict[str, Any]:
+        scores: dict[int, list[float]] = {}
+        for c in cells:
+            for line in c["levels"]:
+                scores.setdefault(line["level"], []).append(line[c["measure"]])
+        return {str(level): asdict(estimate(found)) for level, found in sorted(scores.items())}
+
     def layers(name: str) -> list[dict[str, Any]]:
         count = len(cells[0]["results"][name])
         return [over(lambda c, n=n: c["results"][name][n]) for n in range(count)]
@@ -106,6 +113,8 @@ def row(cells: list[Cell]) -> dict[str, Any]:
         "command": cells[0]["command"],
         "parameters": cells[0]["results"]["parameters"],
         "level_name": cells[0]["level_name"],
+        "measure": cells[0]["measure"],
+        "levels": level_by_level(),
         "goal": cells[0]["goal"],
         "acting_level": hardest(cells[0])["level"],
         "solved": sum(c["results"]["train.solved"] for c in cells),

@@ -76,6 +76,8 @@ PRINTED = (
     "kept at the decision",
     "minutes to 95 %",
 )
+MEASURES = {"success": "success", "share": "share of perfect memory's return"}
+"""What runs are scored by."""
 LEGEND = """\
 Means over seeds, in brackets their bootstrap 95 % confidence interval; IQM: interquartile mean.
 Success is greedy: over the whole task, and at its hardest level ({level_name} {goal}) alone;
@@ -108,14 +110,27 @@ def print_rows(rows: list[Row], task: str) -> None:
         console.print(f"{r['variant']}: {r['command']}", soft_wrap=True, highlight=False)
 
 
+def grid(titles: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
 def markdown(rows: list[Row], about: dict[str, Any]) -> str:
     """Return the table as Markdown, with what its columns mean and how it was made."""
+    levels = sorted({level for r in rows for level in r["levels"]}, key=int)
+    scores = [
+        [r["variant"], *(share(r["levels"][n]) if n in r["levels"] else "-" for n in levels)]
+        for r in rows
+    ]
     lines = [
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + "---|" * len(COLUMNS),
-        *("| " + " | ".join(write(r) for write in COLUMNS.values()) + " |" for r in rows),
+        *grid(list(COLUMNS), [[write(r) for write in COLUMNS.values()] for r in rows]),
         "",
         LEGEND.format(**rows[0]),
+        f"Level by level, greedy: {MEASURES[rows[0]['measure']]}, by {rows[0]['level_name']}.",
+        "",
+        *grid(["agent", *levels], scores),
+        "",
         *(f"- {name.replace('_', ' ')}: {value}" for name, value in about.items()),
         "",
     ]

@@ -92,12 +92,16 @@ def test_it_leaves_table_numbers_and_plots(compared: Path) -> None:
     assert window["success"]["n"] == 1
     assert window["success"]["low"] is None
     assert [level["level"] for level in found["runs"][0]["levels"]] == [6, 12]
-    header, _, *rows = (compared / "table.md").read_text().splitlines()[:4]
+    lines = (compared / "table.md").read_text().splitlines()
+    header, _, *rows = lines[:4]
     command = "python experiments/corridor.py --agent transformer-xl --agent.window 3 --seed 1"
     assert "| IQM |" in header
     assert rows[0].startswith("| expire-span |")
     assert rows[1].startswith("| transformer-xl:3 |")
     assert command in rows[1]
+    successes = [row["success"] for row in found["runs"][1]["levels"]]
+    by_level = lines[lines.index("| agent | 6 | 12 |") + 3]
+    assert by_level == f"| transformer-xl:3 | {successes[0]:.3f} | {successes[1]:.3f} |"
 
 
 def test_agents_have_comparable_numbers_of_parameters(compared: Path) -> None:
