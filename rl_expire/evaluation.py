@@ -13,6 +13,10 @@ from rl_expire.rollout import Actor, Episode
 from rl_expire.types import Agent, LayerView, M
 
 
+MARKS = ("relevant", "withdrawn")
+"""What environments may say of an observation: it is needed later, or it will be void."""
+
+
 @dataclass(frozen=True)
 class Score:
     """What N episodes showed.
@@ -25,7 +29,8 @@ class Score:
         span_relevant: mean lifetime, in steps, given to observations marked relevant; NaN if none.
         span_other: mean lifetime given to the others.
         recall: share of the relevant observations held at decisions, of each layer, and last of all
-            layers together; empty without memory. See `rl_expire.recall`.
+            layers together; empty without memory, or where the environment marks none. See
+            `rl_expire.recall`.
         precision: share of the old memories held at decisions that are relevant, likewise.
         withdrawn_held: share held at decisions of what has become void since, likewise.
         seconds_per_step: acting alone, for the whole batch.
@@ -89,13 +94,13 @@ def evaluate(
     actor = Actor(envs, agent, device, seed)
     left = quotas(episodes, envs.num_envs)
     tally = _Tally()
-    recalls = {mark: Recall(envs.num_envs) for mark in ("relevant", "withdrawn")}
+    recalls = {mark: Recall(envs.num_envs) for mark in MARKS if mark in actor.info}
     done: list[Episode] = []
     while (left > 0).any():
         counted = (left > 0) & actor.playing()
         is_first = actor.step.is_first.cpu().numpy()
         decides = counted & actor.told("decision", otherwise=False)
-        marks = {mark: actor.told(mark, otherwise=False) for mark in recalls}
+        marks = {mark: actor.told(mark, otherwise=False) for mark in MARKS}
         output = actor.act(greedy=greedy)
         views = agent.view(actor.memory)
         for mark, recall in recalls.items():
@@ -159,9 +164,9 @@ class _Tally:
             bytes_held=self.nbytes / self.batch_steps,
             span_relevant=float(relevant),
             span_other=float(other),
-            recall=recalls["relevant"].recall,
-            precision=recalls["relevant"].precision,
-            withdrawn_held=recalls["withdrawn"].recall,
+            recall=recalls["relevant"].recall if "relevant" in recalls else [],
+            precision=recalls["relevant"].precision if "relevant" in recalls else [],
+            withdrawn_held=recalls["withdrawn"].recall if "withdrawn" in recalls else [],
             seconds_per_step=act_seconds / self.batch_steps,
         )
 

@@ -21,6 +21,7 @@ class Recall:
 
     def __init__(self, rows: int):
         self._marks = np.zeros((rows, 64), bool)
+        self._count = np.zeros(rows, np.int64)
         self._time = np.full(rows, -1)
         self._marked = 0
         self._hits = np.zeros(0)
@@ -38,7 +39,7 @@ class Recall:
             marked: `[B]` bool, whose observation is marked.
             decides: `[B]` bool, where something is decided that counts.
         """
-        self._marks[is_first] = False
+        self._marks[is_first], self._count[is_first] = False, 0
         self._time = np.where(is_first, 0, self._time + 1)
         if self._time.max() >= self._marks.shape[1]:
             self._marks = np.concatenate([self._marks, np.zeros_like(self._marks)], axis=1)
@@ -48,17 +49,18 @@ class Recall:
         if rows.size and views:
             self._measure(views, rows)
         self._marks[np.arange(len(marked)), self._time] = marked
+        self._count += marked
 
     def _measure(self, views: list[LayerView], rows: np.ndarray) -> None:
-        marks, now = self._marks[rows], self._time[rows][:, None]
-        layers = [_held(view, rows, now, marks.shape[1]) for view in views]
-        held = np.stack([*layers, np.any(layers, axis=0)])
-        ramp = max(view.ramp for view in views)
-        old = held & (np.arange(marks.shape[1]) < now - ramp)
-        self._marked += int(marks.sum())
-        self._hits += (held & marks).sum((1, 2))
-        self._old += old.sum((1, 2))
-        self._old_hits += (old & marks).sum((1, 2))
+        marks, steps = self._marks.ravel(), self._marks.shape[1]
+        layers = [_places(view, rows, self._time[rows], steps) for view in views]
+        for n, place in enumerate([*layers, np.unique(np.concatenate(layers))]):
+            row, step = np.divmod(place, steps)
+            old = self._time[row] - step > views[0].ramp
+            self._hits[n] += marks[place].sum()
+            self._old[n] += old.sum()
+            self._old_hits[n] += (old & marks[place]).sum()
+        self._marked += int(self._count[rows].sum())
 
     @property
     def recall(self) -> list[float]:
@@ -72,10 +74,8 @@ class Recall:
         return [float(hits / old) if old else np.nan for hits, old in pairs]
 
 
-def _held(view: LayerView, rows: np.ndarray, now: np.ndarray, steps: int) -> np.ndarray:
-    """Return `[K, steps]` bool: the steps of the episode, before `now [K, 1]`, that are held."""
-    when = now - view.age[rows].cpu().numpy()
-    row, slot = np.nonzero(view.held[rows].cpu().numpy() & (when >= 0) & (when < now))
-    held = np.zeros((len(rows), steps), bool)
-    held[row, when[row, slot]] = True
-    return held
+def _places(view: LayerView, rows: np.ndarray, now: np.ndarray, steps: int) -> np.ndarray:
+    """Return where in `[B, steps]`, flattened, lies what `rows [K]` hold from before `now [K]`."""
+    step = now[:, None] - view.age[rows].cpu().numpy()
+    held = view.held[rows].cpu().numpy() & (step >= 0) & (step < now[:, None])
+    return (rows[:, None] * steps + step)[held]
