@@ -12,7 +12,6 @@ from rl_expire.recall import Recall
 from rl_expire.rollout import Actor, Episode
 from rl_expire.types import Agent, LayerView, M
 
-
 MARKS = ("relevant", "withdrawn")
 """What environments may say of an observation: it is needed later, or it will be void."""
 
