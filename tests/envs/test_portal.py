@@ -193,6 +193,26 @@ def test_fewer_rooms_hold_from_the_next_episode() -> None:
     assert env.rooms == 2
 
 
+def test_a_share_is_of_the_ceiling_of_its_own_episode() -> None:
+    """Two mazes of eight rooms, of which one begins anew with two while the other goes on."""
+    env = PortalVectorEnv(2, rooms=8)
+    env.reset(seed=0)
+    eight = env.expected_return()
+    env.change(rooms=2)
+    env.reset(options={"reset_mask": np.array([True, False])})
+    two = env.expected_return()
+    oracle, first = env.oracle(), np.ones(2, np.bool_)
+    obs = env._observe(slice(None))
+    for _ in range(9):
+        obs, _, terminated, truncated, info = env.step(oracle.act(obs, first))
+        first = terminated | truncated
+        if first[0]:
+            break
+        assert info["share"].tolist() == [info["reached"][0] / two, info["reached"][1] / eight]
+        assert info["reached"].max() <= 8
+    assert info["reached"].sum() > 0
+
+
 class NaiveRoom(MiniGridEnv):
     """One room, filled in object by object."""
 
