@@ -154,6 +154,7 @@ def print_table(results: dict[str, Any]) -> None:
         "lifetime of the rest, steps": _steps(results["eval.span_other"]),
         "what matters, held when it is needed": _share(results["eval.recall"]),
         "what is held, that matters": _share(results["eval.precision"]),
+        "what was withdrawn, still held": _share(results["eval.withdrawn_held"]),
         "training steps": f"{results['train.steps']:,}",
         "training time, minutes": f"{results['train.seconds'] / 60:.1f}",
         "training steps/s": f"{results['train.steps_per_second']:,.0f}",
