@@ -3,64 +3,6 @@ const MOST_ACTIONS = 7;
 const MOST_KEPT = 60;
 const PEAKS = 6;
 
-const $ = (id) => document.getElementById(id);
-
-/** An element with a class and a text; whatever the text holds, it stays text. */
-function element(tag, name = "", text = "") {
-  const made = document.createElement(tag);
-  made.className = name;
-  made.textContent = text;
-  return made;
-}
-
-const percent = (share) => `${Math.round(100 * share)} %`;
-const count = (number) => number.toLocaleString("en");
-const steps = (number) => `${count(number)} ${number === 1 ? "step" : "steps"}`;
-const seenAt = (written) => `seen at step ${count(written + 1)}`;
-
-/** A number of steps that need not be whole. */
-function lasting(number) {
-  if (number === Infinity) return "for good";
-  return number < 10 ? `${number.toFixed(1)} steps` : steps(Math.round(number));
-}
-
-/** How long a held memory will still last, in a few words. */
-function outlook(memory) {
-  if (memory.remaining < 0) return `fading out, ${percent(memory.mask)} left`;
-  return memory.remaining === Infinity ? "for good" : `${lasting(memory.remaining)} more`;
-}
-
-function size(bytes) {
-  return bytes < 1e6 ? `${count(Math.round(bytes / 1000))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-function fillSelect(select, options) {
-  select.replaceChildren(
-    ...options.map(([value, text]) => Object.assign(element("option", "", text), { value })),
-  );
-}
-
-/** Enlarge small pictures pixel by pixel; to shrink a large one so would tear its lines. */
-function sharpen(picture) {
-  picture.addEventListener("load", () => {
-    picture.classList.toggle("enlarged", picture.naturalHeight < picture.clientHeight);
-  });
-  return picture;
-}
-
-function showAll(selector, shown) {
-  for (const each of document.querySelectorAll(selector)) each.hidden = !shown;
-}
-
-/** Show an observation: its words if it has any, or else its picture. */
-function showSight(sight, source, picture, sentence) {
-  const words = sight.text ?? (source ? null : "The episode is over.");
-  sentence.hidden = words === null;
-  picture.hidden = words !== null;
-  if (words === null) picture.src = source;
-  else sentence.textContent = words;
-}
-
 /** What is shown now: an episode, a step of it, a memory; and the controls that change it. */
 class Page {
   constructor({ episodes, pictures }) {
@@ -120,23 +62,33 @@ class Page {
 
   /** A chart for each layer shown. */
   openLayers() {
-    this.layers = $("layer").value === "" ? this.episode.layers.map((_, n) => n) : [Number($("layer").value)];
+    this.layers =
+      $("layer").value === "" ? this.episode.layers.map((_, n) => n) : [Number($("layer").value)];
     this.head = $("head").value === "" ? null : Number($("head").value);
     this.shade = $("shade").value;
-    this.cells = this.layers.length ? this.episode.history(this.layers, this.head, this.shade) : null;
+    this.cells = this.layers.length
+      ? this.episode.history(this.layers, this.head, this.shade)
+      : null;
     $("shade-says").textContent =
       this.shade === "held"
-        ? "Colour: it is kept; paler: it is fading out. Black: forgotten."
-        : "The brighter, the more of its attention the agent pays it.";
+        ? "Paler: fading out. Black: forgotten."
+        : "The brighter, the more it is thought of.";
     $("bars").replaceChildren(...this.layers.map((layer) => this.barsOf(layer)));
   }
 
   barsOf(layer) {
     const canvas = element("canvas");
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `The memories of layer ${layer + 1}, by the step they were written at`);
+    canvas.setAttribute(
+      "aria-label",
+      `The memories of layer ${layer + 1}, by the step they were written at`,
+    );
     const under = (event) => barAt(canvas, this.episode, layer, this.now, event.offsetX);
-    this.point(canvas, (event) => this.hover(under(event)), (event) => this.choose(under(event)));
+    this.point(
+      canvas,
+      (event) => this.hover(under(event)),
+      (event) => this.choose(under(event)),
+    );
     canvas.dataset.layer = layer;
     return canvas;
   }
@@ -189,7 +141,10 @@ class Page {
   /** Pointing shows, a click or a tap chooses. */
   point(target, hover, choose) {
     target.addEventListener("click", choose);
-    target.addEventListener("pointermove", (event) => event.pointerType === "mouse" && hover(event));
+    target.addEventListener(
+      "pointermove",
+      (event) => event.pointerType === "mouse" && hover(event),
+    );
     target.addEventListener("pointerleave", () => this.hover(null));
   }
 
@@ -214,6 +169,10 @@ class Page {
       this.tell(under(event));
     });
     for (const picture of [$("picture"), $("card-picture")]) sharpen(picture);
+    // A memory forgotten under the pointer is gone without the pointer having left it.
+    document.addEventListener("pointermove", ({ target }) => {
+      if (!target.closest("canvas, .memory")) this.hover(null);
+    });
     window.addEventListener("resize", () => this.draw());
     this.listenToKeys();
   }
@@ -224,10 +183,12 @@ class Page {
     document.addEventListener("pointerdown", () => (this.tabbed = false));
     document.addEventListener("keydown", (event) => {
       if (event.key === "Tab") this.tabbed = true;
-      if (event.target.tagName === "SELECT" || event.altKey || event.ctrlKey || event.metaKey) return;
+      if (event.target.tagName === "SELECT" || event.altKey || event.ctrlKey || event.metaKey)
+        return;
       const moves = { ArrowLeft: -1, ArrowRight: 1 };
       if (event.key in moves) this.step(moves[event.key] * (event.shiftKey ? 10 : 1));
-      else if (event.key === " " && !(this.tabbed && event.target.tagName === "BUTTON")) this.toggle();
+      else if (event.key === " " && !(this.tabbed && event.target.tagName === "BUTTON"))
+        this.toggle();
       else return;
       event.preventDefault();
     });
@@ -270,7 +231,11 @@ class Page {
     const decides = !over && episode.at("decision", t);
     const needed = !over && episode.relevant(t);
     $("sight").style.borderColor = `var(--${decides ? "decides" : needed ? "relevant" : "rule"})`;
-    $("mark").textContent = decides ? "decides now, from memory" : needed ? "● sees what it will need" : "";
+    $("mark").textContent = decides
+      ? "decides now, from memory"
+      : needed
+        ? "● sees what it will need"
+        : "";
     $("mark").className = `pill ${decides ? "solid" : "relevant"}`;
     $("step").textContent = `step ${count(Math.min(t + 1, episode.length))}`;
     $("of").textContent = `of ${count(episode.length)}${over ? ", the end" : ""}`;
@@ -294,7 +259,9 @@ class Page {
   drawChoice() {
     const { episode, t } = this;
     const [policy, taken] = [episode.at("policy", t), episode.at("action", t)];
-    const order = policy.map((_, n) => n).sort((a, b) => (b === taken) - (a === taken) || policy[b] - policy[a]);
+    const order = policy
+      .map((_, n) => n)
+      .sort((a, b) => (b === taken) - (a === taken) || policy[b] - policy[a]);
     const shown = order.slice(0, MOST_ACTIONS).sort((a, b) => a - b);
     $("policy").replaceChildren(
       ...shown.map((n) => {
@@ -303,7 +270,11 @@ class Page {
         const bar = element("i");
         bar.style.width = `${100 * (policy[n] ?? 0)}%`;
         track.append(bar);
-        row.append(element("span", "", episode.data.actions[n]), track, element("span", "", percent(policy[n] ?? 0)));
+        row.append(
+          element("span", "", episode.data.actions[n]),
+          track,
+          element("span", "", percent(policy[n] ?? 0)),
+        );
         return row;
       }),
     );
@@ -348,7 +319,10 @@ class Page {
     $("card-mark").className = "pill relevant";
     $("card-layers").replaceChildren(...this.layers.map((layer) => this.fate(layer, written)));
     const now = element("div", "fact thought");
-    now.append(element("span", "", "thought of now"), element("span", "", percent(attention.get(written) ?? 0)));
+    now.append(
+      element("span", "", "thought of now"),
+      element("span", "", percent(attention.get(written) ?? 0)),
+    );
     $("card-layers").append(now);
     this.drawPeaks(written);
   }
@@ -392,9 +366,15 @@ class Page {
       const before = kept.get(memory.written);
       if (!before || memory.remaining > before.remaining) kept.set(memory.written, memory);
     }
-    const order = [...kept.values()].sort((a, b) => b.remaining - a.remaining || a.written - b.written);
+    const order = [...kept.values()].sort(
+      (a, b) => b.remaining - a.remaining || a.written - b.written,
+    );
     const shown = order.slice(0, MOST_KEPT);
-    $("kept-list").className = shown.some(({ written }) => episode.sight(written).text !== undefined) ? "sentences" : "";
+    $("kept-list").className = shown.some(
+      ({ written }) => episode.sight(written).text !== undefined,
+    )
+      ? "sentences"
+      : "";
     this.keptItems(shown, chosen, attention);
     const rest = order.length - shown.length;
     $("more").textContent = rest ? `and ${count(rest)} more` : "";
@@ -414,7 +394,8 @@ class Page {
       item.style.opacity = 0.45 + 0.55 * memory.mask;
       return item;
     });
-    const same = items.length === list.children.length && items.every((item, n) => item === list.children[n]);
+    const same =
+      items.length === list.children.length && items.every((item, n) => item === list.children[n]);
     if (!same) list.replaceChildren(...items);
   }
 
@@ -425,12 +406,26 @@ class Page {
     item.dataset.key = key;
     item.dataset.step = written;
     if (sight.text === undefined) {
-      item.append(Object.assign(sharpen(element("img")), { src: episode.picture(sight), alt: seenAt(written) }));
+      item.append(
+        Object.assign(sharpen(element("img")), {
+          src: episode.picture(sight),
+          alt: seenAt(written),
+        }),
+      );
     } else item.append(element("span", "said", sight.text));
     const left = element("span", "left");
-    left.append(element("b", "", `step ${count(written + 1)}`), element("span", "outlook"), element("br"), element("span", "share"));
+    left.append(
+      element("b", "", `step ${count(written + 1)}`),
+      element("span", "outlook"),
+      element("br"),
+      element("span", "share"),
+    );
     item.append(left);
-    this.point(item, () => this.hover(written), () => this.choose(written));
+    this.point(
+      item,
+      () => this.hover(written),
+      () => this.choose(written),
+    );
     return item;
   }
 
@@ -438,25 +433,15 @@ class Page {
   tell({ written, t }) {
     this.hover(written);
     const { episode } = this;
-    const memories = this.layers.flatMap((layer) => episode.held(layer, t)).filter((m) => m.written === written);
+    const memories = this.layers
+      .flatMap((layer) => episode.held(layer, t))
+      .filter((m) => m.written === written);
     const share = episode.attention(this.layers, this.head, t).get(written) ?? 0;
     const most = memories.reduce((a, b) => (a && a.remaining > b.remaining ? a : b), null);
     let fate = t < written ? "not there yet" : "forgotten";
     if (most) fate = `${outlook(most)}; thought of ${percent(share)}`;
     $("heat-says").textContent = `At step ${count(t + 1)}, what was ${seenAt(written)}: ${fate}.`;
   }
-}
-
-/** How long a memory will still last, in the width of a small picture. */
-function brief({ remaining }) {
-  if (remaining < 0) return "fading out";
-  if (remaining === Infinity) return "for good";
-  return remaining < 10 ? `${remaining.toFixed(1)} left` : `${count(Math.round(remaining))} left`;
-}
-
-/** A number without needless digits. */
-function trimmed(number) {
-  return number === null ? "?" : String(Number(number.toFixed(3)));
 }
 
 window.page = new Page(JSON.parse($("data").textContent));

@@ -24,7 +24,7 @@ MOST_BYTES = 4_900_000
 
 _COLOURS = ("RELEVANT", "OTHER", "DECIDES", "GOOD", "BAD", "GROUND", "PANEL", "FUTURE", "RULE",
             "FORGOTTEN", "DIM", "TEXT")  # fmt: skip
-_SCRIPTS = ("_episode.js", "_charts.js", ".js")
+_SCRIPTS = ("_episode.js", "_charts.js", "_heat.js", "_words.js", ".js")
 
 
 def write_page(

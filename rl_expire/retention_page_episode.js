@@ -10,7 +10,9 @@ class Episode {
     this.layers = data.layers;
     this.heads = Math.max(0, ...data.layers.map((layer) => layer.heads));
     // The observations that can be told of, in the order seen: a few early ones, then all shown.
-    this.seen = Object.keys(data.sights).map(Number).sort((a, b) => a - b);
+    this.seen = Object.keys(data.sights)
+      .map(Number)
+      .sort((a, b) => a - b);
     this.flagged = this.seen.some((step) => data.sights[step].relevant !== null);
     this.decisions = this.steps().filter((t) => this.at("decision", t));
     this.full = data.layers.map((layer) => roundUp(longest(layer)));

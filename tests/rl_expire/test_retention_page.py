@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -219,6 +220,16 @@ def test_nothing_outside_the_file_is_referred_to(tmp_path: Path) -> None:
     assert "default-src 'none'" in page
     assert f"--relevant:{css(RELEVANT)};" in page
     assert "{{" not in page
+
+
+def test_an_installed_package_has_the_parts_of_the_page() -> None:
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["rl_expire"]
+    parts = [p for p in (root / "rl_expire").glob("retention_page*") if p.suffix != ".py"]
+    assert len(parts) > 3
+    for part in parts:
+        assert any(part.match(pattern) for pattern in patterns), part
 
 
 def filmed(length: int, noise: int) -> Frames:

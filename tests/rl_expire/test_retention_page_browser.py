@@ -168,6 +168,21 @@ def test_charts_answer_to_pointing_and_clicking(open_page: Open) -> None:
     assert text(page, "step") != "step 40"
 
 
+def test_a_memory_forgotten_under_the_pointer_is_let_go(open_page: Open) -> None:
+    trace = random_trace(60)
+    page = open_page(trace)
+    scrub(page, 20)
+    layer = trace.steps[20].layers[0]
+    step = int(layer.written[layer.remaining.argmin()])
+    page.locator(f".memory[data-step='{step}']").hover()
+    assert text(page, "card-step") == f"seen at step {step + 1}"
+    scrub(page, 40)
+    assert page.locator(f".memory[data-step='{step}']").count() == 0
+    assert "forgotten" in text(page, "card-layers")
+    page.mouse.move(1, 1)
+    assert text(page, "card-step") == "seen at step 1"
+
+
 def test_keys_step_and_play(open_page: Open) -> None:
     page = open_page(random_trace(30))
     for key, step in [
@@ -221,7 +236,7 @@ def test_layers_and_heads_can_be_looked_at_one_by_one(open_page: Open) -> None:
         page.locator("#head").select_option(str(head + 1))
         share = float(held.attention[head, list(held.written).index(0)])
         now = page.locator(".thought").inner_text().split("\n")[-1]
-        assert abs(float(now.split()[0]) - 100 * share) <= 1.2
+        assert abs(float(now.split()[0].lstrip("<")) - 100 * share) <= 1.2
     kept_shade = pixels(page, "#heat")
     page.locator("#shade").select_option("what it thinks of")
     assert pixels(page, "#heat") != kept_shade
