@@ -169,7 +169,7 @@ class Page {
       this.tell(under(event));
     });
     for (const picture of [$("picture"), $("card-picture")]) sharpen(picture);
-    // A memory forgotten under the pointer is gone without the pointer having left it.
+    // Not every browser says that the pointer left an element that was taken away.
     document.addEventListener("pointermove", ({ target }) => {
       if (!target.closest("canvas, .memory")) this.hover(null);
     });
