@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from PIL import Image
 
 from rl_expire.retention import Trace, decision_starts
 from rl_expire.retention_picture import SIZE, Picture
+from rl_expire.whole_file import whole_file
 
 MOST_STEPS_SHOWN = 400
 """Longer episodes are shown every k-th step."""
@@ -182,29 +180,3 @@ def _gif(trace: Trace, width: int, fps: int, every: int) -> bytes:
         optimize=True,
     )
     return buffer.getvalue()
-
-
-@contextmanager
-def whole_file(path: Path, suffix: str) -> Iterator[Path]:
-    """Give a temporary file beside `path`, and move it there if all went well.
-
-    Raises:
-        ValueError: it cannot be written; nothing is left behind.
-    """
-    temporary = None
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        handle, name = tempfile.mkstemp(suffix=suffix, prefix=f".{path.stem}-", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise ValueError(f"{path} cannot be written ({reason}): give another file") from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)

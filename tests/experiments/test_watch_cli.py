@@ -14,6 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
+from rl_expire.retention_page import write_page
+
 SCRIPT = Path(__file__).parents[2] / "experiments" / "watch.py"
 FAST = ("--fps", "1")
 
@@ -49,6 +51,29 @@ def test_a_video_goes_where_it_is_told(
     assert not (own_run / "retention.mp4").exists()
     frames, _ = imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "a.mp4"))
     assert f"a.mp4: {frames} frames of 1 episodes" in done.out
+
+
+def test_a_page_lies_beside_the_video(
+    own_run: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    for words, page in (
+        ((), own_run / "retention.html"),
+        (("--out", "a.mp4"), tmp_path / "a.html"),
+    ):
+        done = call("watch.py", "run", "--seeds", "2", *FAST, "--page", *words)
+        assert done.code == 0, done.err
+        assert f"{page.relative_to(tmp_path)}: open it in a browser\n" in done.out
+        assert page.with_suffix(".mp4").exists()
+        assert "<title>What the agent remembers</title>" in page.read_text("utf-8")
+
+
+def test_what_a_page_leaves_out_is_said(
+    own_run: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = {"most_steps": 2, "most_bytes": 1_000_000}
+    monkeypatch.setattr(write_page, "__kwdefaults__", fewer)
+    done = call("watch.py", "run", "--seeds", "2", *FAST, "--page")
+    assert "seed 2: Steps 1 to " in done.out
 
 
 def unknown_agent(run: Path) -> None:
@@ -148,6 +173,14 @@ def test_a_broken_run_is_one_line_and_nothing_is_written(
         (["run", "--seeds", "1", "-1"], "--seeds is -1: choose 0 or more"),
         (["run", "--out", "none/a.mp4"], "none/a.mp4 cannot be written (No such file"),
         (["run", "--out", "."], "cannot be written (it is a folder): give another file"),
+        (["run", "--out", "none/a.mp4", "--page"], "none/a.mp4 cannot be written (No such file"),
+        (["run", "--out", "a.html", "--page"], "--out is a.html: the page needs that name"),
+        (["run", "--out", "a.mp4", "--page", "--fps", "0"], "--fps is 0: choose 1 or more"),
+        (["run", "--page", "--gif", "none/a.gif"], "none/a.gif cannot be written (No such file"),
+        (
+            ["run", "--page", "--still", "."],
+            "cannot be written (it is a folder): give another file",
+        ),
         (["run", "--frames", "3"], "Unrecognized options: --frames"),
         ([], "Missing from"),
     ],
@@ -161,4 +194,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 ) -> None:
     before = files()
     assert says in call("watch.py", *words, *([] if "--fps" in words else FAST)).line
+    assert files() == before
+
+
+def test_a_page_that_cannot_be_written_stops_all_before_it_begins(
+    own_run: Path, call: Callable[..., Any], files: Callable[[], dict[str, int]]
+) -> None:
+    (own_run / "retention.html").mkdir()
+    before = files()
+    line = call("watch.py", "run", *FAST, "--page").line
+    assert line.endswith("retention.html cannot be written (it is a folder): give another file")
     assert files() == before

@@ -1,0 +1,56 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path, suffix: str) -> Iterator[Path]:
+    """Give a temporary file beside `path`, and move it there if all went well.
+
+    Raises:
+        ValueError: it cannot be written; nothing is left behind.
+    """
+    temporary = None
+    try:
+        temporary = _beside(path, suffix)
+        yield temporary
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _refusal(path, error) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where no file can be written, before any work is put into one.
+
+    Raises:
+        ValueError: `path` cannot be written.
+    """
+    try:
+        _beside(path, path.suffix).unlink()
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """Make a temporary file in the folder of `path`."""
+    if path.is_dir():
+        raise IsADirectoryError(None, "it is a folder")
+    handle, name = tempfile.mkstemp(suffix=suffix, prefix=f".{path.stem}-", dir=path.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def _refusal(path: Path, error: OSError) -> ValueError:
+    reason = error.strerror or " ".join(str(error).split())
+    return ValueError(f"{path} cannot be written ({reason}): give another file")

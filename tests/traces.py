@@ -1,0 +1,83 @@
+"""Made-up traces: what happens in them is chance, so that no two steps look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rl_expire.retention import Frames, HeldMemories, Trace, TracedStep
+
+RAMP = 4.0
+
+
+def random_trace(
+    length: int,
+    *,
+    layers: int = 1,
+    heads: int = 2,
+    longest: float = 30.0,
+    texts: Sequence[str] | None = None,
+    seed: int = 0,
+    **about: object,
+) -> Trace:
+    """An episode in which every memory gets a random span up to `longest` and fades over `RAMP`.
+
+    The first observation is needed later, and kept; the last step decides. With `texts`, every step
+    reads one of them.
+    """
+    rng = np.random.default_rng(seed)
+    spans = rng.uniform(0, longest, (layers, length)).astype(np.float32)
+    spans[:, 0] = 2 * length
+    frames, steps = Frames(), []
+    for t in range(length + 1):
+        frames.append(drawn_frame(t))
+    for t in range(length):
+        held = tuple(_held(spans[n], t, heads, rng) for n in range(layers))
+        steps.append(
+            TracedStep(
+                action=t % 3,
+                reward=float(t % 2),
+                value=float(rng.normal()),
+                policy=rng.dirichlet(np.ones(3)).astype(np.float32),
+                relevant=t == 0,
+                decision=t == length - 1,
+                text=texts[t % len(texts)] if texts else None,
+                layers=held,
+            )
+        )
+    given = {"env_id": "Made-up", "seed": seed, "greedy": True, "cut": False} | about
+    return Trace(
+        action_names=("left", "right", "forward"),
+        frames=frames,
+        steps=tuple(steps),
+        total_reward=float(length // 2),
+        success=True,
+        terminated=True,
+        truncated=False,
+        **given,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def drawn_frame(t: int) -> np.ndarray:
+    """A frame of few colours, another one at each step."""
+    frame = np.zeros((20, 40, 3), np.uint8)
+    frame[: t % 20, :, 0] = 200
+    frame[:, : t // 20 % 40, 1] = 100
+    frame[:, :, 2] = t // 800
+    return frame
+
+
+def _held(spans: np.ndarray, t: int, heads: int, rng: np.random.Generator) -> HeldMemories:
+    remaining = spans[: t + 1] - (t - np.arange(t + 1, dtype=np.float32))
+    remaining[t] = max(remaining[t], 0)
+    written = np.flatnonzero(remaining > -RAMP)
+    left = remaining[written]
+    return HeldMemories(
+        written=written,
+        span=left + (t - written).astype(np.float32),
+        remaining=left,
+        mask=np.clip(1 + left / RAMP, 0, 1).astype(np.float32),
+        attention=rng.dirichlet(np.full(len(written), 0.2), heads).astype(np.float32),
+        nbytes=64 * len(written),
+    )
