@@ -202,7 +202,7 @@ def test_a_share_is_of_the_ceiling_of_its_own_episode() -> None:
     env.reset(options={"reset_mask": np.array([True, False])})
     two = env.expected_return()
     oracle, first = env.oracle(), np.ones(2, np.bool_)
-    obs = env._observe(slice(None))
+    obs, info = env._observe(slice(None)), {}
     for _ in range(9):
         obs, _, terminated, truncated, info = env.step(oracle.act(obs, first))
         first = terminated | truncated
