@@ -24,7 +24,7 @@ MOST_BYTES = 4_900_000
 
 _COLOURS = ("RELEVANT", "OTHER", "DECIDES", "GOOD", "BAD", "GROUND", "PANEL", "FUTURE", "RULE",
             "FORGOTTEN", "DIM", "TEXT")  # fmt: skip
-_SCRIPTS = ("_episode.js", "_charts.js", "_heat.js", "_words.js", ".js")
+_SCRIPTS = ("episode.js", "charts.js", "heat.js", "words.js", "main.js")
 
 
 def write_page(
@@ -92,16 +92,16 @@ def _html(data: Any) -> str:
     palette = "".join(
         f"--{name.lower()}:{css(getattr(retention_canvas, name))};" for name in _COLOURS
     )
-    page = _template(".html")
+    page = _template("page.html")
     for name, content in (
         ("palette", f":root{{{palette}}}"),
-        ("style", _template(".css")),
-        ("script", "\n".join(_template(ending) for ending in _SCRIPTS)),
+        ("style", _template("style.css")),
+        ("script", "\n".join(_template(name) for name in _SCRIPTS)),
         ("data", _json(data)),
     ):
         page = page.replace("{{" + name + "}}", content, 1)
     return page
 
 
-def _template(ending: str) -> str:
-    return files("rl_expire").joinpath("retention_page" + ending).read_text("utf-8")
+def _template(name: str) -> str:
+    return files("rl_expire").joinpath("page", name).read_text("utf-8")
