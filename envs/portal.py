@@ -59,6 +59,8 @@ class PortalState(BatchState):
     """The room it is in; R once it is through."""
     rooms: npt.NDArray[np.int32]
     """Rooms of the maze."""
+    left: npt.NDArray[np.int32]
+    """Steps that are left."""
     ceiling: npt.NDArray[np.float64]
     """How many of them perfect memory passes on average."""
     reached: npt.NDArray[np.int32]
@@ -84,6 +86,7 @@ class PortalState(BatchState):
             direction=np.zeros(count, np.int32),
             room=np.zeros(count, np.int32),
             rooms=np.ones(count, np.int32),
+            left=np.zeros(count, np.int32),
             ceiling=np.ones(count),
             reached=np.zeros(count, np.int32),
             sign=np.zeros((count, rooms), np.uint8),
@@ -122,7 +125,8 @@ class PortalVectorEnv(ArrayVectorEnv):
     1 for each room passed for the first time: a perfect episode returns `rooms`.
 
     ## Episode end
-    Terminated when the last room is passed; truncated after `step_limit` steps.
+    Terminated when the last room is passed, and after `step_limit` steps: the limit is part of the
+    task, and a room passed after it counts for nothing. Never truncated.
 
     ## Info
     At reset and every step, arrays `[N]` (plain values in the single environment):
@@ -228,7 +232,8 @@ class PortalVectorEnv(ArrayVectorEnv):
         state = self._state
         state.x[rows] = state.room[rows] = state.reached[rows] = 0
         state.direction[rows] = EAST
-        state.rooms[rows], state.ceiling[rows] = self.rooms, self.expected_return()
+        state.rooms[rows], state.left[rows] = self.rooms, self.step_limit
+        state.ceiling[rows] = self.expected_return()
         state.known[rows] = False
         state.revealed[rows] = state.success[rows] = False
         look = self._draw_looks(keys)
@@ -239,7 +244,7 @@ class PortalVectorEnv(ArrayVectorEnv):
         state.doors[rows, :, 1] = other + (other >= north)
         rooms = np.arange(state.right.shape[1])
         state.right[rows] = draw(keys[:, None], _RIGHT + rooms) & np.uint64(1)
-        return np.full(len(rows), self.step_limit)
+        return np.full(len(rows), self.step_limit + 1)
 
     def _draw_looks(self, keys: UIntArray) -> IntArray:
         """Draws the looks of all rooms `[M, R]`: all different, or all the same."""
@@ -260,7 +265,8 @@ class PortalVectorEnv(ArrayVectorEnv):
         through = np.flatnonzero(forward & sideways & (state.x == self.room_length - 1))
         if through.size:
             reward[through] = self._pass(through)
-        return reward, state.success.copy()
+        state.left -= 1
+        return reward, state.success | (state.left == 0)
 
     def _pass(self, rows: IntArray) -> FloatArray:
         """Takes the agents `rows` `[M]` through the doors that they face; returns the rewards."""

@@ -96,18 +96,19 @@ def test_the_agent_stands_between_the_doors_before_it_chooses() -> None:
         ({"room_length": 5}, 300),
     ],
 )
-def test_truncation_comes_exactly_at_the_limit(options: dict[str, Any], limit: int) -> None:
+def test_the_end_comes_exactly_at_the_limit(options: dict[str, Any], limit: int) -> None:
     env = PortalVectorEnv(2, **options)
     env.reset(seed=0)
     for step in range(1, limit + 1):
         _, _, terminated, truncated, _ = env.step(np.full(2, LEFT))
-        assert not terminated.any()
-        assert truncated.all() == truncated.any() == (step == limit)
+        assert not truncated.any()
+        assert terminated.all() == terminated.any() == (step == limit)
 
 
-def test_passing_the_last_room_on_the_last_step_is_a_termination() -> None:
+def test_the_last_room_can_be_passed_on_the_last_step() -> None:
     env = maze(rooms=1, step_limit=3)
-    assert take(env, right_door(env))[1:3] == (True, False)
+    reward, terminated, _, info = take(env, right_door(env))
+    assert (reward, terminated, info["success"]) == (1.0, True, True)
 
 
 def naive_return(rooms: int, crossing: int, limit: int) -> float:
