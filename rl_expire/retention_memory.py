@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
@@ -51,9 +53,17 @@ class TimeAxis:
 
 
 class LayerPanel:
-    """One layer's memories over the episode's time."""
+    """One layer's memories over the episode's time; `scale` is the height of the bars in steps."""
 
-    def __init__(self, trace: Trace, layer: int, axis: TimeAxis, top: int, height: int):
+    def __init__(
+        self,
+        trace: Trace,
+        layer: int,
+        axis: TimeAxis,
+        top: int,
+        height: int,
+        scale: int | None = None,
+    ):
         self.trace, self.layer, self.axis, self.top = trace, layer, axis, top
         self.bottom = top + height
         self.side = 76 if height > 300 else 48 if height > 150 else 0
@@ -61,7 +71,7 @@ class LayerPanel:
         self.highest = top + (self.side + 56 if self.side else 30)
         self.relevant = relevant_steps(trace)
         held = [step.layers[layer] for step in trace.steps]
-        self.full = round_up(max(float(memories.remaining.max()) for memories in held))
+        self.full = scale or scale_of(held)
         self.chosen = longest_lived(held)
         self.pictures: dict[int, Image.Image] = {}
 
@@ -217,6 +227,11 @@ class KeptCurve:
             draw.line(points, fill=OTHER, width=3)
         write(draw, (axis.left + 8, self.top + 20), "seen", 16, DIM)
         write(draw, (axis.left + 50, self.top + 20), "kept", 16, OTHER)
+
+
+def scale_of(held: Iterable[HeldMemories]) -> int:
+    """Return a round number of steps that no memory has more left of."""
+    return round_up(max(float(memories.remaining.max()) for memories in held))
 
 
 def longest_lived(held: list[HeldMemories]) -> list[list[int]]:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from rl_expire.retention import Frame, Trace, TracedStep
 from rl_expire.retention_canvas import Colour
-from rl_expire.retention_picture import outcome
+from rl_expire.retention_world import outcome
 
 LEAST_ATTENTION = 0.01
 """Smaller shares of a head's attention are left out."""

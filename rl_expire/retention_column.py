@@ -1,0 +1,80 @@
+"""The memory column of a picture: a counter, and below it a panel for each layer."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageDraw
+
+from rl_expire.retention import Trace, kept_counts
+from rl_expire.retention_canvas import DIM, write
+from rl_expire.retention_memory import LayerPanel, TimeAxis
+
+_LABELS = 44
+"""Pixels left of the panels, for the numbers of their scales."""
+_GAP = 12
+
+
+class MemoryColumn:
+    """Draws what one agent holds at any step of its episode.
+
+    Args:
+        trace: the episode.
+        left: of the column, in pixels.
+        right: of it.
+        counter: the line that the counter is written on.
+        top: of the panels.
+        bottom: of them.
+        panels: layers shown, at most.
+        size: of the number of memories kept, in pixels.
+        steps: that the time axis has room for; those of the episode if None.
+        scale: steps of lifetime that the bars have room for; chosen layer by layer if None.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        left: int,
+        right: int,
+        *,
+        counter: int,
+        top: int,
+        bottom: int,
+        panels: int,
+        size: int,
+        steps: int | None = None,
+        scale: int | None = None,
+    ):
+        self.trace, self.left, self.right = trace, left, right
+        self.counter, self.size, self.middle = counter, size, (top + bottom) / 2
+        self.kept = kept_counts(trace)
+        self.axis = TimeAxis(left + _LABELS, right, steps or len(trace.steps))
+        layers = min(self.kept.shape[1], panels)
+        height = (bottom - top - _GAP * (layers - 1)) // max(1, layers)
+        self.panels = [
+            LayerPanel(trace, n, self.axis, top + n * (height + _GAP), height, scale)
+            for n in range(layers)
+        ]
+
+    def draw_ground(self, draw: ImageDraw.ImageDraw) -> None:
+        """Draw what does not move."""
+        for panel in self.panels:
+            panel.draw_ground(draw)
+        if not self.panels:
+            middle = ((self.left + self.right) / 2, self.middle)
+            write(draw, middle, "This agent keeps no memories one by one", 20, DIM, "mm")
+
+    def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, now: int) -> None:
+        """Draw the memories as of step `now`."""
+        if self.panels:
+            self._draw_counter(draw, now)
+        for panel in self.panels:
+            panel.draw(image, draw, now)
+
+    def _draw_counter(self, draw: ImageDraw.ImageDraw, now: int) -> None:
+        layers, y, size = self.kept.shape[1], self.counter, self.size
+        kept, seen = int(self.kept[now].sum()), (now + 1) * layers
+        x = write(draw, (self.left, y), str(kept), size)
+        x = write(draw, (x + 12, y), "kept of", 24, DIM)
+        x = write(draw, (x + 10, y), str(seen), 36)
+        write(draw, (x + 10, y), "seen" if layers == 1 else f"in {layers} layers", 24, DIM)
+        nbytes = sum(layer.nbytes for layer in self.trace.steps[now].layers)
+        write(draw, (self.right, y), f"{nbytes / 1000:,.0f} kB of memory", 18, DIM, "rs")
