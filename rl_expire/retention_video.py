@@ -11,8 +11,12 @@ from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
 from PIL import Image
 
 from rl_expire.retention import Trace, decision_starts
+from rl_expire.retention_pair import Pair, PairPicture
 from rl_expire.retention_picture import SIZE, Picture
 from rl_expire.whole_file import whole_file
+
+Scene = Trace | Pair
+"""What can be shown: an episode, or the same episode of two agents; it is as long as the longer."""
 
 MOST_STEPS_SHOWN = 400
 """Longer episodes are shown every k-th step."""
@@ -22,11 +26,11 @@ _MOST_DECISION_STOPS = 4
 _GIF_COLOURS = 64
 
 
-def write_video(traces: Sequence[Trace], path: Path, *, fps: int = 12) -> int:
+def write_video(scenes: Sequence[Scene], path: Path, *, fps: int = 12) -> int:
     """Write one H.264 video of 1280 x 720 with the episodes one after the other.
 
     Args:
-        traces: the episodes.
+        scenes: the episodes.
         path: the mp4 file; it is replaced only once the new one is complete.
         fps: frames a second: steps a second in episodes of up to 400 steps.
 
@@ -36,7 +40,7 @@ def write_video(traces: Sequence[Trace], path: Path, *, fps: int = 12) -> int:
     Raises:
         ValueError: there is nothing to show, `fps` is below 1, or the file cannot be written.
     """
-    if not traces:
+    if not scenes:
         raise ValueError("--seeds is empty: give one or more")
     if fps < 1:
         raise ValueError(f"--fps is {fps}: choose 1 or more")
@@ -51,7 +55,7 @@ def write_video(traces: Sequence[Trace], path: Path, *, fps: int = 12) -> int:
         )
         encoder, frames = writer.proc, 0
         try:
-            for frame in _video_frames(traces, fps):
+            for frame in _video_frames(scenes, fps):
                 writer.write_frame(frame)
                 frames += 1
         finally:
@@ -61,12 +65,12 @@ def write_video(traces: Sequence[Trace], path: Path, *, fps: int = 12) -> int:
     return frames
 
 
-def _video_frames(traces: Sequence[Trace], fps: int) -> Iterator[np.ndarray]:
-    for n, trace in enumerate(traces):
-        note = f"episode {n + 1} of {len(traces)}" if len(traces) > 1 else ""
-        picture = Picture(trace, note=_with_stride(note, stride(trace)))
+def _video_frames(scenes: Sequence[Scene], fps: int) -> Iterator[np.ndarray]:
+    for n, scene in enumerate(scenes):
+        note = f"episode {n + 1} of {len(scenes)}" if len(scenes) > 1 else ""
+        picture = _picture(scene, _with_stride(note, stride(scene)))
         shown, frame = -1, np.zeros(0)
-        for t in schedule(trace, fps):
+        for t in schedule(scene, fps):
             if t != shown:
                 shown, frame = t, np.asarray(picture.draw(t))
             yield frame
@@ -78,25 +82,40 @@ def _with_stride(note: str, every: int) -> str:
     return " · ".join(part for part in (note, said) if part)
 
 
-def stride(trace: Trace, most: int = MOST_STEPS_SHOWN) -> int:
+def _traces(scene: Scene) -> tuple[Trace, ...]:
+    return scene.traces if isinstance(scene, Pair) else (scene,)
+
+
+def _picture(scene: Scene, note: str = "") -> Picture | PairPicture:
+    if isinstance(scene, Pair):
+        return PairPicture(scene, note=note)
+    return Picture(scene, note=note)
+
+
+def duration(scene: Scene) -> int:
+    """Return T, the steps of the longest episode."""
+    return max(len(trace.steps) for trace in _traces(scene))
+
+
+def stride(scene: Scene, most: int = MOST_STEPS_SHOWN) -> int:
     """Return k: every k-th step is shown so that at most about `most` are."""
-    return -(-len(trace.steps) // most)
+    return -(-duration(scene) // most)
 
 
-def schedule(trace: Trace, fps: int, every: int | None = None) -> list[int]:
+def schedule(scene: Scene, fps: int, every: int | None = None) -> list[int]:
     """Return which step each frame of the video shows; T is the moment after the last action.
 
     The first step, the beginnings of decisions and the end stay longer.
 
     Args:
-        trace: an episode of T steps.
+        scene: an episode of T steps.
         fps: frames a second.
         every: show every k-th step; chosen by the episode's length if None.
     """
-    last = len(trace.steps)
-    starts = list(decision_starts(trace))
+    last = duration(scene)
+    starts = sorted({t for trace in _traces(scene) for t in decision_starts(trace)})
     stops = starts if len(starts) <= _MOST_DECISION_STOPS else []
-    shown = sorted({*range(0, last, every or stride(trace)), *stops, last - 1, last})
+    shown = sorted({*range(0, last, every or stride(scene)), *stops, last - 1, last})
     seconds = {0: _FIRST_SECONDS, **dict.fromkeys(stops, _DECISION_SECONDS), last: _LAST_SECONDS}
     frames: list[int] = []
     for t in shown:
@@ -104,35 +123,36 @@ def schedule(trace: Trace, fps: int, every: int | None = None) -> list[int]:
     return frames
 
 
-def still(trace: Trace, t: int) -> Image.Image:
+def still(scene: Scene, t: int) -> Image.Image:
     """Return the picture of step `t`, 1280 x 720; `t` = T is after the last action.
 
     Raises:
         ValueError: the episode has no such step.
     """
-    if not 0 <= t <= len(trace.steps):
-        raise ValueError(f"the episode has steps 0 to {len(trace.steps)}, not {t}")
-    return Picture(trace).draw(t)
+    last = duration(scene)
+    if not 0 <= t <= last:
+        raise ValueError(f"the episode has steps 0 to {last}, not {t}")
+    return _picture(scene).draw(t)
 
 
-def write_still(trace: Trace, t: int, path: Path) -> None:
+def write_still(scene: Scene, t: int, path: Path) -> None:
     """Write the picture of step `t` as PNG, whole or not at all.
 
     Raises:
         ValueError: the episode has no such step, or the file cannot be written.
     """
-    image = still(trace, t)
+    image = still(scene, t)
     with whole_file(path, ".png") as temporary:
         image.save(temporary, optimize=True)
 
 
 def write_gif(
-    trace: Trace, path: Path, *, width: int = 800, fps: int = 8, max_bytes: int = 3_000_000
+    scene: Scene, path: Path, *, width: int = 800, fps: int = 8, max_bytes: int = 3_000_000
 ) -> int:
     """Write a small, looping GIF of one episode.
 
     Args:
-        trace: the episode.
+        scene: the episode.
         path: the file, written whole or not at all.
         width: of the pictures, in pixels; they are 16 by 9.
         fps: pictures a second.
@@ -144,12 +164,12 @@ def write_gif(
     Raises:
         ValueError: not even two pictures fit, or the file cannot be written.
     """
-    every = stride(trace, 70)
+    every = stride(scene, 70)
     while True:
-        content = _gif(trace, width, fps, every)
+        content = _gif(scene, width, fps, every)
         if len(content) <= max_bytes:
             break
-        if every >= len(trace.steps):
+        if every >= duration(scene):
             raise ValueError(f"no GIF of {path} fits into {max_bytes} bytes: choose a lower width")
         every = every * 3 // 2 + 1
     with whole_file(path, ".gif") as temporary:
@@ -157,10 +177,10 @@ def write_gif(
     return every
 
 
-def _gif(trace: Trace, width: int, fps: int, every: int) -> bytes:
-    picture = Picture(trace, note=_with_stride("", every))
+def _gif(scene: Scene, width: int, fps: int, every: int) -> bytes:
+    picture = _picture(scene, _with_stride("", every))
     size = (width, width * SIZE[1] // SIZE[0])
-    order = schedule(trace, fps, every)
+    order = schedule(scene, fps, every)
     steps = sorted(set(order))
     images = [picture.draw(t).resize(size, Image.Resampling.LANCZOS) for t in steps]
     # One palette for all, or colours would shimmer; a dither would move and compress badly.
