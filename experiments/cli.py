@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import io
 import sys
 from collections.abc import Callable
@@ -80,6 +81,13 @@ def at_least(least: int, **options: int) -> None:
         if value < least:
             option = "--" + name.replace("_", "-")
             raise ValueError(f"{option} is {value}: choose {least} or more")
+
+
+def installed(*packages: str) -> None:
+    """Refuse to go on without `packages`, those of the extra `compare`."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(f"{package} is not installed: pip install -e '.[compare]'")
 
 
 def refuse(error: ValueError | str) -> NoReturn:

@@ -10,7 +10,6 @@ again at any time. Words after `--` are handed to every run.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shlex
 import sys
@@ -69,9 +68,7 @@ def compare(
     for option, given in (("agents", agents), ("seeds", seeds)):
         if not given:
             raise ValueError(f"--{option} is empty: give one or more")
-    for package in ("matplotlib", "scipy"):
-        if importlib.util.find_spec(package) is None:
-            raise ValueError(f"{package} is not installed: pip install -e '.[compare]'")
+    cli.installed("matplotlib", "scipy")
     out = out or Path("runs") / f"compare-{task}"
     ours = ("--track",) if track else ()
     runs = [

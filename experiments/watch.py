@@ -1,10 +1,12 @@
-"""Make the video of any run again.
+"""Make the video of any run again, or of two runs side by side.
 
 python experiments/watch.py runs/corridor-seed1 --seeds 4 5
+python experiments/watch.py runs/corridor-seed1 --compare runs/corridor-lstm-seed1
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +14,13 @@ import cli
 import torch
 import tyro
 from runs import load_run, make_env
+from watch_pair import check_same_env, pairs
 
 from rl_expire.retention import trace_episode
 from rl_expire.retention_page import write_page
-from rl_expire.retention_video import write_gif, write_still, write_video
-from rl_expire.whole_file import check_place
+from rl_expire.retention_stills import check_stills, still_names, write_stills
+from rl_expire.retention_video import Scene, write_gif, write_still, write_video
+from rl_expire.whole_file import check_folder, check_place
 
 
 def watch(
@@ -28,6 +32,8 @@ def watch(
     gif: Path | None = None,
     still: Path | None = None,
     page: bool = False,
+    stills: Path | None = None,
+    compare: Path | None = None,
 ) -> None:
     """Film what a trained agent remembers.
 
@@ -35,35 +41,63 @@ def watch(
         run: Run folder of the agent.
         seeds: One episode each.
         fps: Steps shown a second.
-        out: The mp4 file; RUN/retention.mp4 if not given.
+        out: The mp4 file; RUN/retention.mp4 if not given, RUN/compare.mp4 with --compare.
         sampled: Sample the actions instead of taking the most likely ones.
         gif: Also write a small GIF of the first episode to this file.
         still: Also write a picture of the first episode's last decision to this file.
         page: Also write a page to look through the memories with, beside the video: the same name
             with the ending .html.
+        stills: Also write figures for a paper into this folder, as PNG and SVG: what is held of the
+            first episode, and of all the lifetimes given and the memories kept.
+        compare: Run folder of a second agent, which is shown below the first, on the same episodes.
     """
     cli.at_least(0, seeds=min(seeds, default=0))
+    if compare is not None and (page or stills is not None):
+        alone = "--page" if page else "--stills"
+        raise ValueError(f"{alone} shows one agent: leave it or --compare out")
     device = torch.device("cpu")
-    folder, config, agent = load_run(run, device)
-    path = out or folder.video
-    check_place(path)
+    paths = (run,) if compare is None else (run, compare)
+    runs = [load_run(path, device) for path in paths]
+    configs = [config for _, config, _ in runs]
+    check_same_env(paths, configs)
+    folder = runs[0][0]
+    path = out or (folder.video if compare is None else folder.pair)
     page_path = page_beside(path) if page else None
-    for place in (page_path, gif, still):
+    check_places((path, page_path, gif, still), stills)
+    env = make_env(configs[0]["env"]["id"], configs[0]["env"]["options"])
+    played = [
+        [trace_episode(agent, env, seed=seed, greedy=not sampled, device=device) for seed in seeds]
+        for _, _, agent in runs
+    ]
+    scenes: Sequence[Scene] = played[0] if compare is None else pairs(paths, configs, played)
+    if stills is not None:
+        check_stills(played[0])
+    frames = write_video(scenes, path, fps=fps)
+    print(f"{path}: {frames} frames of {len(scenes)} episodes")
+    if gif is not None:
+        write_gif(scenes[0], gif)
+    if still is not None:
+        write_still(scenes[0], min(len(traces[0].steps) for traces in played) - 1, still)
+    if page_path is not None:
+        notes = write_page(played[0], page_path)
+        print("\n".join([f"{page_path}: open it in a browser", *notes]))
+    if stills is not None:
+        write_stills(played[0], stills)
+        print(f"{stills}: {', '.join(still_names())}")
+
+
+def check_places(files: Sequence[Path | None], stills: Path | None) -> None:
+    """Refuse what cannot be written, before any work is put into it; None is not asked for.
+
+    Raises:
+        ValueError: one of `files`, or the figures in the folder `stills`, cannot be written.
+    """
+    for place in files:
         if place is not None:
             check_place(place)
-    env = make_env(config["env"]["id"], config["env"]["options"])
-    traces = [
-        trace_episode(agent, env, seed=seed, greedy=not sampled, device=device) for seed in seeds
-    ]
-    frames = write_video(traces, path, fps=fps)
-    print(f"{path}: {frames} frames of {len(traces)} episodes")
-    if gif is not None:
-        write_gif(traces[0], gif)
-    if still is not None:
-        write_still(traces[0], len(traces[0].steps) - 1, still)
-    if page_path is not None:
-        notes = write_page(traces, page_path)
-        print("\n".join([f"{page_path}: open it in a browser", *notes]))
+    if stills is not None:
+        cli.installed("matplotlib")
+        check_folder(stills, still_names())
 
 
 def page_beside(video: Path) -> Path:

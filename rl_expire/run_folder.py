@@ -32,6 +32,7 @@ class RunFolder:
         self.levels = path / "levels.json"
         self.nonfinite = path / "nonfinite.json"
         self.video = path / "retention.mp4"
+        self.pair = path / "compare.mp4"
 
     @staticmethod
     def create(path: Path, config: dict[str, Any]) -> RunFolder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -40,6 +40,24 @@ def check_place(path: Path) -> None:
         _beside(path, path.suffix).unlink()
     except OSError as error:
         raise _refusal(path, error) from error
+
+
+def check_folder(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a folder in which files called `names` cannot be written; nothing is made.
+
+    Raises:
+        ValueError: `folder` cannot be made, or one of the files cannot be written.
+    """
+    try:
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        _beside(nearest / "file", "").unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{folder} cannot be written ({error.strerror}): give another folder"
+        ) from error
+    if nearest == folder:
+        for name in names:
+            check_place(folder / name)
 
 
 def _beside(path: Path, suffix: str) -> Path:

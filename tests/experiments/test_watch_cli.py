@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import imageio_ffmpeg
 import pytest
 import torch
 from PIL import Image
 
+from agents import LSTMConfig, make_agent
 from rl_expire.retention_page import write_page
+from rl_expire.retention_stills import still_names
+from tests.experiments.conftest import on_path
+from tests.traces import random_trace
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "watch.py"
 FAST = ("--fps", "1")
@@ -74,6 +81,131 @@ def test_what_a_page_leaves_out_is_said(
     monkeypatch.setattr(write_page, "__kwdefaults__", fewer)
     done = call("watch.py", "run", "--seeds", "2", *FAST, "--page")
     assert "seed 2: Steps 1 to " in done.out
+
+
+@pytest.fixture(name="lstm")
+def lstm_fixture(own_run: Path, tmp_path: Path) -> Path:
+    """A run beside `own_run`, of the same environment, whose agent is an LSTM, untrained."""
+    run = Path(shutil.copytree(own_run, tmp_path / "lstm"))
+    agent = LSTMConfig(width=8)
+    with on_path():
+        from runs import agent_entry, make_env
+    change_config(run, "agent", to=agent_entry(agent))
+    env = make_env("RLExpire/Corridor-v0", {})
+    weights = make_agent(env.observation_space, env.action_space, agent).state_dict()
+    torch.save({"agent": weights}, run / "checkpoints" / "last.pt")
+    return run
+
+
+def test_figures_for_papers_lie_in_their_folder(
+    own_run: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    done = call("watch.py", "run", "--seeds", "2", "3", *FAST, "--stills", "figures/new")
+    assert done.code == 0, done.err
+    assert f"figures/new: {', '.join(still_names())}\n" in done.out
+    assert sorted(os.listdir(tmp_path / "figures" / "new")) == sorted(still_names())
+    assert (own_run / "retention.mp4").exists()
+
+
+def test_two_runs_are_filmed_on_the_same_episodes(
+    own_run: Path, lstm: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    pictures = ("--gif", "b.gif", "--still", "c.png")
+    done = call("watch.py", "run", "--compare", "lstm", "--seeds", "2", "3", *FAST, *pictures)
+    assert done.code == 0, done.err
+    frames, _ = imageio_ffmpeg.count_frames_and_secs(str(own_run / "compare.mp4"))
+    assert f"compare.mp4: {frames} frames of 2 episodes" in done.out
+    assert not (own_run / "retention.mp4").exists()
+    assert sorted(os.listdir(lstm)) == sorted(set(os.listdir(own_run)) - {"compare.mp4"})
+    for name in ("b.gif", "c.png"):
+        with Image.open(tmp_path / name) as image:
+            image.load()
+
+
+def test_a_pairs_video_goes_where_it_is_told(
+    own_run: Path, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    done = call("watch.py", "run", "--compare", "run", "--seeds", "2", *FAST, "--out", "a.mp4")
+    assert done.code == 0, done.err
+    assert (tmp_path / "a.mp4").exists()
+    assert not (own_run / "compare.mp4").exists()
+
+
+def test_agents_are_called_by_name_and_unusual_size() -> None:
+    with on_path():
+        from watch_pair import title
+    for name, options, expected in (
+        ("expire-span", {"capacity": 1024}, "expire-span"),
+        ("expire-span", {"capacity": 64}, "expire-span 64"),
+        ("transformer-xl", {"window": 256}, "transformer-xl 256"),
+        ("transformer-xl", {}, "transformer-xl"),
+        ("memoryless", {"width": 3}, "memoryless"),
+    ):
+        assert title({"name": name, "options": options}) == expected
+
+
+def test_agents_that_are_called_the_same_are_told_apart_by_their_folders() -> None:
+    config = {"agent": {"name": "lstm", "options": {}}}
+    traces = [random_trace(2), random_trace(3)]
+    with on_path():
+        from watch_pair import pairs
+    (pair,) = pairs([Path("runs/a"), Path("runs/b")], [config, config], [[t] for t in traces])
+    assert pair.names == ("lstm: runs/a", "lstm: runs/b")
+    assert pair.traces == tuple(traces)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "says"),
+    [
+        (("id",), "RLExpire/Portal-v0", "its environment is RLExpire/Portal-v0, that of run is"),
+        (("options", "max_length"), 9, "its --env.max-length is 9, that of run is 6: give two"),
+        (("options", "num_cues"), 2, "its --env.num-cues is 2, that of run is 1: give two"),
+    ],
+)
+def test_runs_of_other_episodes_are_not_compared(
+    keys: tuple[str, ...],
+    value: Any,
+    says: str,
+    own_run: Path,
+    lstm: Path,
+    call: Callable[..., Any],
+    files: Callable[[], dict[str, int]],
+) -> None:
+    if value == "RLExpire/Portal-v0":
+        change_config(lstm, "env", "options", to={})
+    change_config(lstm, "env", *keys, to=value)
+    before = files()
+    assert f"--compare lstm: {says}" in call("watch.py", "run", "--compare", "lstm", *FAST).line
+    assert files() == before
+
+
+def test_an_option_that_one_run_does_not_know_is_a_difference(
+    own_run: Path, lstm: Path, call: Callable[..., Any]
+) -> None:
+    options = json.loads((lstm / "config.json").read_text())["env"]["options"]
+    del options["walkway"]
+    change_config(lstm, "env", "options", to=options)
+    line = call("watch.py", "run", "--compare", "lstm", *FAST).line
+    assert "its --env.walkway is unknown, that of run is True" in line
+
+
+def test_an_agent_without_memories_has_no_figures(
+    lstm: Path, call: Callable[..., Any], files: Callable[[], dict[str, int]]
+) -> None:
+    before = files()
+    line = call("watch.py", "lstm", *FAST, "--stills", "figures").line
+    assert "--stills: this agent keeps no memories one by one: leave it out" in line
+    assert files() == before
+
+
+def test_figures_without_matplotlib_are_refused_with_the_remedy(
+    own_run: Path, call: Callable[..., Any], files: Callable[[], dict[str, int]]
+) -> None:
+    before = files()
+    with patch("importlib.util.find_spec", lambda name: None):
+        line = call("watch.py", "run", *FAST, "--stills", "figures").line
+    assert line.endswith("matplotlib is not installed: pip install -e '.[compare]'")
+    assert files() == before
 
 
 def unknown_agent(run: Path) -> None:
@@ -181,6 +313,15 @@ def test_a_broken_run_is_one_line_and_nothing_is_written(
             ["run", "--page", "--still", "."],
             "cannot be written (it is a folder): give another file",
         ),
+        (["run", "--stills", "run/config.json"], "cannot be written (Not a directory)"),
+        (["run", "--stills", "run/config.json/a"], "cannot be written (Not a directory)"),
+        (["run", "--stills", "a", "--fps", "0"], "--fps is 0: choose 1 or more"),
+        (["run", "--stills", "a", "--seeds"], "--seeds is empty"),
+        (["run", "--compare", "none"], "none is not a run folder"),
+        (["run", "--compare", "run", "--seeds"], "--seeds is empty"),
+        (["run", "--compare", "run", "--page"], "--page shows one agent: leave it or --compare"),
+        (["run", "--compare", "run", "--stills", "a"], "--stills shows one agent: leave it or"),
+        (["run", "--compare", "run", "--out", "none/a.mp4"], "none/a.mp4 cannot be written"),
         (["run", "--frames", "3"], "Unrecognized options: --frames"),
         ([], "Missing from"),
     ],

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from rl_expire.retention import Frames, HeldMemories, Trace, TracedStep
+from rl_expire.retention_pair import Pair
 from rl_expire.retention_picture import Picture
 from rl_expire.retention_video import (
     schedule,
@@ -84,6 +85,35 @@ def test_a_video_decodes_to_the_promised_size_and_number_of_frames(tmp_path: Pat
     assert len(images) == frames
     assert len(set(images)) > 5, "the picture hardly moves"
     assert os.listdir(tmp_path) == ["retention.mp4"]
+
+
+def test_two_side_by_side_are_as_long_as_the_longer_and_stop_at_the_decisions_of_both() -> None:
+    pair = Pair((made_up(4, (2,)), made_up(7, (5, 6))), ("one", "other"))
+    assert schedule(pair, 2) == [0] * 3 + [1] + [2] * 2 + [3, 4] + [5] * 2 + [6] + [7] * 4
+    assert stride(Pair((made_up(401), made_up(3)), ("one", "other"))) == 2
+
+
+def test_a_video_of_two_decodes_to_the_promised_size_and_number_of_frames(tmp_path: Path) -> None:
+    names = ("one", "other")
+    pairs = [Pair((made_up(4, (2,)), made_up(6)), names), Pair((made_up(2), made_up(2)), names)]
+    frames = write_video(pairs, tmp_path / "compare.mp4", fps=2)
+    assert frames == sum(len(schedule(pair, 2)) for pair in pairs)
+    about, images = decoded(tmp_path / "compare.mp4")
+    assert about["size"] == SIZE
+    assert len(images) == frames
+    assert len(set(images)) > 7, "the picture hardly moves"
+
+
+def test_two_side_by_side_have_stills_and_gifs(tmp_path: Path) -> None:
+    pair = Pair((made_up(3), made_up(5)), ("one", "other"))
+    write_still(pair, 5, tmp_path / "still.png")
+    with Image.open(tmp_path / "still.png") as image:
+        assert (image.format, image.size) == ("PNG", SIZE)
+    with pytest.raises(ValueError, match="the episode has steps 0 to 5, not 6"):
+        still(pair, 6)
+    assert write_gif(pair, tmp_path / "all.gif", width=160) == 1
+    with Image.open(tmp_path / "all.gif") as image:
+        assert getattr(image, "n_frames") == 6  # noqa: B009 (Pillow does not declare it)
 
 
 def test_a_still_is_a_png_of_the_step_asked_for(tmp_path: Path) -> None:
