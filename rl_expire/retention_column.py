@@ -62,12 +62,12 @@ class MemoryColumn:
             middle = ((self.left + self.right) / 2, self.middle)
             write(draw, middle, "This agent keeps no memories one by one", 20, DIM, "mm")
 
-    def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, now: int) -> None:
-        """Draw the memories as of step `now`."""
+    def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int) -> None:
+        """Draw the memories before action `t`; `t` = T is after the last action."""
         if self.panels:
-            self._draw_counter(draw, now)
+            self._draw_counter(draw, min(t, len(self.trace.steps) - 1))
         for panel in self.panels:
-            panel.draw(image, draw, now)
+            panel.draw(image, draw, t)
 
     def _draw_counter(self, draw: ImageDraw.ImageDraw, now: int) -> None:
         layers, y, size = self.kept.shape[1], self.counter, self.size

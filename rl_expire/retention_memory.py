@@ -87,17 +87,19 @@ class LayerPanel:
         for step in axis.ticks():
             write(draw, (axis.x(step), self.bottom - 4), str(step), 15, DIM, "ms")
 
-    def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, now: int) -> None:
-        """Draw the memories as of step `now`."""
+    def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int) -> None:
+        """Draw the memories before action `t`; `t` = T is after the last action."""
+        now = min(t, len(self.trace.steps) - 1)
         memories = self.trace.steps[now].layers[self.layer]
+        decides = t == now and bool(self.trace.steps[now].decision)
         self._draw_past(draw, now)
-        self._draw_now(draw, now)
+        self._draw_now(draw, now, decides)
         if self.side and self.trace.steps[now].text is not None:
             self._draw_sentences(draw, now)
         elif self.side:
             self._draw_pictures(image, draw, memories, now)
         self._draw_bars(image, draw, memories)
-        self._draw_title(draw, memories, now)
+        self._draw_title(draw, memories, now, decides)
 
     def _draw_past(self, draw: ImageDraw.ImageDraw, now: int) -> None:
         """Draw a tick for everything ever seen."""
@@ -108,8 +110,7 @@ class LayerPanel:
             colour = blend(FUTURE, RELEVANT, 0.6) if self.relevant[step] else FORGOTTEN
             draw.rectangle((x, y, x + width - 1, y + 6), fill=blend(FUTURE, colour, 0.8))
 
-    def _draw_now(self, draw: ImageDraw.ImageDraw, now: int) -> None:
-        decides = bool(self.trace.steps[now].decision)
+    def _draw_now(self, draw: ImageDraw.ImageDraw, now: int, decides: bool) -> None:
         x = round(self.axis.x(now))
         colour = DECIDES if decides else DIM
         draw.line((x, self.highest - 6, x, self.baseline + 12), fill=colour, width=2)
@@ -167,13 +168,15 @@ class LayerPanel:
             said = fit_text(draw, said, 17, self.axis.right - self.axis.left - 24)
             write(draw, (self.axis.left + 12, y), said, 17, self._colour(step))
 
-    def _draw_title(self, draw: ImageDraw.ImageDraw, memories: HeldMemories, now: int) -> None:
+    def _draw_title(
+        self, draw: ImageDraw.ImageDraw, memories: HeldMemories, now: int, decides: bool
+    ) -> None:
         text = "steps each memory will still last"
         if len(self.trace.steps[now].layers) > 1:
             text = f"layer {self.layer + 1}: {len(memories)} kept"
-        write(draw, (self.axis.left + 8, self.top + 19), text, 16, DIM)
-        if self.trace.steps[now].decision:
-            x = min(self.axis.x(now), self.axis.right - 60)
+        end = write(draw, (self.axis.left + 8, self.top + 19), text, 16, DIM)
+        if decides:
+            x = max(end + 68, min(self.axis.x(now), self.axis.right - 60))
             pill(draw, (x, self.top + 14), "decides now", DECIDES, anchor="m")
 
     def _height(self, remaining: float) -> int:

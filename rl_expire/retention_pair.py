@@ -104,5 +104,6 @@ class _Half:
         self.memory.draw_ground(draw)
 
     def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int) -> None:
-        self.world.draw(image, draw, min(t, len(self.trace.steps)))
-        self.memory.draw(image, draw, min(t, len(self.trace.steps) - 1))
+        t = min(t, len(self.trace.steps))
+        self.world.draw(image, draw, t)
+        self.memory.draw(image, draw, t)

@@ -42,11 +42,10 @@ class Picture:
         """Return the picture before action `t`; `t` = T is after the last action."""
         image = self.ground.copy()
         draw = ImageDraw.Draw(image)
-        now = min(t, len(self.trace.steps) - 1)
         self.world.draw(image, draw, t)
-        self.memory.draw(image, draw, now)
+        self.memory.draw(image, draw, t)
         if self.curve is not None:
-            self.curve.draw(draw, now)
+            self.curve.draw(draw, min(t, len(self.trace.steps) - 1))
         return image
 
     def _draw_ground(self, note: str) -> Image.Image:

@@ -73,6 +73,8 @@ def test_the_shorter_one_rests_at_its_end_until_the_other_is_over(said: Said) ->
         assert (now[UPPER] != ended[UPPER]).any()
     counts = [said.at(picture, t).count("Success") for t in (24, 25, 39, 40)]
     assert counts == [0, 1, 1, 2]
+    decides = [said.at(picture, t).count("decides now") for t in (23, 24, 25, 39, 40)]
+    assert decides == [0, 1, 0, 1, 0], "who is over decides nothing"
 
 
 def test_both_say_what_they_keep_and_what_it_takes(said: Said) -> None:
