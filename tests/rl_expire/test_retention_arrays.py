@@ -70,7 +70,7 @@ def test_every_lifetime_is_counted_once_in_the_bar_that_has_it(longest: float) -
     for span in spans:
         for bar in range(len(naive)):
             low = -np.inf if bar == 0 else edges[bar]
-            naive[bar] += low <= span < edges[bar + 1]
+            naive[bar] += int(low <= span < edges[bar + 1])
     assert counts.tolist() == naive
     assert counts.sum() == len(spans)
     assert counts[-1] > 0, "the last bar is for the longest"
