@@ -84,6 +84,9 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
+    limit_terminates: ClassVar[bool] = False
+    """Whether the step limit is part of the task: an episode that reaches it is then terminated."""
+
     def __init__(
         self,
         num_envs: int,
@@ -249,9 +252,10 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
             raise ResetNeeded("step() before reset(): call reset() first")
         reward, terminated = self._advance(self._checked(actions))
         self._elapsed += 1
-        truncated = self._elapsed >= self._limit
-        truncated &= ~terminated
-        return reward, terminated, truncated
+        over = self._elapsed >= self._limit
+        if self.limit_terminates:
+            return reward, terminated | over, np.zeros_like(over)
+        return reward, terminated, over & ~terminated
 
     def observe(self) -> Observation:
         """Observes every environment as it is now, `[N, ...]`."""

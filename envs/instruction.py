@@ -195,6 +195,8 @@ class InstructionVectorEnv(ArrayVectorEnv):
     Registered as `RLExpire/Instruction-v0`.
     """
 
+    limit_terminates = True
+
     def __init__(
         self,
         num_envs: int = 1,
@@ -300,7 +302,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
         state.role[rows, size.instructions : size.given] = 1
         begun = state.select(rows)
         state.sentence[rows] = self._sentence(begun, begun.time)
-        return np.full(len(rows), size.max_distance + 2)
+        return state.length[rows].astype(np.int64)
 
     def _say(self, keys: UIntArray, places: IntArray, deeds: IntArray) -> tuple[IntArray, IntArray]:
         """Draws when all is said `[M, said]`, and what: instructions, withdrawals, decoys."""
@@ -359,8 +361,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
         state.success[:] = right & ~left.any(axis=1)
         state.time += 1
         state.sentence[:] = self._sentence(state, state.time)
-        over = (deed & ~right) | state.success | (state.time >= state.length)
-        return right.astype(np.float64), over
+        return right.astype(np.float64), (deed & ~right) | state.success
 
     def _wanted(self, state: InstructionState) -> IntArray:
         """Which instruction is to be carried out now `[M]`; -1: none."""

@@ -59,8 +59,6 @@ class PortalState(BatchState):
     """The room it is in; R once it is through."""
     rooms: npt.NDArray[np.int32]
     """Rooms of the maze."""
-    left: npt.NDArray[np.int32]
-    """Steps that are left."""
     ceiling: npt.NDArray[np.float64]
     """How many of them perfect memory passes on average."""
     reached: npt.NDArray[np.int32]
@@ -86,7 +84,6 @@ class PortalState(BatchState):
             direction=np.zeros(count, np.int32),
             room=np.zeros(count, np.int32),
             rooms=np.ones(count, np.int32),
-            left=np.zeros(count, np.int32),
             ceiling=np.ones(count),
             reached=np.zeros(count, np.int32),
             sign=np.zeros((count, rooms), np.uint8),
@@ -138,6 +135,8 @@ class PortalVectorEnv(ArrayVectorEnv):
 
     Registered as `RLExpire/Portal-v0`.
     """
+
+    limit_terminates = True
 
     def __init__(
         self,
@@ -232,8 +231,7 @@ class PortalVectorEnv(ArrayVectorEnv):
         state = self._state
         state.x[rows] = state.room[rows] = state.reached[rows] = 0
         state.direction[rows] = EAST
-        state.rooms[rows], state.left[rows] = self.rooms, self.step_limit
-        state.ceiling[rows] = self.expected_return()
+        state.rooms[rows], state.ceiling[rows] = self.rooms, self.expected_return()
         state.known[rows] = False
         state.revealed[rows] = state.success[rows] = False
         look = self._draw_looks(keys)
@@ -244,7 +242,7 @@ class PortalVectorEnv(ArrayVectorEnv):
         state.doors[rows, :, 1] = other + (other >= north)
         rooms = np.arange(state.right.shape[1])
         state.right[rows] = draw(keys[:, None], _RIGHT + rooms) & np.uint64(1)
-        return np.full(len(rows), self.step_limit + 1)
+        return np.full(len(rows), self.step_limit)
 
     def _draw_looks(self, keys: UIntArray) -> IntArray:
         """Draws the looks of all rooms `[M, R]`: all different, or all the same."""
@@ -265,8 +263,7 @@ class PortalVectorEnv(ArrayVectorEnv):
         through = np.flatnonzero(forward & sideways & (state.x == self.room_length - 1))
         if through.size:
             reward[through] = self._pass(through)
-        state.left -= 1
-        return reward, state.success | (state.left == 0)
+        return reward, state.success.copy()
 
     def _pass(self, rows: IntArray) -> FloatArray:
         """Takes the agents `rows` `[M]` through the doors that they face; returns the rewards."""

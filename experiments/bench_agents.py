@@ -11,7 +11,7 @@ import torch
 from bench_train import time_updates
 from cli import at_least
 from experiment import as_before, make_trainer
-from results import EVAL_SEED, at_level
+from results import EVAL_SEED, at_hardest
 from rich.console import Console
 from rich.table import Table
 from runs import load_run, make_envs, use_threads
@@ -84,8 +84,7 @@ def act(run: Path, num_envs: int) -> Score:
     """Let the agent of `run` play `num_envs` episodes of the hardest level at once."""
     _, config, agent = load_run(run, CPU)
     env = config["env"]
-    task = at_level(env["options"], env["level"], env["options"][env["level"][0]])
-    envs = make_envs(env["id"], num_envs, task)
+    envs = make_envs(env["id"], num_envs, at_hardest(env["options"], env["level"]))
     return evaluate(agent, envs, num_envs, seed=EVAL_SEED, greedy=True, device=CPU)
 
 

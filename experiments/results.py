@@ -58,15 +58,15 @@ def evaluate_all(
     Returns:
         The `eval.` and `oracle.` keys of `results.json`.
     """
-    hardest = at_level(options, level, options[level[0]])
+    hardest = at_hardest(options, level)
 
     def score(task: dict[str, Any], greedy: bool) -> Score:
         envs = make_envs(env_id, min(config.num_envs, config.episodes), task)
         return evaluate(agent, envs, config.episodes, seed=EVAL_SEED, greedy=greedy, device=device)
 
-    def ceiling(task: dict[str, Any]) -> float:
-        return expected_return(make_envs(env_id, 1, task))
-
+    ceiling, ceiling_hardest = (
+        expected_return(make_envs(env_id, 1, task)) for task in (options, hardest)
+    )
     whole, longest = score(options, True), score(hardest, True)
     sampled = score(options, False)
     return {
@@ -74,8 +74,8 @@ def evaluate_all(
         "eval.success": whole.success,
         "eval.return_mean": whole.return_mean,
         "eval.success_at_max_length": longest.success,
-        "eval.share": whole.return_mean / ceiling(options),
-        "eval.share_at_max_length": longest.return_mean / ceiling(hardest),
+        "eval.share": whole.return_mean / ceiling,
+        "eval.share_at_max_length": longest.return_mean / ceiling_hardest,
         "eval.kept_per_layer": whole.kept_per_layer,
         "eval.kept_at_decision_per_layer": longest.kept_at_end_per_layer,
         "eval.bytes_held": whole.bytes_held,
@@ -87,7 +87,7 @@ def evaluate_all(
         "eval.precision": together(whole.precision),
         "eval.withdrawn_held": together(whole.withdrawn_held),
         "eval_sampled.success": sampled.success,
-        "eval_sampled.share": sampled.return_mean / ceiling(options),
+        "eval_sampled.share": sampled.return_mean / ceiling,
         "eval_sampled.success_at_max_length": score(hardest, False).success,
         "oracle.return_mean": oracle_return(env_id, options, config),
     }
@@ -107,6 +107,11 @@ def together(shares: list[float]) -> float:
 def at_level(options: dict[str, Any], level: Sequence[str], value: int) -> dict[str, Any]:
     """Return the environment's options with its difficulty, `level`, fixed at `value`."""
     return options | dict.fromkeys(level, value)
+
+
+def at_hardest(options: dict[str, Any], level: Sequence[str]) -> dict[str, Any]:
+    """Return the environment's options with its difficulty fixed at its highest."""
+    return at_level(options, level, options[level[0]])
 
 
 def oracle_return(env_id: str, options: dict[str, Any], config: EvalConfig) -> float:
@@ -150,11 +155,11 @@ def print_table(results: dict[str, Any]) -> None:
         f"({results['oracle.return_mean']:.3f})",
         "memories kept, mean, per layer": layers or "-",
         "memories kept at the last decision, hardest, per layer": at_decision or "-",
-        "lifetime of what matters, steps": _steps(results["eval.span_relevant"]),
-        "lifetime of the rest, steps": _steps(results["eval.span_other"]),
-        "what matters, held when it is needed": _share(results["eval.recall"]),
-        "what is held, that matters": _share(results["eval.precision"]),
-        "what was withdrawn, still held": _share(results["eval.withdrawn_held"]),
+        "lifetime of what matters, steps": _number(results["eval.span_relevant"], 1),
+        "lifetime of the rest, steps": _number(results["eval.span_other"], 1),
+        "what matters, held when it is needed": _number(results["eval.recall"], 3),
+        "what is held, that matters": _number(results["eval.precision"], 3),
+        "what was withdrawn, still held": _number(results["eval.withdrawn_held"], 3),
         "training steps": f"{results['train.steps']:,}",
         "training time, minutes": f"{results['train.seconds'] / 60:.1f}",
         "training steps/s": f"{results['train.steps_per_second']:,.0f}",
@@ -164,11 +169,6 @@ def print_table(results: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def _share(share: float) -> str:
-    """Format a share; a dash where there is none."""
-    return "-" if np.isnan(share) else f"{share:.3f}"
-
-
-def _steps(span: float) -> str:
-    """Format a lifetime; a dash where there is none."""
-    return "-" if np.isnan(span) else f"{span:.1f}"
+def _number(value: float, digits: int) -> str:
+    """Format a share or a lifetime; a dash where there is none."""
+    return "-" if np.isnan(value) else f"{value:.{digits}f}"

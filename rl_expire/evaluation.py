@@ -156,6 +156,7 @@ class _Tally:
         """Turn the sums into means."""
         with np.errstate(invalid="ignore"):
             relevant, other = self.span_sum / self.span_count
+        kept, void = (recalls.get(mark, Recall(0)) for mark in MARKS)
         return Score(
             episodes=episodes,
             kept_per_layer=(self.kept / self.steps).tolist(),
@@ -163,9 +164,9 @@ class _Tally:
             bytes_held=self.nbytes / self.batch_steps,
             span_relevant=float(relevant),
             span_other=float(other),
-            recall=recalls["relevant"].recall if "relevant" in recalls else [],
-            precision=recalls["relevant"].precision if "relevant" in recalls else [],
-            withdrawn_held=recalls["withdrawn"].recall if "withdrawn" in recalls else [],
+            recall=kept.recall,
+            precision=kept.precision,
+            withdrawn_held=void.recall,
             seconds_per_step=act_seconds / self.batch_steps,
         )
 

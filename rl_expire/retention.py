@@ -288,6 +288,11 @@ def relevant_steps(trace: Trace) -> npt.NDArray[np.bool_]:
     return np.array([bool(step.relevant) for step in trace.steps])
 
 
+def is_flagged(trace: Trace) -> bool:
+    """Whether the environment says which observations are needed later."""
+    return any(step.relevant is not None for step in trace.steps)
+
+
 def decision_starts(trace: Trace) -> Iterator[int]:
     """Yield the steps at which a decision begins."""
     before = False

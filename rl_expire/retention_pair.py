@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from rl_expire.retention import Trace
-from rl_expire.retention_canvas import DIM, GROUND, RULE, fit_text, write
+from rl_expire.retention_canvas import GROUND, RULE, fit_text, write
 from rl_expire.retention_column import MemoryColumn
 from rl_expire.retention_memory import scale_of
-from rl_expire.retention_picture import LEFT, LEFT_END, RIGHT, RIGHT_END, SIZE, write_legend
+from rl_expire.retention_picture import (
+    LEFT,
+    LEFT_END,
+    RIGHT,
+    RIGHT_END,
+    SIZE,
+    write_corner,
+    write_legend,
+)
 from rl_expire.retention_world import Room, WorldColumn
 
 _TOPS = (78, 402)
@@ -57,9 +65,7 @@ class PairPicture:
         image = Image.new("RGB", SIZE, GROUND)
         draw = ImageDraw.Draw(image)
         write(draw, (LEFT, 36), "What two agents remember of the same episode", 26)
-        right = f"seed {pair.traces[0].seed}"
-        right = f"{note} · {right}" if note else right
-        write(draw, (RIGHT_END, 36), right, 16, DIM, "rs")
+        write_corner(draw, 36, pair.traces[0].seed, note)
         write_legend(draw, 61, flagged=self.halves[0].world.flagged)
         middle = (_TOPS[0] + _HEIGHT + _TOPS[1]) // 2 - 2
         draw.line((LEFT, middle, RIGHT_END, middle), fill=RULE)

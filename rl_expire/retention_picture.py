@@ -52,14 +52,18 @@ class Picture:
         image = Image.new("RGB", SIZE, GROUND)
         draw = ImageDraw.Draw(image)
         write(draw, (LEFT, 46), "What the agent remembers", 30)
-        right = f"seed {self.trace.seed}"
-        right = f"{note} · {right}" if note else right
-        write(draw, (RIGHT_END, 42), right, 16, DIM, "rs")
+        write_corner(draw, 42, self.trace.seed, note)
         write_legend(draw, 78, flagged=self.world.flagged)
         self.memory.draw_ground(draw)
         if self.curve is not None:
             self.curve.draw_ground(draw)
         return image
+
+
+def write_corner(draw: ImageDraw.ImageDraw, y: int, seed: int, note: str) -> None:
+    """Say at the right of the line `y` which episode this is."""
+    said = f"{note} · seed {seed}" if note else f"seed {seed}"
+    write(draw, (RIGHT_END, y), said, 16, DIM, "rs")
 
 
 def write_legend(draw: ImageDraw.ImageDraw, y: int, *, flagged: bool) -> None:

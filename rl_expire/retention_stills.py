@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rl_expire.retention import Trace, kept_counts, relevant_steps
+from rl_expire.retention import Trace, is_flagged, kept_counts, relevant_steps
 from rl_expire.retention_arrays import (
     held_map,
     lifetime_counts,
@@ -159,7 +159,7 @@ def _map_legend(trace: Trace) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    flagged = _flagged([trace])
+    flagged = is_flagged(trace)
     entries: list[Any] = [
         Patch(color=OTHER, label="other things seen" if flagged else "things seen"),
         Patch(color=FORGOTTEN, label="forgotten"),
@@ -188,7 +188,7 @@ def spans(traces: Sequence[Trace]) -> Any:
     edges = lifetime_edges(max(float(given.max()) for given, _ in pooled))
     figure, panels = _panels(layers, COLUMN * 0.65)
     for axes, (given, relevant) in zip(panels, pooled, strict=True):
-        if _flagged(traces):
+        if any(map(is_flagged, traces)):
             _draw_bars(axes, edges, 0.0, given[~relevant], OTHER, "other things seen")
             _draw_bars(axes, edges, 0.5, given[relevant], RELEVANT, "needed later")
         else:
@@ -268,11 +268,6 @@ def _panels(layers: int, height: float) -> tuple[Any, list[Any]]:
         for layer, axes in enumerate(panels[:layers]):
             axes.set_title(f"layer {layer + 1}", fontsize=8)
     return figure, panels[:layers]
-
-
-def _flagged(traces: Sequence[Trace]) -> bool:
-    """Whether the environment says which observations are needed later."""
-    return any(step.relevant is not None for trace in traces for step in trace.steps)
 
 
 STILLS: dict[str, Callable[[Sequence[Trace]], Any]] = {

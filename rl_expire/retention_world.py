@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from rl_expire.retention import Trace, TracedStep
+from rl_expire.retention import Trace, TracedStep, is_flagged
 from rl_expire.retention_canvas import (
     BAD,
     DECIDES,
@@ -61,7 +61,7 @@ class WorldColumn:
 
     def __init__(self, trace: Trace, left: int, right: int, room: Room):
         self.trace, self.left, self.right, self.room = trace, left, right, room
-        self.flagged = any(step.relevant is not None for step in trace.steps)
+        self.flagged = is_flagged(trace)
 
     def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int) -> None:
         """Draw the world before action `t`; `t` = T is after the last action."""
