@@ -49,6 +49,8 @@ class LayersConfig:
     """Hidden width of the feed-forward part, as a multiple of the width."""
     last_action: bool = True
     """Whether the agent is told its last action, in which it can leave itself notes."""
+    last_obs: bool = False
+    """Whether each state also holds the observation before: what led to what is then one memory."""
 
     name: ClassVar[str]
     """What the command line and `config.json` call the agent."""
@@ -62,26 +64,54 @@ class LayersConfig:
 class StepEmbedding(nn.Module):
     """Observation, last action and reward, and whether an episode begins, as one state `[..., D]`.
 
-    Without `last_action` every action looks alike.
+    Args:
+        space: of the observations.
+        actions: A.
+        config: its `last_action` and `last_obs` say what else a state holds; without `last_action`
+            every action looks alike.
     """
 
-    def __init__(
-        self, observation_space: gym.Space, actions: int, width: int, *, last_action: bool
-    ):
+    def __init__(self, space: gym.Space, actions: int, config: LayersConfig):
         super().__init__()
-        self.encoder = make_encoder(observation_space, width)
-        self.last_action = last_action
-        self.no_action = actions if last_action else 1
+        width = config.width
+        self.encoder = make_encoder(space, width)
+        self.last_action = config.last_action
+        self.no_action = actions if config.last_action else 1
         self.action = nn.Embedding(self.no_action + 1, width)
         self.reward = nn.Linear(1, width, bias=False)
+        self.before = nn.Linear(width, width, bias=False) if config.last_obs else None
         nn.init.normal_(self.action.weight, std=0.1)
 
-    def forward(self, step: TimeStep) -> Tensor:
-        """Embed a step `[B]`, or steps `[T, B]`."""
-        action = step.last_action if self.last_action else torch.zeros_like(step.last_action)
-        action = action.masked_fill(step.is_first, self.no_action)
-        reward = step.last_reward.masked_fill(step.is_first, 0.0).unsqueeze(-1)
-        return self.encoder(step.obs) + self.action(action) + self.reward(reward)
+    def nothing_seen(self, rows: int) -> Tensor:
+        """Return what `forward` is given as `seen` before the first step of all."""
+        width = self.action.embedding_dim if self.before is not None else 0
+        return self.reward.weight.new_zeros(rows, width)
+
+    def forward(self, steps: TimeStep, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed steps `[T, B]`.
+
+        Args:
+            steps: one or more, in the order of time.
+            seen: `[B, D]`, the encoded observation before the first; `[B, 0]` without `last_obs`.
+
+        Returns:
+            The states `[T, B, D]`, and the encoding of the last observation, `seen` of the next.
+        """
+        action = steps.last_action if self.last_action else torch.zeros_like(steps.last_action)
+        action = action.masked_fill(steps.is_first, self.no_action)
+        reward = steps.last_reward.masked_fill(steps.is_first, 0.0).unsqueeze(-1)
+        obs = self.encoder(steps.obs)
+        states = obs + self.action(action) + self.reward(reward)
+        if self.before is None:
+            return states, seen
+        before = torch.cat([seen.unsqueeze(0), obs[:-1]])
+        before = before.masked_fill(steps.is_first.unsqueeze(-1), 0.0)
+        return states + self.before(before), obs[-1]
+
+    def act(self, step: TimeStep, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed one step `[B]`; as `forward`, without T."""
+        states, seen = self(step.map(lambda x: x.unsqueeze(0)), seen)
+        return states[0], seen
 
 
 class FeedForward(nn.Module):

@@ -30,23 +30,31 @@ class LSTMConfig(LayersConfig):
 
 @dataclass
 class LSTMMemory:
-    """Hidden and cell states, `[N, B, D]` each."""
+    """What an LSTM goes on from.
+
+    Attributes:
+        hidden: `[N, B, D]`.
+        cell: `[N, B, D]`.
+        seen: `[B, D]`, the encoded observation before; `[B, 0]` where states do without it.
+    """
 
     hidden: Tensor
     cell: Tensor
+    seen: Tensor
 
     def select(self, rows: Tensor) -> LSTMMemory:
         """Return a copy with only the environments `rows [K]`."""
-        return LSTMMemory(self.hidden[:, rows], self.cell[:, rows])
+        return LSTMMemory(self.hidden[:, rows], self.cell[:, rows], self.seen[rows])
 
     def snapshot(self) -> LSTMMemory:
         """Return a detached copy."""
-        return LSTMMemory(self.hidden.detach().clone(), self.cell.detach().clone())
+        tensors = self.hidden, self.cell, self.seen
+        return LSTMMemory(*(x.detach().clone() for x in tensors))
 
     @property
     def nbytes(self) -> int:
         """Bytes of all that is held."""
-        return self.hidden.nbytes + self.cell.nbytes
+        return self.hidden.nbytes + self.cell.nbytes + self.seen.nbytes
 
 
 class LSTMLayer(nn.Module):
@@ -135,9 +143,7 @@ class LSTM(nn.Module):
         super().__init__()
         self.config = config
         actions = num_actions(action_space)
-        self.embedding = StepEmbedding(
-            observation_space, actions, config.width, last_action=config.last_action
-        )
+        self.embedding = StepEmbedding(observation_space, actions, config)
         self.layers = nn.ModuleList(LSTMLayer(config) for _ in range(config.layers))
         self.heads = Heads(config.width, actions)
 
@@ -148,25 +154,25 @@ class LSTM(nn.Module):
         """Return zero states for `batch_size` environments."""
         shape = (self.config.layers, batch_size, self.config.width)
         zeros = self.heads.policy.weight.new_zeros(shape)
-        return LSTMMemory(zeros, zeros.clone())
+        return LSTMMemory(zeros, zeros.clone(), self.embedding.nothing_seen(batch_size))
 
     @torch.no_grad()
     def act(
         self, step: TimeStep, memory: LSTMMemory, *, greedy: bool = False
     ) -> tuple[ActorOutput, LSTMMemory]:
         """Choose actions for one step `[B]`."""
-        state = self.embedding(step)
+        state, seen = self.embedding.act(step, memory.seen)
         keep = (~step.is_first).unsqueeze(-1)
         after = []
         for layer, hidden, cell in zip(self._layers(), memory.hidden, memory.cell, strict=True):
             state, *new = layer.act(state, hidden * keep, cell * keep)
             after.append(new)
         hiddens, cells = (torch.stack(states) for states in zip(*after, strict=True))
-        return self.heads.act(state, greedy=greedy), LSTMMemory(hiddens, cells)
+        return self.heads.act(state, greedy=greedy), LSTMMemory(hiddens, cells, seen)
 
     def evaluate(self, steps: TimeStep, memory: LSTMMemory) -> Evaluation:
         """Replay `steps [T, B]` from `memory` with gradients."""
-        states = self.embedding(steps)
+        states, _ = self.embedding(steps, memory.seen)
         for layer, hidden, cell in zip(self._layers(), memory.hidden, memory.cell, strict=True):
             states = layer.evaluate(states, steps.is_first, hidden, cell)
         logits, value = self.heads(states)

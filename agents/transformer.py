@@ -40,32 +40,34 @@ C = TypeVar("C", bound=TransformerConfig)
 
 @dataclass
 class TransformerMemory:
-    """The agent's memory: one `SlotMemory` a layer and a clock a row.
+    """The agent's memory: one `SlotMemory` a layer, a clock a row, and the observation before.
 
     Attributes:
         layers: N slot memories.
         clock: `[B]` int64, steps since the episode of each row began.
+        seen: `[B, D]`, the encoded observation before; `[B, 0]` where states do without it.
         attention: per layer `[B, H, S]`, the weights of the last `act`, for viewing.
     """
 
     layers: list[SlotMemory]
     clock: Tensor
+    seen: Tensor
     attention: list[Tensor]
 
     def select(self, rows: Tensor) -> TransformerMemory:
         """Return a copy with only the environments `rows [K]`."""
         layers = [m.map(lambda x: x[rows]) for m in self.layers]
-        return TransformerMemory(layers, self.clock[rows], [])
+        return TransformerMemory(layers, self.clock[rows], self.seen[rows], [])
 
     def snapshot(self) -> TransformerMemory:
         """Return a detached copy."""
         layers = [m.map(lambda x: x.detach().clone()) for m in self.layers]
-        return TransformerMemory(layers, self.clock.clone(), [])
+        return TransformerMemory(layers, self.clock.clone(), self.seen.clone(), [])
 
     @property
     def nbytes(self) -> int:
         """Bytes of all that is held."""
-        return self.clock.nbytes + sum(slots.nbytes for slots in self.layers)
+        return self.clock.nbytes + self.seen.nbytes + sum(slots.nbytes for slots in self.layers)
 
 
 class MemoryLayer(nn.Module):
@@ -196,9 +198,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
         super().__init__()
         self.config = config
         actions = num_actions(action_space)
-        self.embedding = StepEmbedding(
-            observation_space, actions, config.width, last_action=config.last_action
-        )
+        self.embedding = StepEmbedding(observation_space, actions, config)
         self.layers = nn.ModuleList(self.make_layer() for _ in range(config.layers))
         self.heads = Heads(config.width, actions)
 
@@ -227,7 +227,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
             for _ in self.layers
         ]
         clock = torch.zeros(batch_size, dtype=torch.int64, device=device)
-        return TransformerMemory(layers, clock, [])
+        return TransformerMemory(layers, clock, self.embedding.nothing_seen(batch_size), [])
 
     @torch.no_grad()
     def act(
@@ -235,7 +235,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
     ) -> tuple[ActorOutput, TransformerMemory]:
         """Choose actions for one step `[B]`; updates `memory` in place."""
         memory.clock.masked_fill_(step.is_first, 0)
-        state = self.embedding(step)
+        state, memory.seen = self.embedding.act(step, memory.seen)
         memory.attention = []
         for layer, slots in zip(self._layers(), memory.layers, strict=True):
             slots.forget_rows(step.is_first)
@@ -248,7 +248,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
         self, steps: TimeStep, memory: TransformerMemory, *, faded: bool = True
     ) -> Evaluation:
         """Replay `steps [T, B]` from `memory` with gradients."""
-        states = self.embedding(steps).transpose(0, 1)
+        states = self.embedding(steps, memory.seen)[0].transpose(0, 1)
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
         spans, costs, diagnostics = [], [], {}
         for n, (layer, slots) in enumerate(zip(self._layers(), memory.layers, strict=True)):
@@ -272,7 +272,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
             normed = layer.attention_norm(compacted.hidden)
             compacted.key, compacted.value = layer.attention.project_memory(normed)
             layers.append(compacted)
-        return TransformerMemory(layers, memory.clock, [])
+        return TransformerMemory(layers, memory.clock, memory.seen, [])
 
     def view(self, memory: TransformerMemory) -> list[LayerView]:
         """Open the memory as it was at the step just acted on."""
@@ -300,7 +300,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
     @torch.no_grad()
     def calibrate_spans(self, steps: TimeStep, memory: TransformerMemory) -> None:
         """Centre what each layer's spans are computed from on the states of `steps [T, B]`."""
-        states = self.embedding(steps).transpose(0, 1)
+        states = self.embedding(steps, memory.seen)[0].transpose(0, 1)
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
         for layer, slots in zip(self._layers(), memory.layers, strict=True):
             inputs = states

@@ -121,7 +121,8 @@ def command_line(
         cli.refuse(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
     # What does not set the agents apart is up to the experiment, whichever agent it is.
     same = experiment().agent
-    default = partial(config, last_action=same.last_action, layers=same.layers)
+    names = "last_action", "last_obs", "layers"
+    default = partial(config, **{name: getattr(same, name) for name in names})
     agent = ("agent", config, field(default_factory=default))
     options = make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)
 

@@ -84,6 +84,7 @@ AGENTS: dict[str, Make] = {
     for layers in (1, 2, 3)
     for fade in ("linear", "log-linear")
 } | {
+    "expire-span, last obs": _expire(last_obs=True),
     "transformer-xl": _other(TransformerXLConfig(width=16, heads=2, window=5)),
     "transformer-xl, 3 layers": _other(TransformerXLConfig(width=16, heads=2, layers=3, window=4)),
     "adaptive-span": _other(AdaptiveSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)),
@@ -95,7 +96,7 @@ AGENTS: dict[str, Make] = {
         CompressiveConfig(width=16, heads=2, layers=2, window=2, rate=3, compressed=1)
     ),
     "lstm": _other(LSTMConfig(width=16)),
-    "lstm, 2 layers": _other(LSTMConfig(width=16, layers=2)),
+    "lstm, 2 layers, last obs": _other(LSTMConfig(width=16, layers=2, last_obs=True)),
     "memoryless": _other(MemorylessConfig(width=16, heads=2)),
 }
 """Every agent; each is made as `AGENTS[name](observation_space, **options)`."""

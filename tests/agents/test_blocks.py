@@ -1,13 +1,16 @@
 """What every agent has: embedding, heads, feed-forward."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import pytest
 import torch
 from gymnasium import spaces
+from torch import Tensor
 
-from agents.blocks import FeedForward, Heads, StepEmbedding, num_actions
+from agents.blocks import FeedForward, Heads, LayersConfig, StepEmbedding, num_actions
 from rl_expire.types import TimeStep
-from tests.support import VECTOR
+from tests.support import VECTOR, random_steps
 
 
 def test_greedy_takes_the_most_likely_action_and_sampling_follows_the_policy() -> None:
@@ -24,30 +27,49 @@ def test_greedy_takes_the_most_likely_action_and_sampling_follows_the_policy() -
     assert torch.equal(greedy.value, sampled.value)
 
 
+def embedded(embedding: StepEmbedding, step: TimeStep) -> Tensor:
+    """The states `[B, D]` of one step that nothing was seen before."""
+    return embedding.act(step, embedding.nothing_seen(len(step.is_first)))[0]
+
+
 def test_what_led_to_a_first_step_does_not_matter_and_elsewhere_does() -> None:
-    embedding = StepEmbedding(VECTOR, 3, 8, last_action=True)
+    embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8))
     obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
     one = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([0.0, 0.0]))
     other = TimeStep(obs, is_first, torch.tensor([2, 2]), torch.tensor([0.0, 0.0]))
     paid = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([1.0, 1.0]))
     for changed in (other, paid):
-        difference = (embedding(one) - embedding(changed)).abs().sum(-1)
+        difference = (embedded(embedding, one) - embedded(embedding, changed)).abs().sum(-1)
         assert difference[0] == 0
         assert difference[1] > 0.01
 
 
 def test_without_last_action_what_it_did_is_not_seen() -> None:
-    embedding = StepEmbedding(VECTOR, 3, 8, last_action=False)
+    embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, last_action=False))
     obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
     seen = [
-        embedding(TimeStep(obs, is_first, torch.full((2,), action), torch.ones(2)))
+        embedded(embedding, TimeStep(obs, is_first, torch.full((2,), action), torch.ones(2)))
         for action in range(3)
     ]
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[0], seen[2])
-    begins = embedding(TimeStep(obs, ~is_first, torch.zeros(2).long(), torch.zeros(2)))
-    goes_on = embedding(TimeStep(obs, is_first, torch.zeros(2).long(), torch.zeros(2)))
+    begins = embedded(embedding, TimeStep(obs, ~is_first, torch.zeros(2).long(), torch.zeros(2)))
+    goes_on = embedded(embedding, TimeStep(obs, is_first, torch.zeros(2).long(), torch.zeros(2)))
     assert ((begins - goes_on).abs().sum(-1) > 0.01).all(), "but whether an episode begins is"
+
+
+@pytest.mark.parametrize("last_obs", [True, False])
+def test_the_observation_before_is_seen_within_its_episode_if_asked_for(last_obs: bool) -> None:
+    embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, last_obs=last_obs))
+    steps = random_steps(4, 2, first=[(2, 0)])
+    assert isinstance(steps.obs, Tensor)
+    other = replace(steps, obs=steps.obs.index_add(0, torch.tensor([1]), torch.ones(1, 2, 4)))
+    seen = embedding.nothing_seen(2)
+    difference = (embedding(steps, seen)[0] - embedding(other, seen)[0]).abs().sum(-1) > 0
+    expected = torch.zeros(4, 2, dtype=torch.bool)
+    expected[1] = True
+    expected[2, 1] = last_obs
+    assert torch.equal(difference, expected)
 
 
 def test_the_gate_multiplies() -> None:

@@ -54,7 +54,7 @@ def test_an_average_is_the_mean_of_its_group() -> None:
     agent = agent_of(window=2, rate=3, compressed=2)
     steps = random_steps(12, B, first=[(0, 0), (0, 1)])
     _, _, memory = act_over(agent, steps, agent.initial_memory(B))
-    slots, states = memory.layers[0], agent.embedding(steps)
+    slots, states = memory.layers[0], agent.embedding(steps, memory.seen)[0]
     # At step 11 groups 0-2 and 3-5 and 6-8 have left the window of 2, and two averages are kept.
     for newest in (5, 8):
         (at,) = torch.nonzero((slots.written_at[0] == newest) & (slots.span[0] > 0)).flatten()
