@@ -190,7 +190,8 @@ class InstructionVectorEnv(ArrayVectorEnv):
     `relevant` (bool: the sentence is an instruction to the agent that stands), `withdrawn` (bool:
     one that will be withdrawn), `decision` (bool: something is to be done now), `distance` (int:
     the longest between hearing and doing in this episode), `carried` (int: instructions carried
-    out), `success` (bool: all of them, on the last step), `text` (the sentence).
+    out), `share` (float: of those there are), `success` (bool: all of them, on the last step),
+    `text` (the sentence).
 
     Registered as `RLExpire/Instruction-v0`.
     """
@@ -397,12 +398,14 @@ class InstructionVectorEnv(ArrayVectorEnv):
         state = self._state.select(rows)
         now = state.at == state.time[:, None]
         role = np.einsum("ne,ne->n", 2 - state.role, now, dtype=np.int64)
+        carried = state.carried.sum(axis=1)
         return {
             "relevant": role == 2,
             "withdrawn": role == 1,
             "decision": self._wanted(state) >= 0,
             "distance": (state.length - 1).astype(np.int64),
-            "carried": state.carried.sum(axis=1),
+            "carried": carried,
+            "share": carried / np.maximum(1, (state.place >= 0).sum(axis=1)),
             "success": state.success.copy(),
             "text": self.language.texts[state.sentence],
         }

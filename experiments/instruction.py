@@ -12,9 +12,10 @@ from typing import ClassVar
 
 from experiment import Experiment, command_line
 
-from agents import AgentConfig, ExpireSpanConfig
 from envs.instruction import InstructionSize
-from rl_expire.curriculum import Level, ladder
+from rl_expire.curriculum import CurriculumConfig, Level, ladder
+from rl_expire.governor import LearningConfig
+from rl_expire.ppo import PPOConfig
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,23 @@ class Instruction(Experiment):
 
     env: InstructionOptions = field(default_factory=InstructionOptions)
     """The environment."""
-    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, layers=2))
-    """The agent with its memory."""
+    curriculum: CurriculumConfig = field(default_factory=partial(CurriculumConfig, advance_at=0.93))
+    """How the distances grow while training."""
+    learning: LearningConfig = field(
+        default_factory=partial(
+            LearningConfig, solved_at=0.96, entropy_start=0.05, entropy_end=0.02
+        )
+    )
+    """When the task counts as learned: its measure is the share of instructions carried out. There
+    is something to choose in one step of ten, so the bonus for all of them has to be larger."""
+    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.95))
+    """The learner of the policy: a deed is rewarded at once, so it need not look far ahead."""
 
     env_id: ClassVar[str] = "RLExpire/Instruction-v0"
     level: ClassVar[tuple[str, ...]] = ("max_distance",)
     difficulty: ClassVar[str] = "distance"
     scored_at: ClassVar[tuple[int, ...]] = (50, 100, 200, 400, 1000)
+    measure: ClassVar[str] = "share"
 
     def levels(self) -> list[Level]:
         """One instruction more at a time, then decoys, then withdrawals, then longer and longer.

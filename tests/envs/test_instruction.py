@@ -203,7 +203,7 @@ def test_the_right_deed_pays_and_is_to_be_done_once() -> None:
     env, told = decisions()
     _, reward, terminated, truncated, info = env.step(deed_of(told))
     assert (reward, terminated, truncated) == (1.0, False, False)
-    assert (info["carried"], info["success"]) == (1, False)
+    assert (info["carried"], info["share"], info["success"]) == (1, 1 / 3, False)
 
 
 def test_another_deed_ends_the_episode() -> None:
@@ -224,7 +224,7 @@ def test_walking_on_misses_the_reward_and_goes_on_to_the_end() -> None:
     for step in range(len(told), 62):
         _, reward, terminated, truncated, info = env.step(0)
         assert (reward, terminated, truncated) == (0.0, step == 61, False)
-        assert (info["success"], info["carried"]) == (False, 0)
+        assert (info["success"], info["carried"], info["share"]) == (False, 0, 0.0)
 
 
 @pytest.mark.parametrize("mistake", ["withdrawn", "decoy"])
