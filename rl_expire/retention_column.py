@@ -1,4 +1,7 @@
-"""The memory column of a picture: a counter, and below it a panel for each layer."""
+"""The memory column of a picture: a counter, and below it a panel for each layer.
+
+An agent that keeps no memories one by one has a panel of what matters to it instead.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from rl_expire.retention import Trace, kept_counts
 from rl_expire.retention_canvas import DIM, write
+from rl_expire.retention_importance_panel import ImportancePanel
 from rl_expire.retention_memory import LayerPanel, TimeAxis
 
 _LABELS = 44
@@ -44,27 +48,30 @@ class MemoryColumn:
         scale: int | None = None,
     ):
         self.trace, self.left, self.right = trace, left, right
-        self.counter, self.size, self.middle = counter, size, (top + bottom) / 2
+        self.counter, self.size = counter, size
         self.kept = kept_counts(trace)
         self.axis = TimeAxis(left + _LABELS, right, steps or len(trace.steps))
         layers = min(self.kept.shape[1], panels)
         height = (bottom - top - _GAP * (layers - 1)) // max(1, layers)
-        self.panels = [
+        self.panels: list[LayerPanel | ImportancePanel] = [
             LayerPanel(trace, n, self.axis, top + n * (height + _GAP), height, scale)
             for n in range(layers)
         ]
+        self.counts = bool(self.panels)
+        if trace.importance is not None:
+            self.panels = [ImportancePanel(trace, trace.importance, self.axis, top, bottom - top)]
 
     def draw_ground(self, draw: ImageDraw.ImageDraw) -> None:
         """Draw what does not move."""
         for panel in self.panels:
             panel.draw_ground(draw)
-        if not self.panels:
-            middle = ((self.left + self.right) / 2, self.middle)
-            write(draw, middle, "This agent keeps no memories one by one", 20, DIM, "mm")
+        if not self.counts:
+            place = (self.left, self.counter)
+            write(draw, place, "This agent keeps no memories one by one", 24, DIM)
 
     def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int) -> None:
         """Draw the memories before action `t`; `t` = T is after the last action."""
-        if self.panels:
+        if self.counts:
             self._draw_counter(draw, min(t, len(self.trace.steps) - 1))
         for panel in self.panels:
             panel.draw(image, draw, t)

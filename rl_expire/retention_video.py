@@ -77,8 +77,7 @@ def _video_frames(scenes: Sequence[Scene], fps: int) -> Iterator[np.ndarray]:
 
 
 def _with_stride(note: str, every: int) -> str:
-    ending = {2: "nd", 3: "rd"}.get(every, "th")
-    said = "" if every == 1 else f"every {every}{ending} step"
+    said = "" if every == 1 else f"every {nth(every)} step"
     return " · ".join(part for part in (note, said) if part)
 
 
@@ -98,8 +97,38 @@ def duration(scene: Scene) -> int:
 
 
 def stride(scene: Scene, most: int = MOST_STEPS_SHOWN) -> int:
-    """Return k: every k-th step is shown so that at most about `most` are."""
-    return -(-duration(scene) // most)
+    """Return k: every k-th step is shown so that at most about `most` are, all noted in full."""
+    return _noted(scene, -(-duration(scene) // most))
+
+
+def _noted(scene: Scene, every: int) -> int:
+    """Return the next k from `every` on for which every k-th step was noted in full."""
+    fine = max(trace.every for trace in _traces(scene))  # powers of 2
+    return -(-every // fine) * fine
+
+
+def left_out(scene: Scene) -> list[str]:
+    """Say what of an episode the video does not show, a sentence each."""
+    notes, seed, every = [], _traces(scene)[0].seed, stride(scene)
+    if every > 1:
+        notes.append(
+            f"seed {seed}: of {duration(scene):,} steps the video shows every {nth(every)}, "
+            "and where decisions begin"
+        )
+    for trace in _traces(scene):
+        if trace.every > 1:
+            notes.append(f"seed {seed}: the memory was noted every {nth(trace.every)} step")
+        if trace.importance is not None and trace.importance.every > 1:
+            notes.append(f"seed {seed}: importance is that of {trace.importance.every} steps each")
+        if trace.cut:
+            notes.append(f"seed {seed}: what came after step {len(trace.steps):,} is left out")
+    return notes
+
+
+def nth(number: int) -> str:
+    """Return 2nd, 3rd, 4th, ..."""
+    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def schedule(scene: Scene, fps: int, every: int | None = None) -> list[int]:
@@ -171,7 +200,7 @@ def write_gif(
             break
         if every >= duration(scene):
             raise ValueError(f"no GIF of {path} fits into {max_bytes} bytes: choose a lower width")
-        every = every * 3 // 2 + 1
+        every = _noted(scene, every * 3 // 2 + 1)
     with whole_file(path, ".gif") as temporary:
         temporary.write_bytes(content)
     return every

@@ -189,13 +189,14 @@ def test_an_option_that_one_run_does_not_know_is_a_difference(
     assert "its --env.walkway is unknown, that of run is True" in line
 
 
-def test_an_agent_without_memories_has_no_figures(
-    lstm: Path, call: Callable[..., Any], files: Callable[[], dict[str, int]]
+def test_an_agent_without_memories_has_a_map_of_what_mattered(
+    lstm: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    before = files()
-    line = call("watch.py", "lstm", *FAST, "--stills", "figures").line
-    assert "--stills: this agent keeps no memories one by one: leave it out" in line
-    assert files() == before
+    done = call("watch.py", "lstm", "--seeds", "2", *FAST, "--stills", "figures", "--page")
+    assert done.code == 0, done.err
+    assert "figures: heat_map.png, heat_map.svg\n" in done.out
+    assert sorted(os.listdir(tmp_path / "figures")) == ["heat_map.png", "heat_map.svg"]
+    assert '"importance":{"every":1,' in (lstm / "retention.html").read_text("utf-8")
 
 
 def test_figures_without_matplotlib_are_refused_with_the_remedy(
