@@ -214,36 +214,33 @@ class _Recording:
     """The episode so far, noted every k-th step in full so that it fits into `most_bytes`."""
 
     def __init__(self, most_bytes: int):
-        self.most_bytes, self.every, self.nbytes = most_bytes, 1, 0
+        self.most_bytes, self.every, self.nbytes, self.source = most_bytes, 1, 0, 0
         self.steps: list[TracedStep] = []
         self.frames = Frames()
 
     def add(self, step: TracedStep) -> None:
-        """Add a step whose frame is there already."""
+        """Add a step whose frame is there already; it is kept in full until the next one comes."""
+        if self.steps:
+            self._settle(len(self.steps) - 1)
         self.steps.append(step)
-        self.nbytes += self._nbytes_of(len(self.steps) - 1)
         while self.nbytes > self.most_bytes and self.every < len(self.steps):
             self.every *= 2
-            self._thin()
+            self.nbytes = 0
+            for t in range(len(self.steps) - 1):
+                self._settle(t)
 
-    def _nbytes_of(self, t: int) -> int:
-        layers = self.steps[t].layers
-        return self.frames.nbytes_of(t) + sum(layer.trace_nbytes for layer in layers)
-
-    def _thin(self) -> None:
-        """Let go of all but every k-th step's frame and memory; the last step keeps its own."""
-        steps, source, self.nbytes = self.steps, 0, 0
-        for t, step in enumerate(steps):
-            before = steps[max(0, t - 1)]
-            begins = (step.decision and not before.decision) or (
-                step.relevant and not before.relevant
-            )
-            if begins or t % self.every == 0 or t == len(steps) - 1:
-                source = t
-                self.nbytes += self._nbytes_of(t)
-            else:
-                steps[t] = replace(step, layers=steps[source].layers, noted=False)
-                self.frames.repeat(t, source)
+    def _settle(self, t: int) -> None:
+        """Keep a step's frame and memory, or put those of the last step kept in their place."""
+        step, before = self.steps[t], self.steps[max(0, t - 1)]
+        decides = step.decision and not before.decision
+        needed = step.relevant and not before.relevant
+        if decides or needed or t % self.every == 0:
+            self.source = t
+            layers = sum(layer.trace_nbytes for layer in step.layers)
+            self.nbytes += self.frames.nbytes_of(t) + layers
+        else:
+            self.steps[t] = replace(step, layers=self.steps[self.source].layers, noted=False)
+            self.frames.repeat(t, self.source)
 
 
 def _play(

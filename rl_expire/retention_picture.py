@@ -31,7 +31,15 @@ class Picture:
         self.trace = trace
         self.world = WorldColumn(trace, LEFT, LEFT_END, _ROOM)
         self.memory = MemoryColumn(
-            trace, RIGHT, RIGHT_END, counter=160, top=196, bottom=556, panels=4, size=64
+            trace,
+            RIGHT,
+            RIGHT_END,
+            counter=160,
+            top=196,
+            bottom=556,
+            panels=4,
+            size=64,
+            kinds=True,
         )
         kept = self.memory.kept
         self.curve = None

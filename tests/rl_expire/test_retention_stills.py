@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rl_expire import retention_stills
 from rl_expire.retention import Trace, kept_counts
 from rl_expire.retention_arrays import held_map, importance_map, lifetimes
 from rl_expire.retention_stills import (
@@ -104,6 +105,24 @@ def test_the_map_shows_the_first_episode_with_its_marks() -> None:
     assert {"needed later", "other things seen", "forgotten", "decides now"} <= words(figure)
     assert {"now (step of the episode)", "memory (step it was written at)"} <= words(figure)
     assert {"layer 1", "layer 2", "layer 3", "how fully it is held (share)"} <= words(figure)
+
+
+def test_the_map_of_a_long_episode_is_coarser_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention_stills, "MOST_CELLS", 10)
+    trace = random_trace(35, longest=10)
+    fine, coarse = held_map(trace, 0), held_map(trace, 0, 4)
+    assert coarse.shape == (9, 9)
+    for row in range(9):
+        for column in range(9):
+            cells = fine[4 * row : 4 * row + 4, 4 * column]
+            assert coarse[row, column] == np.nanmax(cells) if row <= column else True
+    assert np.isnan(coarse[np.tril_indices(9, -1)]).all()
+    figure = heat_map([trace])
+    (axes,) = [axes for axes in figure.axes if axes.images]
+    assert axes.images[0].get_array().shape == (9, 9, 3)
+    assert tuple(axes.images[0].get_array()[0, 0]) == ORANGE
+    assert axes.images[0].get_extent() == [-0.5, 35.5, 35.5, -0.5]
+    assert "memory (step it was written at), 4 a row" in words(figure)
 
 
 def test_bars_are_shares_of_their_kind() -> None:
