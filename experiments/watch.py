@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cli
 import torch
@@ -22,6 +22,7 @@ from rl_expire.retention import trace_episode
 from rl_expire.retention_page import write_page
 from rl_expire.retention_stills import still_names, write_stills
 from rl_expire.retention_video import Scene, left_out, write_gif, write_still, write_video
+from rl_expire.run_folder import RunFolder
 from rl_expire.whole_file import check_folder, check_place
 
 
@@ -69,9 +70,9 @@ def watch(
     page_path = page_beside(path) if page else None
     check_places((path, page_path, gif, still), stills)
     entry = configs[0]["env"]
-    options = (
-        entry["options"] if level is None else at_level(entry["options"], entry["level"], level)
-    )
+    options = entry["options"]
+    if level is not None:
+        options = at_level(options, leveled_by(folder, entry), level)
     env = make_env(entry["id"], options)
     played = [
         [trace_episode(agent, env, seed=seed, greedy=not sampled, device=device) for seed in seeds]
@@ -90,6 +91,21 @@ def watch(
         print("\n".join([f"{page_path}: open it in a browser", *notes]))
     if stills is not None:
         print(f"{stills}: {', '.join(write_stills(played[0], stills))}")
+
+
+def leveled_by(folder: RunFolder, entry: dict[str, Any]) -> Sequence[str]:
+    """Return the environment's options that say how hard an episode is.
+
+    Args:
+        folder: of the run.
+        entry: what its configuration says of the environment.
+
+    Raises:
+        ValueError: it does not say.
+    """
+    if not entry.get("level"):
+        raise ValueError(f"--level: {folder.config} does not say what makes its episodes hard")
+    return entry["level"]
 
 
 def check_places(files: Sequence[Path | None], stills: Path | None) -> None:

@@ -157,6 +157,17 @@ def test_the_more_it_matters_the_higher_is_its_stem() -> None:
     assert len(set(order)) == 4
 
 
+def test_alone_it_says_how_much_is_kept_of_each_kind(said: Said) -> None:
+    picture = Picture(LONG)
+    for t in (0, 20, 40):
+        said.clear()
+        picture.draw(t)
+        now = min(t, 39)
+        kept = len(LONG.steps[now].layers[0])
+        assert "needed later: 1 of 1 kept" in said
+        assert f"other things: {kept - 1} of {now} kept" in said
+
+
 @pytest.mark.parametrize("texts", [None, ["a bell rings .", "you walk on ."]])
 def test_alone_it_says_how_importance_is_found(texts: list[str] | None, said: Said) -> None:
     picture = Picture(weighed_trace(30, every=2, texts=texts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from rl_expire.retention import Frames, HeldMemories, Trace, TracedStep
 from rl_expire.retention_pair import Pair
 from rl_expire.retention_picture import Picture
 from rl_expire.retention_video import (
+    left_out,
+    nth,
     schedule,
     still,
     stride,
@@ -23,6 +26,7 @@ from rl_expire.retention_video import (
     write_still,
     write_video,
 )
+from tests.traces import random_trace, weighed_trace
 
 SIZE = (1280, 720)
 
@@ -211,3 +215,18 @@ def test_a_place_that_cannot_be_written_is_one_line(
             write(path)
         assert "\n" not in str(caught.value)
     assert not os.listdir(tmp_path)
+
+
+def test_what_a_video_leaves_out_is_said() -> None:
+    assert left_out(random_trace(400)) == []
+    cut = replace(random_trace(900), cut=True, every=4)
+    assert left_out(cut) == [
+        "seed 0: of 900 steps the video shows every 4th, and where decisions begin",
+        "seed 0: the memory was noted every 4th step",
+        "seed 0: what came after step 900 is left out",
+    ]
+    weighed = left_out(weighed_trace(300, every=2))
+    assert weighed == ["seed 0: importance is that of 2 steps each"]
+    assert [nth(n) for n in (2, 3, 11, 12, 21, 26, 112)] == [
+        *("2nd", "3rd", "11th", "12th", "21st", "26th", "112th")
+    ]
