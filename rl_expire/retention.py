@@ -263,7 +263,7 @@ def _play(
         inputs.append(step)
         output, memory = agent.act(step, memory, greedy=greedy)
         layers = tuple(_held(view, len(steps)) for view in agent.view(memory))
-        flags = {name: _flag(info, name) for name in ("relevant", "decision")}
+        relevant, decision = _flag(info, "relevant"), _flag(info, "decision")
         text = info.get("text")
         action = int(output.action[0])
         obs, given, terminated, truncated, info = env.step(action)
@@ -272,7 +272,14 @@ def _play(
         policy = output.logits[0].softmax(-1).cpu().numpy()
         recording.add(
             TracedStep(
-                action, reward, float(output.value[0]), policy, **flags, text=text, layers=layers
+                action=action,
+                reward=reward,
+                value=float(output.value[0]),
+                policy=policy,
+                relevant=relevant,
+                decision=decision,
+                text=text,
+                layers=layers,
             )
         )
         frames.append(_render(env))

@@ -11,6 +11,7 @@ from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
 from PIL import Image
 
 from rl_expire.retention import Trace, decision_starts
+from rl_expire.retention_canvas import COLOURS
 from rl_expire.retention_pair import Pair, PairPicture
 from rl_expire.retention_picture import SIZE, Picture
 from rl_expire.whole_file import whole_file
@@ -206,6 +207,15 @@ def write_gif(
     return every
 
 
+def _palette(sample: Image.Image) -> Image.Image:
+    """Return a palette that has the colours with a meaning as they are, and others of `sample`."""
+    rest = sample.quantize(_GIF_COLOURS - len(COLOURS), method=Image.Quantize.MAXCOVERAGE)
+    palette = Image.new("P", (1, 1))
+    colours = [part for colour in COLOURS for part in colour] + (rest.getpalette() or [])
+    palette.putpalette(colours[: 3 * _GIF_COLOURS])
+    return palette
+
+
 def _gif(scene: Scene, width: int, fps: int, every: int) -> bytes:
     picture = _picture(scene, _with_stride("", every))
     size = (width, width * SIZE[1] // SIZE[0])
@@ -216,7 +226,7 @@ def _gif(scene: Scene, width: int, fps: int, every: int) -> bytes:
     tall = Image.new("RGB", (width, 3 * size[1]))
     for n, image in enumerate((images[0], images[len(images) // 2], images[-1])):
         tall.paste(image, (0, n * size[1]))
-    palette = tall.quantize(_GIF_COLOURS, method=Image.Quantize.MAXCOVERAGE)
+    palette = _palette(tall)
     images = [i.quantize(palette=palette, dither=Image.Dither.NONE) for i in images]
     buffer = io.BytesIO()
     images[0].save(

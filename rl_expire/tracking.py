@@ -62,7 +62,7 @@ def _media(path: Path) -> tuple[str, Any]:
     return f"still/{path.stem}", wandb.Image(str(path))
 
 
-def mode() -> str:
+def mode() -> Any:
     """Return wandb's mode: what WANDB_MODE says, else online where somebody is logged in."""
     return os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
 

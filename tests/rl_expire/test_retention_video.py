@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from rl_expire.retention import Frames, HeldMemories, Trace, TracedStep
+from rl_expire.retention_canvas import DECIDES, GROUND, OTHER, RELEVANT, TEXT
 from rl_expire.retention_pair import Pair
 from rl_expire.retention_picture import Picture
 from rl_expire.retention_video import (
@@ -146,6 +147,14 @@ def test_a_gif_shows_every_step_where_it_fits_and_fewer_where_it_does_not(tmp_pa
     every = write_gif(trace, tmp_path / "few.gif", width=160, max_bytes=whole * 2 // 3)
     assert every > 1
     assert (tmp_path / "few.gif").stat().st_size <= whole * 2 // 3
+
+
+def test_a_gif_has_the_colours_that_mean_something(tmp_path: Path) -> None:
+    write_gif(random_trace(12), tmp_path / "all.gif")
+    with Image.open(tmp_path / "all.gif") as image:
+        image.seek(11)
+        seen = {colour for _, colour in image.convert("RGB").getcolors(1 << 16) or []}
+    assert {RELEVANT, OTHER, DECIDES, GROUND, TEXT} <= seen
 
 
 def test_a_gif_that_cannot_fit_is_not_written(tmp_path: Path) -> None:
