@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import cli
+import gymnasium as gym
 import torch
 import tyro
 from results import at_level
@@ -69,11 +70,7 @@ def watch(
     path = out or (folder.video if compare is None else folder.pair)
     page_path = page_beside(path) if page else None
     check_places((path, page_path, gif, still), stills)
-    entry = configs[0]["env"]
-    options = entry["options"]
-    if level is not None:
-        options = at_level(options, leveled_by(folder, entry), level)
-    env = make_env(entry["id"], options)
+    env = env_of(folder, configs[0]["env"], level)
     played = [
         [trace_episode(agent, env, seed=seed, greedy=not sampled, device=device) for seed in seeds]
         for _, _, agent in runs
@@ -93,19 +90,25 @@ def watch(
         print(f"{stills}: {', '.join(write_stills(played[0], stills))}")
 
 
-def leveled_by(folder: RunFolder, entry: dict[str, Any]) -> Sequence[str]:
-    """Return the environment's options that say how hard an episode is.
+def env_of(folder: RunFolder, entry: dict[str, Any], level: int | None) -> gym.Env:
+    """Make the environment of a run.
 
     Args:
         folder: of the run.
         entry: what its configuration says of the environment.
+        level: how hard the episodes are; as in training if None.
 
     Raises:
-        ValueError: it does not say.
+        ValueError: it cannot be that hard, or not be shown.
     """
+    if level is None:
+        return make_env(entry["id"], entry["options"])
     if not entry.get("level"):
         raise ValueError(f"--level: {folder.config} does not say what makes its episodes hard")
-    return entry["level"]
+    try:
+        return make_env(entry["id"], at_level(entry["options"], entry["level"], level))
+    except ValueError as error:
+        raise ValueError(f"--level {level}: {error}") from error
 
 
 def check_places(files: Sequence[Path | None], stills: Path | None) -> None:

@@ -340,7 +340,7 @@ def test_a_broken_run_is_one_line_and_nothing_is_written(
         (["run", "--compare", "run", "--page"], "--page shows one agent: leave it or --compare"),
         (["run", "--compare", "run", "--stills", "a"], "--stills shows one agent: leave it or"),
         (["run", "--compare", "run", "--out", "none/a.mp4"], "none/a.mp4 cannot be written"),
-        (["run", "--level", "1"], "max_length=1"),
+        (["run", "--level", "1"], "--level 1: min_length=1 is too short"),
         (["run", "--frames", "3"], "Unrecognized options: --frames"),
         ([], "Missing from"),
     ],
