@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, make_dataclass, replace
@@ -53,9 +54,9 @@ class Experiment:
     """CPU threads of the learner; 0: as many as there are cores. The networks are small: a second
     thread saves little, and where other programs run it costs a lot."""
     video: bool = True
-    """Make retention.mp4 at the end."""
+    """Make retention.mp4 and retention.html at the end."""
     track: bool = False
-    """Log to wandb as well (offline where nobody is logged in)."""
+    """Log to wandb as well, with video, page and stills (offline where nobody is logged in)."""
     agent: AgentConfig = field(default_factory=ExpireSpanConfig)
     """The agent with its memory."""
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -168,18 +169,19 @@ def run(options: Experiment) -> None:
     try:
         seconds = _train(options, trainer, folder, tracker, checkpoint.get("seconds", 0.0))
     except NonFiniteLossError as error:
-        tracker.finish(None, None)
+        tracker.finish(None)
         raise SystemExit(_explain(error, trainer, folder, command)) from None
     if not trainer.finished:
-        tracker.finish(None, None)
+        tracker.finish(None)
         print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
         print(f"Go on with:  {command} --resume {folder.path}")
         raise SystemExit(130)
     results = _evaluate(options, trainer, folder, device, seconds)
     if options.video:
         print(f"making {folder.video} ...", flush=True)
-        watch(folder.path)
-    tracker.finish(results, folder.video)
+        plots = options.track and importlib.util.find_spec("matplotlib") is not None
+        watch(folder.path, page=True, stills=folder.stills if plots else None)
+    tracker.finish(results, folder.pictures())
     print(f"Everything is in {folder.path}")
 
 

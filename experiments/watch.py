@@ -6,20 +6,24 @@ python experiments/watch.py runs/corridor-seed1 --compare runs/corridor-lstm-see
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cli
+import gymnasium as gym
 import torch
 import tyro
+from results import at_level
 from runs import load_run, make_env
 from watch_pair import check_same_env, pairs
 
 from rl_expire.retention import trace_episode
 from rl_expire.retention_page import write_page
-from rl_expire.retention_stills import check_stills, still_names, write_stills
-from rl_expire.retention_video import Scene, write_gif, write_still, write_video
+from rl_expire.retention_stills import still_names, write_stills
+from rl_expire.retention_video import Scene, left_out, write_gif, write_still, write_video
+from rl_expire.run_folder import RunFolder
 from rl_expire.whole_file import check_folder, check_place
 
 
@@ -34,6 +38,7 @@ def watch(
     page: bool = False,
     stills: Path | None = None,
     compare: Path | None = None,
+    level: int | None = None,
 ) -> None:
     """Film what a trained agent remembers.
 
@@ -50,6 +55,7 @@ def watch(
         stills: Also write figures for a paper into this folder, as PNG and SVG: what is held of the
             first episode, and of all the lifetimes given and the memories kept.
         compare: Run folder of a second agent, which is shown below the first, on the same episodes.
+        level: How hard the episodes are, such as the length of the corridor, if not as in training.
     """
     cli.at_least(0, seeds=min(seeds, default=0))
     if compare is not None and (page or stills is not None):
@@ -64,16 +70,15 @@ def watch(
     path = out or (folder.video if compare is None else folder.pair)
     page_path = page_beside(path) if page else None
     check_places((path, page_path, gif, still), stills)
-    env = make_env(configs[0]["env"]["id"], configs[0]["env"]["options"])
+    env = env_of(folder, configs[0]["env"], level)
     played = [
         [trace_episode(agent, env, seed=seed, greedy=not sampled, device=device) for seed in seeds]
         for _, _, agent in runs
     ]
     scenes: Sequence[Scene] = played[0] if compare is None else pairs(paths, configs, played)
-    if stills is not None:
-        check_stills(played[0])
     frames = write_video(scenes, path, fps=fps)
-    print(f"{path}: {frames} frames of {len(scenes)} episodes")
+    notes = [note for scene in scenes for note in left_out(scene)]
+    print("\n".join([f"{path}: {frames} frames of {len(scenes)} episodes", *notes]))
     if gif is not None:
         write_gif(scenes[0], gif)
     if still is not None:
@@ -82,8 +87,28 @@ def watch(
         notes = write_page(played[0], page_path)
         print("\n".join([f"{page_path}: open it in a browser", *notes]))
     if stills is not None:
-        write_stills(played[0], stills)
-        print(f"{stills}: {', '.join(still_names())}")
+        print(f"{stills}: {', '.join(write_stills(played[0], stills))}")
+
+
+def env_of(folder: RunFolder, entry: dict[str, Any], level: int | None) -> gym.Env:
+    """Make the environment of a run.
+
+    Args:
+        folder: of the run.
+        entry: what its configuration says of the environment.
+        level: how hard the episodes are; as in training if None.
+
+    Raises:
+        ValueError: it cannot be that hard, or not be shown.
+    """
+    if level is None:
+        return make_env(entry["id"], entry["options"])
+    if not entry.get("level"):
+        raise ValueError(f"--level: {folder.config} does not say what makes its episodes hard")
+    try:
+        return make_env(entry["id"], at_level(entry["options"], entry["level"], level))
+    except ValueError as error:
+        raise ValueError(f"--level {level}: {error}") from error
 
 
 def check_places(files: Sequence[Path | None], stills: Path | None) -> None:
@@ -112,5 +137,16 @@ def page_beside(video: Path) -> Path:
     return page
 
 
+def print_peak_memory() -> None:
+    """Print how much memory this program took at most, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak memory {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:,.0f} MB")
+
+
 if __name__ == "__main__":
     cli.run(watch)
+    print_peak_memory()

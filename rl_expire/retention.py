@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import EnumMeta
 from typing import Any, overload
 
@@ -13,11 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from rl_expire.retention_importance import Importance, measure_importance
 from rl_expire.rollout import to_tensor
 from rl_expire.types import Agent, LayerView, M, TimeStep
 
-MAX_STEPS = 2000
+MAX_STEPS = 20_000
 """Episodes are traced up to this many steps unless the caller says otherwise."""
+
+MOST_BYTES = 200_000_000
+"""Of frames and memories in a trace: once they are more, fewer steps are noted in full."""
+
+_ARRAY_BYTES = 112
 
 Frame = npt.NDArray[np.uint8]
 
@@ -49,10 +55,18 @@ class Frames(Sequence[Frame]):
         data, shape = self._packed[index]
         return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
 
+    def repeat(self, index: int, earlier: int) -> None:
+        """Put the frame `earlier` in the place of another."""
+        self._packed[index] = self._packed[earlier]
+
+    def nbytes_of(self, index: int) -> int:
+        """Bytes of one frame, compressed."""
+        return len(self._packed[index][0])
+
     @property
     def nbytes(self) -> int:
-        """Bytes held, compressed."""
-        return sum(len(data) for data, _ in self._packed)
+        """Bytes held, compressed; a frame that is repeated counts once."""
+        return sum({id(data): len(data) for data, _ in self._packed}.values())
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,12 @@ class HeldMemories:
     def __len__(self) -> int:
         return len(self.written)
 
+    @property
+    def trace_nbytes(self) -> int:
+        """Bytes that it takes to note this."""
+        arrays = (self.written, self.span, self.remaining, self.mask, self.attention)
+        return sum(array.nbytes + _ARRAY_BYTES for array in arrays)
+
 
 @dataclass(frozen=True)
 class TracedStep:
@@ -95,7 +115,10 @@ class TracedStep:
         decision: whether the environment says that what is remembered decides now; None if it says
             nothing.
         text: the observation in words, where the environment's info has it.
-        layers: the memory of each layer when the agent acted; empty for an agent without one.
+        layers: the memory of each layer when the agent acted; empty for an agent that keeps nothing
+            of its past one by one.
+        noted: whether `layers` and the frame are this step's own; otherwise they are those of the
+            last step that was noted in full.
     """
 
     action: int
@@ -106,6 +129,7 @@ class TracedStep:
     decision: bool | None
     text: str | None
     layers: tuple[HeldMemories, ...]
+    noted: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,10 @@ class Trace:
         truncated: the environment cut the episode off.
         cut: the episode went on, but the tracing stopped at its step limit: whatever came after
             step T is missing from this trace.
+        importance: how much each thing seen mattered at each step, for an agent whose `layers` are
+            empty.
+        every: k: at least every k-th step is `noted` in full, and the beginnings of decisions and
+            of what is needed later, and the last step.
     """
 
     env_id: str
@@ -138,6 +166,8 @@ class Trace:
     terminated: bool
     truncated: bool
     cut: bool
+    importance: Importance | None = None
+    every: int = 1
 
 
 @torch.no_grad()
@@ -149,8 +179,12 @@ def trace_episode(
     greedy: bool = True,
     device: torch.device | None = None,
     max_steps: int = MAX_STEPS,
+    most_bytes: int = MOST_BYTES,
 ) -> Trace:
     """Play one episode and note everything.
+
+    Memory is bounded: of an episode whose frames and memories do not fit, every second step is
+    noted in full, then every fourth, and so on (see `Trace.every`).
 
     Args:
         agent: the policy; a batch of 1 is shown to it.
@@ -159,6 +193,7 @@ def trace_episode(
         greedy: take the most likely actions; otherwise sample.
         device: where the agent lives; the CPU if None.
         max_steps: give up after this many steps; the trace is then marked as `cut`.
+        most_bytes: of frames and memories noted, about.
 
     Returns:
         The trace.
@@ -172,36 +207,87 @@ def trace_episode(
     # Sampling is reproducible, and the caller's random numbers go on as if nothing had happened.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        return _play(agent, env, seed, greedy, device, max_steps)
+        return _play(agent, env, seed, greedy, device, max_steps, _Recording(most_bytes))
+
+
+class _Recording:
+    """The episode so far, noted every k-th step in full so that it fits into `most_bytes`."""
+
+    def __init__(self, most_bytes: int):
+        self.most_bytes, self.every, self.nbytes, self.source = most_bytes, 1, 0, 0
+        self.steps: list[TracedStep] = []
+        self.frames = Frames()
+
+    def add(self, step: TracedStep) -> None:
+        """Add a step whose frame is there already; it is kept in full until the next one comes."""
+        if self.steps:
+            self._settle(len(self.steps) - 1)
+        self.steps.append(step)
+        while self.nbytes > self.most_bytes and self.every < len(self.steps):
+            self.every *= 2
+            self.nbytes = 0
+            for t in range(len(self.steps) - 1):
+                self._settle(t)
+
+    def _settle(self, t: int) -> None:
+        """Keep a step's frame and memory, or put those of the last step kept in their place."""
+        step, before = self.steps[t], self.steps[max(0, t - 1)]
+        decides = step.decision and not before.decision
+        needed = step.relevant and not before.relevant
+        if decides or needed or t % self.every == 0:
+            self.source = t
+            layers = sum(layer.trace_nbytes for layer in step.layers)
+            self.nbytes += self.frames.nbytes_of(t) + layers
+        else:
+            self.steps[t] = replace(step, layers=self.steps[self.source].layers, noted=False)
+            self.frames.repeat(t, self.source)
 
 
 def _play(
-    agent: Agent[M], env: gym.Env, seed: int, greedy: bool, device: torch.device, max_steps: int
+    agent: Agent[M],
+    env: gym.Env,
+    seed: int,
+    greedy: bool,
+    device: torch.device,
+    max_steps: int,
+    recording: _Recording,
 ) -> Trace:
     obs, info = env.reset(seed=seed)
-    frames, steps = Frames(), []
+    frames, steps, inputs = recording.frames, recording.steps, []
     frames.append(_render(env))
     memory = agent.initial_memory(1)
     action, reward, total = 0, 0.0, 0.0
     terminated = truncated = False
     while not (terminated or truncated) and len(steps) < max_steps:
         step = _time_step(obs, action, reward, device, first=not steps)
+        inputs.append(step)
         output, memory = agent.act(step, memory, greedy=greedy)
         layers = tuple(_held(view, len(steps)) for view in agent.view(memory))
-        flags = {name: _flag(info, name) for name in ("relevant", "decision")}
+        relevant, decision = _flag(info, "relevant"), _flag(info, "decision")
         text = info.get("text")
         action = int(output.action[0])
         obs, given, terminated, truncated, info = env.step(action)
         reward = float(given)
         total += reward
         policy = output.logits[0].softmax(-1).cpu().numpy()
-        steps.append(
+        recording.add(
             TracedStep(
-                action, reward, float(output.value[0]), policy, **flags, text=text, layers=layers
+                action=action,
+                reward=reward,
+                value=float(output.value[0]),
+                policy=policy,
+                relevant=relevant,
+                decision=decision,
+                text=text,
+                layers=layers,
             )
         )
         frames.append(_render(env))
     over = terminated or truncated
+    importance = None
+    if not _keeps_past(steps):
+        steps = [replace(step, layers=()) for step in steps]
+        importance = measure_importance(agent, inputs, [step.policy for step in steps])
     return Trace(
         env_id=env.spec.id if env.spec is not None else type(env.unwrapped).__name__,
         seed=seed,
@@ -214,7 +300,16 @@ def _play(
         terminated=terminated,
         truncated=truncated and not terminated,
         cut=not over,
+        importance=importance,
+        every=recording.every,
     )
+
+
+def _keeps_past(steps: Sequence[TracedStep]) -> bool:
+    """Whether any layer ever held more than the present; an episode of one step does not tell."""
+    if len(steps) == 1:
+        return bool(steps[0].layers)
+    return any(len(layer) > 1 for step in steps for layer in step.layers)
 
 
 def action_names(env: gym.Env, count: int) -> tuple[str, ...]:

@@ -7,23 +7,54 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rl_expire.retention import Trace, kept_counts, relevant_steps
+from rl_expire.retention import Trace, kept_counts
 
 _BARS_A_DECADE = 6
 
 
-def held_map(trace: Trace, layer: int) -> npt.NDArray[np.float32]:
-    """Return `[T, T]`, how fully each memory (row) is held at each step (column).
+def held_map(trace: Trace, layer: int, every: int = 1) -> npt.NDArray[np.float32]:
+    """Return `[R, R]`, how fully memories (rows) are held at steps (columns), R = ceil(T / k).
 
     1 is fully, in between it is fading, 0 is forgotten; NaN before the memory was written.
+
+    Args:
+        trace: the episode.
+        layer: whose memories.
+        every: k: every k-th step is a column; the fullest of k memories is a row.
     """
-    length = len(trace.steps)
-    held = np.full((length, length), np.nan, np.float32)
-    held[np.triu_indices(length)] = 0
-    for now, step in enumerate(trace.steps):
+    held = _map_of(trace, every)
+    for column, step in enumerate(trace.steps[::every]):
         memories = step.layers[layer]
-        held[memories.written, now] = memories.mask
+        np.maximum.at(held[:, column], memories.written // every, memories.mask)
     return held
+
+
+def _map_of(trace: Trace, every: int) -> npt.NDArray[np.float32]:
+    """Return `[R, R]`: 0 from the diagonal on, NaN below it."""
+    rows = -(-len(trace.steps) // every)
+    cells = np.full((rows, rows), np.nan, np.float32)
+    cells[np.triu_indices(rows)] = 0
+    return cells
+
+
+def importance_map(trace: Trace, every: int = 1) -> npt.NDArray[np.float32]:
+    """Return `[R, R]`, how much things seen (rows) mattered at steps (columns), R = ceil(T / k).
+
+    Shares of 1; NaN before it was seen.
+
+    Args:
+        trace: the episode.
+        every: k: every k-th step is a column; the most that one of k things mattered is a row.
+
+    Raises:
+        ValueError: the agent's importance was not measured, since it keeps memories.
+    """
+    if trace.importance is None:
+        raise ValueError("this agent keeps memories one by one: they have a held_map instead")
+    matters = _map_of(trace, every)
+    for column, now in enumerate(range(0, len(trace.steps), every)):
+        np.maximum.at(matters[:, column], np.arange(now + 1) // every, trace.importance.at(now))
+    return matters
 
 
 def lifetimes(
@@ -37,15 +68,16 @@ def lifetimes(
 
     Returns:
         Lifetimes `[K]` in steps, and `[K]` whether the observation is needed later; K is the number
-        of steps of all episodes.
+        of steps of all episodes that were noted in full.
     """
-    given = []
+    given, relevant = [], []
     for trace in traces:
         for t, step in enumerate(trace.steps):
-            memories = step.layers[layer]
-            given.append(memories.span[memories.written == t])
-    relevant = [relevant_steps(trace) for trace in traces]
-    return np.concatenate(given), np.concatenate(relevant)
+            if step.noted:
+                memories = step.layers[layer]
+                given.append(memories.span[memories.written == t])
+                relevant.append(bool(step.relevant))
+    return np.concatenate(given), np.array(relevant, np.bool_)
 
 
 def lifetime_edges(longest: float) -> npt.NDArray[np.float64]:

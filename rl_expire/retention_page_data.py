@@ -74,13 +74,17 @@ def episode_data(trace: Trace, first: int, pictures: Pictures) -> dict[str, Any]
         JSON values. `length` is T; the columns `action`, `reward`, `value`, `policy`, `decision`
         and `sight` have an entry for each step shown. `end` is the world after the last action.
         `sights` are the observations: those of the steps shown, and the earlier ones that some
-        layer still held. `layers` is described at `_layer_data`.
+        layer still held or that mattered. `layers` is described at `_layer_data`; `importance` is
+        null, or like a layer: shares of importance in place of attention, and nothing held.
     """
     shown = trace.steps[first:]
     word, colour = outcome(trace)
     layers = [_layer_data(trace, n, first) for n in range(len(trace.steps[0].layers))]
-    held = {life[0] for layer in layers for life in layer["held"]}
-    seen = sorted(held | set(range(first, len(trace.steps))))
+    importance = _importance_data(trace, first)
+    told = {life[0] for layer in layers for life in layer["held"]}
+    if importance is not None:
+        told |= {step for pairs in importance["attention"][0] for step in pairs[::2]}
+    seen = sorted(told | set(range(first, len(trace.steps))))
     wordless = trace.steps[-1].text is None
     return {
         "env": trace.env_id,
@@ -100,6 +104,7 @@ def episode_data(trace: Trace, first: int, pictures: Pictures) -> dict[str, Any]
         "sights": {str(t): _sight(trace, t, pictures) for t in seen},
         "end": {"picture": pictures.key(trace.frames[len(trace.steps)])} if wordless else {},
         "layers": layers,
+        "importance": importance,
     }
 
 
@@ -140,6 +145,27 @@ def _layer_data(trace: Trace, layer: int, first: int) -> dict[str, Any]:
     }
 
 
+def _importance_data(trace: Trace, first: int) -> dict[str, Any] | None:
+    """Return what mattered from step `first` on; a stretch goes by its first step.
+
+    Returns:
+        `every`: the steps in a stretch. `heads`, `held`, `fading`, `attention`, `bytes`: as if a
+        layer held nothing, and one head paid attention to what mattered.
+    """
+    if trace.importance is None:
+        return None
+    shares = trace.importance.shares[first:]
+    starts = np.arange(len(shares[-1]), dtype=np.int64) * trace.importance.every
+    return {
+        "every": trace.importance.every,
+        "heads": 1,
+        "held": [],
+        "fading": [[] for _ in shares],
+        "attention": [[_sparse(starts[: len(now)], now, now >= LEAST_ATTENTION) for now in shares]],
+        "bytes": [0 for _ in shares],
+    }
+
+
 def _lives(trace: Trace, layer: int, first: int) -> list[list[Any]]:
     """Return `[written, from, until, span]` of every memory of a layer."""
     lives: list[list[Any]] = []
@@ -166,10 +192,16 @@ def _sparse(
 def left_out(trace: Trace, first: int) -> list[str]:
     """Say what of the episode is missing on a page that begins at step `first`."""
     notes, length = [], len(trace.steps)
+    if trace.importance is not None and trace.importance.every > 1:
+        notes.append(f"Importance is that of {trace.importance.every} steps at a time.")
     if first:
         notes.append(
             f"Steps 1 to {first:,} are left out: the page shows the last {length - first:,} "
             f"of {length:,}."
+        )
+    if trace.every > 1:
+        notes.append(
+            f"The memory was noted every {trace.every} steps: in between is what was last noted."
         )
     if trace.cut:
         notes.append(f"The episode went on after step {length:,}, but was not recorded further.")

@@ -66,7 +66,8 @@ class PairPicture:
         draw = ImageDraw.Draw(image)
         write(draw, (LEFT, 36), "What two agents remember of the same episode", 26)
         write_corner(draw, 36, pair.traces[0].seed, note)
-        write_legend(draw, 61, flagged=self.halves[0].world.flagged)
+        held = any(half.memory.counts for half in self.halves)
+        write_legend(draw, 61, flagged=self.halves[0].world.flagged, held=held)
         middle = (_TOPS[0] + _HEIGHT + _TOPS[1]) // 2 - 2
         draw.line((LEFT, middle, RIGHT_END, middle), fill=RULE)
         for half in self.halves:

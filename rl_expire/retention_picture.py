@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 from rl_expire.retention import Trace
 from rl_expire.retention_canvas import DIM, GROUND, OTHER, RELEVANT, Colour, write
 from rl_expire.retention_column import MemoryColumn
+from rl_expire.retention_importance_panel import how_found
 from rl_expire.retention_memory import KeptCurve
 from rl_expire.retention_world import Room, WorldColumn
 
@@ -30,11 +31,19 @@ class Picture:
         self.trace = trace
         self.world = WorldColumn(trace, LEFT, LEFT_END, _ROOM)
         self.memory = MemoryColumn(
-            trace, RIGHT, RIGHT_END, counter=160, top=196, bottom=556, panels=4, size=64
+            trace,
+            RIGHT,
+            RIGHT_END,
+            counter=160,
+            top=196,
+            bottom=556,
+            panels=4,
+            size=64,
+            kinds=True,
         )
         kept = self.memory.kept
         self.curve = None
-        if self.memory.panels:
+        if self.memory.counts:
             self.curve = KeptCurve(kept.sum(1), kept.shape[1], self.memory.axis, 584, 690)
         self.ground = self._draw_ground(note)
 
@@ -53,10 +62,13 @@ class Picture:
         draw = ImageDraw.Draw(image)
         write(draw, (LEFT, 46), "What the agent remembers", 30)
         write_corner(draw, 42, self.trace.seed, note)
-        write_legend(draw, 78, flagged=self.world.flagged)
+        write_legend(draw, 78, flagged=self.world.flagged, held=self.memory.counts)
         self.memory.draw_ground(draw)
         if self.curve is not None:
             self.curve.draw_ground(draw)
+        if self.trace.importance is not None:
+            for n, line in enumerate(how_found(self.trace.importance)):
+                write(draw, (self.memory.axis.left, 604 + 26 * n), line, 17, DIM)
         return image
 
 
@@ -66,21 +78,28 @@ def write_corner(draw: ImageDraw.ImageDraw, y: int, seed: int, note: str) -> Non
     write(draw, (RIGHT_END, y), said, 16, DIM, "rs")
 
 
-def write_legend(draw: ImageDraw.ImageDraw, y: int, *, flagged: bool) -> None:
+def write_legend(draw: ImageDraw.ImageDraw, y: int, *, flagged: bool, held: bool = True) -> None:
     """Say in one sentence on the line `y` what the marks mean, in their colours.
 
     Args:
         draw: where.
         y: the line, in pixels.
         flagged: whether the environment says which observations are needed later.
+        held: whether they are memories held; otherwise they are what matters now.
     """
+    if held:
+        begin = "Every step leaves a memory; its bar is how long it will still last:  "
+        end = ".  No bar: forgotten.  A ring: the agent is thinking of it now."
+    else:
+        begin = "A stem is how much a thing seen matters for what the agent does now:  "
+        end = ".  No stem: not at all."
     other = "other things seen" if flagged else "things seen"
     parts: list[tuple[str, Colour]] = [
-        ("Every step leaves a memory; its bar is how long it will still last:  ", DIM),
+        (begin, DIM),
         ("needed later", RELEVANT),
         (",  ", DIM),
         (other, OTHER),
-        (".  No bar: forgotten.  A ring: the agent is thinking of it now.", DIM),
+        (end, DIM),
     ]
     if not flagged:
         parts = [parts[0], *parts[3:]]

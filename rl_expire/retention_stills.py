@@ -1,5 +1,8 @@
 """Figures for papers of what an agent keeps, each as PNG and SVG.
 
+Of an agent that keeps no memories one by one there is the heat map alone, of how much each thing
+seen mattered when.
+
 Needs Matplotlib (the extra `compare`).
 """
 
@@ -15,6 +18,7 @@ import numpy.typing as npt
 from rl_expire.retention import Trace, is_flagged, kept_counts, relevant_steps
 from rl_expire.retention_arrays import (
     held_map,
+    importance_map,
     lifetime_counts,
     lifetime_edges,
     lifetimes,
@@ -28,6 +32,9 @@ FORGOTTEN, SEEN = "#E4E4E4", "#BBBBBB"
 
 COLUMN = 3.4
 """Width of a figure in inches: a column of a paper."""
+
+MOST_CELLS = 1000
+"""Rows and columns of a heat map; of longer episodes k steps are one row, and one column."""
 
 KINDS = ("png", "svg")
 
@@ -52,49 +59,43 @@ _DECISION_MARK: dict[str, Any] = {
 _ACROSS = 2
 
 
-def check_stills(traces: Sequence[Trace]) -> None:
-    """Refuse episodes of which there is nothing to plot.
-
-    Raises:
-        ValueError: there are none, or the agent keeps no memories one by one.
-    """
-    if not traces:
-        raise ValueError("--seeds is empty: give one or more")
-    if not traces[0].steps[0].layers:
-        raise ValueError(
-            "--stills: this agent keeps no memories one by one: leave it out, or choose another run"
-        )
-
-
 def still_names() -> list[str]:
-    """Return the names of all files that `write_stills` writes."""
+    """Return the names of all files that `write_stills` may write."""
     return [f"{name}.{kind}" for name in STILLS for kind in KINDS]
 
 
-def write_stills(traces: Sequence[Trace], folder: Path) -> None:
+def write_stills(traces: Sequence[Trace], folder: Path) -> list[str]:
     """Draw every figure of `traces` into `folder`, which is made if it is not there.
 
     Each file is written whole or not at all.
+
+    Returns:
+        The names of the files written.
 
     Raises:
         ValueError: there is nothing to plot, or a file cannot be written.
     """
     import matplotlib as mpl
 
-    check_stills(traces)
+    if not traces:
+        raise ValueError("--seeds is empty: give one or more")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(
             f"{folder} cannot be made ({error.strerror}): give another folder"
         ) from error
+    figures = STILLS if traces[0].importance is None else {"heat_map": heat_map}
+    written = []
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        for name, draw in STILLS.items():
+        for name, draw in figures.items():
             figure = draw(traces)
             for kind in KINDS:
                 _save(figure, folder / f"{name}.{kind}")
+                written.append(f"{name}.{kind}")
+    return written
 
 
 def _save(figure: Any, path: Path) -> None:
@@ -104,19 +105,28 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def heat_map(traces: Sequence[Trace]) -> Any:
-    """Draw how fully every memory of the first episode was held at every step."""
+    """Draw how fully every memory of the first episode was held at every step.
+
+    Of an agent that keeps no memories one by one: how much each thing seen mattered at every step.
+    """
     trace = traces[0]
-    figure, panels = _panels(len(trace.steps[0].layers), COLUMN * 0.9)
-    for layer, axes in enumerate(panels):
-        _draw_map(axes, trace, layer)
-    panels[0].set_ylabel("memory (step it was written at)")
+    held, every = trace.importance is None, -(-len(trace.steps) // MOST_CELLS)
+    maps = [held_map(trace, n, every) for n in range(len(trace.steps[0].layers))]
+    maps = maps if held else [importance_map(trace, every)]
+    figure, panels = _panels(len(maps), COLUMN * 0.9)
+    for shares, axes in zip(maps, panels, strict=True):
+        _draw_map(axes, trace, shares, every)
+    rows = "memory (step it was written at)" if held else "thing seen (step it was seen at)"
+    panels[0].set_ylabel(rows if every == 1 else f"{rows}, {every} a row")
     panels[0].legend(handles=_map_legend(trace), loc="lower left")
-    _draw_scale(figure, panels)
+    said = "how fully it is held (share)" if held else "importance for this decision (share)"
+    _draw_scale(figure, panels, said)
     return figure
 
 
-def _draw_map(axes: Any, trace: Trace, layer: int) -> None:
-    axes.imshow(heat_image(trace, layer))
+def _draw_map(axes: Any, trace: Trace, shares: npt.NDArray[np.float32], every: int) -> None:
+    end = len(shares) * every - 0.5
+    axes.imshow(heat_image(trace, shares, every), extent=(-0.5, end, end, -0.5))
     axes.set_xlabel("now (step of the episode)")
     axes.locator_params(nbins=5, integer=True)
     needed = np.flatnonzero(relevant_steps(trace))
@@ -141,10 +151,17 @@ def _draw_map(axes: Any, trace: Trace, layer: int) -> None:
     )
 
 
-def heat_image(trace: Trace, layer: int) -> npt.NDArray[np.uint8]:
-    """Return the picture of `held_map`, `[T, T, 3]`: orange where needed later, else blue."""
-    held = held_map(trace, layer)[..., None]
-    colours = np.array([_rgb(RELEVANT) if r else _rgb(OTHER) for r in relevant_steps(trace)])
+def heat_image(
+    trace: Trace, shares: npt.NDArray[np.float32], every: int = 1
+) -> npt.NDArray[np.uint8]:
+    """Return the picture `[R, R, 3]` of `shares [R, R]`: orange where needed later, else blue.
+
+    Each row is of `every` things seen; one that is needed makes it orange.
+    """
+    held = shares[..., None]
+    starts = np.arange(0, len(trace.steps), every)
+    needed = np.logical_or.reduceat(relevant_steps(trace), starts)
+    colours = np.array([_rgb(RELEVANT) if r else _rgb(OTHER) for r in needed])
     forgotten = np.array(_rgb(FORGOTTEN))
     image = forgotten + np.nan_to_num(held) * (colours[:, None] - forgotten)
     return np.where(np.isnan(held), 255, np.round(image)).astype(np.uint8)
@@ -162,7 +179,7 @@ def _map_legend(trace: Trace) -> list[Any]:
     flagged = is_flagged(trace)
     entries: list[Any] = [
         Patch(color=OTHER, label="other things seen" if flagged else "things seen"),
-        Patch(color=FORGOTTEN, label="forgotten"),
+        Patch(color=FORGOTTEN, label="forgotten" if trace.importance is None else "not at all"),
     ]
     if relevant_steps(trace).any():
         entries.insert(0, Patch(color=RELEVANT, label="needed later"))
@@ -171,13 +188,13 @@ def _map_legend(trace: Trace) -> list[Any]:
     return entries
 
 
-def _draw_scale(figure: Any, panels: list[Any]) -> None:
+def _draw_scale(figure: Any, panels: list[Any], said: str) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = ScalarMappable(cmap=LinearSegmentedColormap.from_list("held", [FORGOTTEN, OTHER]))
     bar = figure.colorbar(shades, ax=panels, fraction=0.04, pad=0.03, ticks=[0, 0.5, 1])
-    bar.set_label("how fully it is held (share)")
+    bar.set_label(said)
     bar.outline.set_linewidth(0.6)
 
 

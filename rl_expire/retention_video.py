@@ -11,6 +11,7 @@ from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
 from PIL import Image
 
 from rl_expire.retention import Trace, decision_starts
+from rl_expire.retention_canvas import COLOURS
 from rl_expire.retention_pair import Pair, PairPicture
 from rl_expire.retention_picture import SIZE, Picture
 from rl_expire.whole_file import whole_file
@@ -77,8 +78,7 @@ def _video_frames(scenes: Sequence[Scene], fps: int) -> Iterator[np.ndarray]:
 
 
 def _with_stride(note: str, every: int) -> str:
-    ending = {2: "nd", 3: "rd"}.get(every, "th")
-    said = "" if every == 1 else f"every {every}{ending} step"
+    said = "" if every == 1 else f"every {nth(every)} step"
     return " · ".join(part for part in (note, said) if part)
 
 
@@ -98,8 +98,38 @@ def duration(scene: Scene) -> int:
 
 
 def stride(scene: Scene, most: int = MOST_STEPS_SHOWN) -> int:
-    """Return k: every k-th step is shown so that at most about `most` are."""
-    return -(-duration(scene) // most)
+    """Return k: every k-th step is shown so that at most about `most` are, all noted in full."""
+    return _noted(scene, -(-duration(scene) // most))
+
+
+def _noted(scene: Scene, every: int) -> int:
+    """Return the next k from `every` on for which every k-th step was noted in full."""
+    fine = max(trace.every for trace in _traces(scene))  # powers of 2
+    return -(-every // fine) * fine
+
+
+def left_out(scene: Scene) -> list[str]:
+    """Say what of an episode the video does not show, a sentence each."""
+    notes, seed, every = [], _traces(scene)[0].seed, stride(scene)
+    if every > 1:
+        notes.append(
+            f"seed {seed}: of {duration(scene):,} steps the video shows every {nth(every)}, "
+            "and where decisions begin"
+        )
+    for trace in _traces(scene):
+        if trace.every > 1:
+            notes.append(f"seed {seed}: the memory was noted every {nth(trace.every)} step")
+        if trace.importance is not None and trace.importance.every > 1:
+            notes.append(f"seed {seed}: importance is that of {trace.importance.every} steps each")
+        if trace.cut:
+            notes.append(f"seed {seed}: what came after step {len(trace.steps):,} is left out")
+    return notes
+
+
+def nth(number: int) -> str:
+    """Return 2nd, 3rd, 4th, ..."""
+    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def schedule(scene: Scene, fps: int, every: int | None = None) -> list[int]:
@@ -171,10 +201,19 @@ def write_gif(
             break
         if every >= duration(scene):
             raise ValueError(f"no GIF of {path} fits into {max_bytes} bytes: choose a lower width")
-        every = every * 3 // 2 + 1
+        every = _noted(scene, every * 3 // 2 + 1)
     with whole_file(path, ".gif") as temporary:
         temporary.write_bytes(content)
     return every
+
+
+def _palette(sample: Image.Image) -> Image.Image:
+    """Return a palette that has the colours with a meaning as they are, and others of `sample`."""
+    rest = sample.quantize(_GIF_COLOURS - len(COLOURS), method=Image.Quantize.MAXCOVERAGE)
+    palette = Image.new("P", (1, 1))
+    colours = [part for colour in COLOURS for part in colour] + (rest.getpalette() or [])
+    palette.putpalette(colours[: 3 * _GIF_COLOURS])
+    return palette
 
 
 def _gif(scene: Scene, width: int, fps: int, every: int) -> bytes:
@@ -187,7 +226,7 @@ def _gif(scene: Scene, width: int, fps: int, every: int) -> bytes:
     tall = Image.new("RGB", (width, 3 * size[1]))
     for n, image in enumerate((images[0], images[len(images) // 2], images[-1])):
         tall.paste(image, (0, n * size[1]))
-    palette = tall.quantize(_GIF_COLOURS, method=Image.Quantize.MAXCOVERAGE)
+    palette = _palette(tall)
     images = [i.quantize(palette=palette, dither=Image.Dither.NONE) for i in images]
     buffer = io.BytesIO()
     images[0].save(

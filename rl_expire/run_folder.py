@@ -32,6 +32,8 @@ class RunFolder:
         self.levels = path / "levels.json"
         self.nonfinite = path / "nonfinite.json"
         self.video = path / "retention.mp4"
+        self.page = path / "retention.html"
+        self.stills = path / "stills"
         self.pair = path / "compare.mp4"
 
     @staticmethod
@@ -60,6 +62,11 @@ class RunFolder:
             shutil.rmtree(path, ignore_errors=True)
             raise
         return run
+
+    def pictures(self) -> list[Path]:
+        """Return what there is of video, page and figures (those of pixels) to look at."""
+        fixed = [path for path in (self.video, self.page) if path.exists()]
+        return fixed + sorted(self.stills.glob("*.png"))
 
     @staticmethod
     def open(path: Path) -> tuple[RunFolder, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import netrc
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class Tracker:
                 name=folder.name,
                 dir=folder,
                 config=config,
-                mode="online" if logged_in() else "offline",
+                mode=mode(),
             )
 
     def log(self, metrics: dict[str, Any]) -> None:
@@ -32,17 +33,38 @@ class Tracker:
         if self._run is not None:
             self._run.log(finite(metrics), step=metrics["steps"])
 
-    def finish(self, results: dict[str, Any] | None, video: Path | None) -> None:
-        """Add the results and the video, and close the run."""
+    def finish(self, results: dict[str, Any] | None, pictures: Sequence[Path] = ()) -> None:
+        """Add the results and the pictures, and close the run.
+
+        Args:
+            results: what the training came to; None if it was stopped.
+            pictures: videos (mp4), pages (html) and figures (png), which wandb shows as such, each
+                by the name of its kind and file: `video/retention`, `page/retention`.
+        """
         if self._run is None:
             return
-        import wandb
-
         if results is not None:
             self._run.summary.update(finite(results))
-        if video is not None and video.exists():
-            self._run.log({"retention": wandb.Video(str(video), format="mp4")})
+        if pictures:
+            self._run.log(dict(_media(path) for path in pictures))
         self._run.finish()
+
+
+def _media(path: Path) -> tuple[str, Any]:
+    """Return a picture's name and what wandb takes it as."""
+    import wandb
+
+    if path.suffix == ".mp4":
+        return f"video/{path.stem}", wandb.Video(str(path), format="mp4")
+    if path.suffix == ".html":
+        # As it is: the page allows nothing from outside.
+        return f"page/{path.stem}", wandb.Html(str(path), inject=False)
+    return f"still/{path.stem}", wandb.Image(str(path))
+
+
+def mode() -> Any:
+    """Return wandb's mode: what WANDB_MODE says, else online where somebody is logged in."""
+    return os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
 
 
 def logged_in() -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rl_expire.retention import Frames, HeldMemories, Trace, TracedStep
+from rl_expire.retention_importance import Importance
 
 RAMP = 4.0
 
@@ -57,6 +59,21 @@ def random_trace(
         truncated=False,
         **given,  # pyright: ignore[reportArgumentType]
     )
+
+
+def weighed_trace(length: int, *, every: int = 1, seed: int = 0, **about: object) -> Trace:
+    """An episode of an agent that keeps no memories; `every` steps matter as one.
+
+    The first observation matters always and fully, the others by chance, seldom more than a little.
+    """
+    rng = np.random.default_rng(seed)
+    shares = []
+    for t in range(length):
+        now = (rng.uniform(0, 1, t // every + 1) ** 8).astype(np.float32)
+        now[0] = 1
+        shares.append(now)
+    trace = random_trace(length, layers=0, seed=seed, **about)  # pyright: ignore[reportArgumentType]
+    return replace(trace, importance=Importance(every, tuple(shares)))
 
 
 def drawn_frame(t: int) -> np.ndarray:

@@ -127,6 +127,34 @@ function drawBars(canvas, episode, { layer, t, attention, chosen, height }) {
   if (chosen !== null) drawChosen(draw, axis.x(chosen), tops.get(chosen)?.[1] ?? foot);
 }
 
+/** What matters at step t: a stem for each thing seen, unlike the bars of memories held. */
+function drawStems(canvas, episode, { t, attention, chosen, height }) {
+  const { draw, width } = pen(canvas, height);
+  const axis = new TimeAxis(episode, width);
+  const foot = height - 34;
+  const top = 46;
+  const y = (share) => foot - 3 - share * (foot - 3 - top);
+  drawScale(draw, axis, 100, (share) => y(share / 100), height);
+  draw.textAlign = "left";
+  draw.fillStyle = COLOUR.text;
+  draw.fillText("importance for this decision (%)", axis.left, 17);
+  const free = axis.left + draw.measureText("importance for this decision (%)").width + 16;
+  drawPast(draw, axis, episode, t, foot);
+  for (const [step, share] of attention) {
+    const needed = episode.relevant(step);
+    const colour = needed ? COLOUR.relevant : COLOUR.other;
+    const x = axis.x(step);
+    draw.fillStyle = faded(colour, 0.75);
+    draw.fillRect(x - 1, y(share), 2, foot - y(share));
+    draw.fillStyle = colour;
+    draw.beginPath();
+    draw.arc(x, y(share), needed ? 6 : 4, 0, 7);
+    draw.fill();
+  }
+  drawNow(draw, axis, episode, { t, top, foot, free });
+  if (chosen !== null) drawChosen(draw, axis.x(chosen), y(attention.get(chosen) ?? 0));
+}
+
 function drawScale(draw, axis, full, y, height) {
   draw.strokeStyle = COLOUR.rule;
   draw.fillStyle = COLOUR.dim;
@@ -206,7 +234,10 @@ function drawChosen(draw, x, top) {
 function barAt(canvas, episode, layer, t, x) {
   const axis = new TimeAxis(episode, canvas.clientWidth);
   let [best, distance] = [Math.min(axis.step(x), t), 14];
-  for (const { written } of episode.held(layer, t)) {
+  const shown = episode.reduced
+    ? [...episode.attention([layer], null, t).keys()]
+    : episode.held(layer, t).map(({ written }) => written);
+  for (const written of shown) {
     const away = Math.abs(axis.x(written) - x);
     if (away < distance) [best, distance] = [written, away];
   }

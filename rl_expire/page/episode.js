@@ -7,15 +7,17 @@ class Episode {
     this.pictures = pictures;
     this.first = data.first;
     this.length = data.length;
-    this.layers = data.layers;
-    this.heads = Math.max(0, ...data.layers.map((layer) => layer.heads));
+    // An agent without memories has what mattered instead, as if one head had attended to it.
+    this.reduced = Boolean(data.importance);
+    this.layers = this.reduced ? [data.importance] : data.layers;
+    this.heads = Math.max(0, ...this.layers.map((layer) => layer.heads));
     // The observations that can be told of, in the order seen: a few early ones, then all shown.
     this.seen = Object.keys(data.sights)
       .map(Number)
       .sort((a, b) => a - b);
     this.flagged = this.seen.some((step) => data.sights[step].relevant !== null);
     this.decisions = this.steps().filter((t) => this.at("decision", t));
-    this.full = data.layers.map((layer) => roundUp(longest(layer)));
+    this.full = this.layers.map((layer) => roundUp(longest(layer)));
     this.rewards = [data.earned ?? 0];
     for (const reward of data.reward) this.rewards.push(this.rewards.at(-1) + (reward ?? 0));
   }

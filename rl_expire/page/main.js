@@ -35,7 +35,8 @@ class Page {
     $("about").textContent = `${data.env}${one}${data.greedy ? "" : " · actions sampled"}`;
     $("notes").replaceChildren(...data.notes.map((note) => element("li", "", note)));
     $("notes").hidden = !data.notes.length;
-    showAll(".memories", episode.layers.length > 0);
+    showAll(".memories", episode.layers.length > 0 && !episode.reduced);
+    showAll(".reduced", episode.reduced);
     showAll(".bare", !episode.layers.length);
     showAll(".flagged:not(.bare)", episode.flagged);
     if (!episode.flagged) showAll(".bare.flagged", false);
@@ -49,9 +50,9 @@ class Page {
   openMemory() {
     const { episode } = this;
     const bare = !episode.layers.length;
-    $("none").hidden = !bare;
+    $("none").hidden = !bare && !episode.reduced;
     for (const id of ["card", "keeps", "history", "bars", "filters"]) $(id).hidden = bare;
-    $("counter").parentElement.hidden = bare;
+    $("counter").parentElement.hidden = bare || episode.reduced;
     const numbers = (many) => Array.from({ length: many }, (_, n) => [n, `${n + 1}`]);
     fillSelect($("layer"), [["", "all"], ...numbers(episode.layers.length)]);
     fillSelect($("head"), [["", "all (the strongest)"], ...numbers(episode.heads)]);
@@ -65,14 +66,14 @@ class Page {
     this.layers =
       $("layer").value === "" ? this.episode.layers.map((_, n) => n) : [Number($("layer").value)];
     this.head = $("head").value === "" ? null : Number($("head").value);
-    this.shade = $("shade").value;
+    this.shade = this.episode.reduced ? "attention" : $("shade").value;
     this.cells = this.layers.length
       ? this.episode.history(this.layers, this.head, this.shade)
       : null;
     $("shade-says").textContent =
       this.shade === "held"
         ? "Paler: fading out. Black: forgotten."
-        : "The brighter, the more it is thought of.";
+        : `The brighter, the more it ${this.episode.reduced ? "matters" : "is thought of"}.`;
     $("bars").replaceChildren(...this.layers.map((layer) => this.barsOf(layer)));
   }
 
@@ -300,7 +301,8 @@ class Page {
     for (const canvas of $("bars").children) {
       const layer = Number(canvas.dataset.layer);
       const paid = episode.attention([layer], this.head, now);
-      drawBars(canvas, episode, { layer, t: now, attention: paid, chosen, height });
+      const drawAll = episode.reduced ? drawStems : drawBars;
+      drawAll(canvas, episode, { layer, t: now, attention: paid, chosen, height });
     }
     this.drawCard(chosen, attention);
     this.drawKept(chosen, attention);
@@ -320,7 +322,7 @@ class Page {
     $("card-layers").replaceChildren(...this.layers.map((layer) => this.fate(layer, written)));
     const now = element("div", "fact thought");
     now.append(
-      element("span", "", "thought of now"),
+      element("span", "", episode.reduced ? "importance now" : "thought of now"),
       element("span", "", percent(attention.get(written) ?? 0)),
     );
     $("card-layers").append(now);
@@ -332,6 +334,7 @@ class Page {
     const made = element("div", "fate");
     const { now, known, end, span } = this.episode.fate(layer, written, this.now);
     const facts = [];
+    if (this.episode.reduced) return made;
     if (this.layers.length > 1) facts.push([`layer ${layer + 1}`, ""]);
     if (this.now < written) facts.push(["still to come", ""]);
     else if (!known) facts.push(["never kept", ""]);
@@ -361,7 +364,7 @@ class Page {
   /** The observations kept by the layers shown, the longest to last first. */
   drawKept(chosen, attention) {
     const { episode, now } = this;
-    const kept = new Map();
+    const kept = episode.reduced ? weighed(attention) : new Map();
     for (const memory of this.layers.flatMap((layer) => episode.held(layer, now))) {
       const before = kept.get(memory.written);
       if (!before || memory.remaining > before.remaining) kept.set(memory.written, memory);
@@ -389,8 +392,9 @@ class Page {
       const item = old.get(key) ?? this.keptItem(memory.written, key);
       item.classList.toggle("chosen", memory.written === chosen);
       const share = attention.get(memory.written) ?? 0;
-      item.querySelector(".outlook").textContent = brief(memory);
-      item.querySelector(".share").textContent = share > 0.1 ? `◯ ${percent(share)}` : "\u00a0";
+      const marked = share > 0.1 && !this.episode.reduced;
+      item.querySelector(".outlook").textContent = memory.matters ?? brief(memory);
+      item.querySelector(".share").textContent = marked ? `◯ ${percent(share)}` : "\u00a0";
       item.style.opacity = 0.45 + 0.55 * memory.mask;
       return item;
     });
@@ -440,6 +444,7 @@ class Page {
     const most = memories.reduce((a, b) => (a && a.remaining > b.remaining ? a : b), null);
     let fate = t < written ? "not there yet" : "forgotten";
     if (most) fate = `${outlook(most)}; thought of ${percent(share)}`;
+    if (episode.reduced && t >= written) fate = `importance ${percent(share)}`;
     $("heat-says").textContent = `At step ${count(t + 1)}, what was ${seenAt(written)}: ${fate}.`;
   }
 }

@@ -63,6 +63,15 @@ function brief({ remaining }) {
   return remaining < 10 ? `${remaining.toFixed(1)} left` : `${count(Math.round(remaining))} left`;
 }
 
+/** What matters, in the form of memories that last the longer the more they matter. */
+function weighed(attention) {
+  const entry = ([written, share]) => [
+    written,
+    { written, remaining: share, mask: 1, matters: percent(share) },
+  ];
+  return new Map([...attention].map(entry));
+}
+
 /** A number without needless digits. */
 function trimmed(number) {
   return number === null ? "?" : String(Number(number.toFixed(3)));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def test_as_a_user_runs_it_the_video_is_in_the_run_folder(own_run: Path, tmp_pat
     assert done.returncode == 0, done.stderr
     frames, _ = imageio_ffmpeg.count_frames_and_secs(str(own_run / "retention.mp4"))
     assert f"retention.mp4: {frames} frames of 1 episodes" in done.stdout
+    assert re.search(r"^peak memory \d+ MB$", done.stdout, re.MULTILINE)
     assert done.stderr == ""
     for name in ("b.gif", "c.png"):
         with Image.open(tmp_path / name) as image:
@@ -72,6 +74,21 @@ def test_a_page_lies_beside_the_video(
         assert f"{page.relative_to(tmp_path)}: open it in a browser\n" in done.out
         assert page.with_suffix(".mp4").exists()
         assert "<title>What the agent remembers</title>" in page.read_text("utf-8")
+
+
+def test_episodes_can_be_harder_than_in_training(own_run: Path, call: Callable[..., Any]) -> None:
+    done = call("watch.py", "run", "--seeds", "2", *FAST, "--page", "--level", "30")
+    assert done.code == 0, done.err
+    (length,) = re.findall(r'"length":(\d+),', (own_run / "retention.html").read_text("utf-8"))
+    assert int(length) > 30
+
+
+def test_without_a_level_in_the_run_there_is_none_to_change(
+    own_run: Path, call: Callable[..., Any]
+) -> None:
+    change_config(own_run, "env", "level", to=[])
+    line = call("watch.py", "run", *FAST, "--level", "30").line
+    assert "config.json does not say what makes its episodes hard" in line
 
 
 def test_what_a_page_leaves_out_is_said(
@@ -189,13 +206,14 @@ def test_an_option_that_one_run_does_not_know_is_a_difference(
     assert "its --env.walkway is unknown, that of run is True" in line
 
 
-def test_an_agent_without_memories_has_no_figures(
-    lstm: Path, call: Callable[..., Any], files: Callable[[], dict[str, int]]
+def test_an_agent_without_memories_has_a_map_of_what_mattered(
+    lstm: Path, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    before = files()
-    line = call("watch.py", "lstm", *FAST, "--stills", "figures").line
-    assert "--stills: this agent keeps no memories one by one: leave it out" in line
-    assert files() == before
+    done = call("watch.py", "lstm", "--seeds", "2", *FAST, "--stills", "figures", "--page")
+    assert done.code == 0, done.err
+    assert "figures: heat_map.png, heat_map.svg\n" in done.out
+    assert sorted(os.listdir(tmp_path / "figures")) == ["heat_map.png", "heat_map.svg"]
+    assert '"importance":{"every":1,' in (lstm / "retention.html").read_text("utf-8")
 
 
 def test_figures_without_matplotlib_are_refused_with_the_remedy(
@@ -322,6 +340,7 @@ def test_a_broken_run_is_one_line_and_nothing_is_written(
         (["run", "--compare", "run", "--page"], "--page shows one agent: leave it or --compare"),
         (["run", "--compare", "run", "--stills", "a"], "--stills shows one agent: leave it or"),
         (["run", "--compare", "run", "--out", "none/a.mp4"], "none/a.mp4 cannot be written"),
+        (["run", "--level", "1"], "--level 1: min_length=1 is too short"),
         (["run", "--frames", "3"], "Unrecognized options: --frames"),
         ([], "Missing from"),
     ],

@@ -24,6 +24,7 @@ from rl_expire.retention import (
     relevant_steps,
     trace_episode,
 )
+from rl_expire.retention_video import schedule
 from rl_expire.types import ActorOutput, TimeStep
 from tests.support import CountingAgent, CountingEnv, expire_agent
 
@@ -171,6 +172,45 @@ class ShownEnv(CountingEnv):
     def render(self) -> Any:
         """Show the same."""
         return self.frame
+
+
+def test_a_long_episode_is_noted_more_coarsely_and_never_wrongly() -> None:
+    env = corridor(min_length=60, max_length=60, num_cues=2)
+    agent = agent_for(env)
+    fine = trace_episode(agent, env, seed=SEED, greedy=False)
+    size = sum(step.layers[0].trace_nbytes for step in fine.steps) + fine.frames.nbytes
+    coarse = trace_episode(agent, env, seed=SEED, greedy=False, most_bytes=size // 5)
+    assert fine.every == 1
+    assert coarse.every in (4, 8, 16)
+    assert len(coarse.steps) == len(fine.steps)
+    source = 0
+    for t, (ours, theirs) in enumerate(zip(coarse.steps, fine.steps, strict=True)):
+        source = t if ours.noted else source
+        before = fine.steps[max(0, t - 1)]
+        begins = (theirs.relevant and not before.relevant) or (
+            theirs.decision and not before.decision
+        )
+        if begins or t % coarse.every == 0 or t == len(fine.steps) - 1:
+            assert ours.noted
+        np.testing.assert_array_equal(coarse.frames[t], fine.frames[source])
+        assert (ours.action, ours.value, ours.decision) == (
+            theirs.action,
+            theirs.value,
+            theirs.decision,
+        )
+        np.testing.assert_array_equal(ours.layers[0].written, fine.steps[source].layers[0].written)
+        np.testing.assert_array_equal(
+            ours.layers[0].attention, fine.steps[source].layers[0].attention
+        )
+    held = {id(step.layers): step.layers[0].trace_nbytes for step in coarse.steps}
+    assert sum(held.values()) + coarse.frames.nbytes <= size // 5 + size // 20
+    assert schedule_is_noted(coarse)
+
+
+def schedule_is_noted(trace: Trace) -> bool:
+    """Whether a video shows only steps that were noted in full."""
+    shown = {t for t in schedule(trace, 12) if t < len(trace.steps)}
+    return all(trace.steps[t].noted for t in shown)
 
 
 def test_an_agent_without_memory_holds_nothing() -> None:

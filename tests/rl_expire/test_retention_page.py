@@ -23,7 +23,7 @@ from rl_expire.retention_canvas import RELEVANT
 from rl_expire.retention_page import write_page
 from rl_expire.retention_page_data import LEAST_ATTENTION, Pictures, css, episode_data
 from tests.support import AGENTS, CountingAgent
-from tests.traces import random_trace
+from tests.traces import random_trace, weighed_trace
 
 HALF = 0.5 / 255 + 1e-6
 """Masks and shares are rounded to 255ths."""
@@ -210,6 +210,23 @@ def test_an_agent_without_memories_has_no_layers(tmp_path: Path) -> None:
     (episode,) = written(tmp_path, random_trace(3, layers=0))["episodes"]
     assert episode["layers"] == []
     assert CountingAgent().view(CountingAgent().initial_memory(1)) == []
+
+
+@pytest.mark.parametrize("first", [0, 12])
+def test_without_memories_the_page_holds_what_mattered(first: int, tmp_path: Path) -> None:
+    trace = weighed_trace(20, every=3)
+    assert trace.importance is not None
+    episode = episode_data(trace, first, Pictures())
+    assert episode["layers"] == []
+    (paid,) = episode["importance"]["attention"]
+    for now, pairs in zip(range(first, 20), paid, strict=True):
+        given = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        for step, share in enumerate(trace.importance.shares[now]):
+            if share >= 0.01:
+                assert given.pop(3 * step) == round(float(share) * 255)
+                assert str(3 * step) in episode["sights"]
+        assert given == {}
+    assert "Importance is that of 3 steps at a time." in episode["notes"]
 
 
 def test_nothing_outside_the_file_is_referred_to(tmp_path: Path) -> None:

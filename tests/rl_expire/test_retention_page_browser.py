@@ -11,7 +11,7 @@ import pytest
 
 from rl_expire.retention import Trace, kept_counts
 from rl_expire.retention_page import write_page
-from tests.traces import random_trace
+from tests.traces import random_trace, weighed_trace
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 if TYPE_CHECKING:
@@ -258,6 +258,32 @@ def test_each_episode_can_be_chosen(open_page: Open) -> None:
     assert text(page, "step") == "step 2"
 
 
+def test_what_matters_to_an_agent_without_memories_can_be_looked_through(open_page: Open) -> None:
+    page = open_page(weighed_trace(20), random_trace(9))
+    scrub(page, 19)
+    for part in ("none", "bars", "card", "keeps", "history"):
+        assert page.locator(f"#{part}").is_visible()
+    for part in ("counter", "filters", "shade"):
+        assert page.locator(f"#{part}").is_hidden()
+    body = page.locator("body").inner_text()
+    for said in ("importance now", "Mattered most", "What matters now", "What mattered when"):
+        assert said in body
+    for said in ("kept of", "Kept now", "Thought of most", "forgotten", "given to last"):
+        assert said not in body
+    first = page.locator(".memory").first
+    assert first.get_attribute("data-step") == "0"
+    assert "100 %" in first.inner_text()
+    second = page.locator(".memory").nth(1)
+    step = int(second.get_attribute("data-step") or 0)
+    second.click()
+    assert text(page, "card-step") == f"seen at step {step + 1}"
+    assert source(page, "card-picture") == second.locator("img").get_attribute("src")
+    page.locator("#episode").select_option(index=1)
+    assert page.locator("#counter").is_visible()
+    assert page.locator("#none").is_hidden()
+    assert page.locator("#shade").is_visible()
+
+
 def test_sentences_are_read_as_they_are(open_page: Open) -> None:
     page = open_page(random_trace(12, texts=WORDS))
     for t in (0, 1, 2):
@@ -289,9 +315,10 @@ def test_what_is_left_out_is_said(open_page: Open) -> None:
         random_trace(60, layers=3, heads=8, env_id="A" * 200),
         random_trace(30, texts=WORDS),
         random_trace(5, layers=0),
+        weighed_trace(300, every=2),
         random_trace(2100, longest=3000.0),
     ],
-    ids=["usual", "many", "sentences", "none", "long"],
+    ids=["usual", "many", "sentences", "none", "weighed", "long"],
 )
 def test_a_phone_shows_it_without_scrolling_sideways(trace: Trace, open_page: Open) -> None:
     page = open_page(trace, width=390, height=844, touch=True)

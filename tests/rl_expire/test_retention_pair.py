@@ -10,8 +10,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from rl_expire.retention import Trace
+from rl_expire.retention_canvas import OTHER, RELEVANT
+from rl_expire.retention_importance_panel import ImportancePanel
+from rl_expire.retention_memory import TimeAxis
 from rl_expire.retention_pair import Pair, PairPicture
-from tests.traces import random_trace
+from rl_expire.retention_picture import Picture
+from tests.traces import random_trace, weighed_trace
 
 SIZE = (1280, 720)
 UPPER, LOWER = slice(72, 388), slice(396, 712)
@@ -116,6 +120,64 @@ def test_two_agents_without_memories_can_be_shown(said: Said) -> None:
     picture = PairPicture(Pair((memoryless(LONG), memoryless(SHORT)), ("one", "other")))
     assert said.count("This agent keeps no memories one by one") == 2
     assert "kept of" not in said.at(picture, 30)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_what_matters_stands_beside_what_is_held_and_says_that_it_is_something_else(
+    every: int, said: Said
+) -> None:
+    alone = PairPicture(Pair((LONG, memoryless(SHORT)), ("one", "other")))
+    picture = PairPicture(Pair((LONG, weighed_trace(25, every=every)), ("one", "other")))
+    texts = said.at(picture, 20)
+    assert texts.count("importance for this decision") == 1
+    assert texts.count("kept of") == 1
+    np.testing.assert_array_equal(pixels(alone.draw(20))[UPPER], pixels(picture.draw(20))[UPPER])
+    assert said.count("Every step leaves a memory; its bar is how long it will still last:  ") == 0
+
+
+def test_the_more_it_matters_the_higher_is_its_stem() -> None:
+    """What is hidden together has one stem; what does not matter has none."""
+    trace = weighed_trace(24, every=4)
+    assert trace.importance is not None
+    shares = np.array([1.0, 0.005, 0.3, 0.6, 0.0, 0.9], np.float32)
+    importance = replace(trace.importance, shares=(*trace.importance.shares[:-1], shares))
+    axis = TimeAxis(100, 900, 24)
+    image = Image.new("RGB", (1000, 400))
+    panel = ImportancePanel(trace, importance, axis, 0, 320)
+    panel.draw(image, ImageDraw.Draw(image), 23)
+    drawn = np.asarray(image)
+    tops = {}
+    for block in range(6):
+        column = drawn[panel.highest - 10 : panel.baseline - 10, round(axis.x(4 * block + 1.5))]
+        rows = (column == (RELEVANT if block == 0 else OTHER)).all(1).nonzero()[0]
+        tops[block] = rows.min() if len(rows) else None
+    assert tops[1] is tops[4] is None
+    order = [tops[block] for block in (0, 5, 3, 2)]
+    assert order == sorted(order)
+    assert len(set(order)) == 4
+
+
+def test_alone_it_says_how_much_is_kept_of_each_kind(said: Said) -> None:
+    picture = Picture(LONG)
+    for t in (0, 20, 40):
+        said.clear()
+        picture.draw(t)
+        now = min(t, 39)
+        kept = len(LONG.steps[now].layers[0])
+        assert "needed later: 1 of 1 kept" in said
+        assert f"other things: {kept - 1} of {now} kept" in said
+
+
+@pytest.mark.parametrize("texts", [None, ["a bell rings .", "you walk on ."]])
+def test_alone_it_says_how_importance_is_found(texts: list[str] | None, said: Said) -> None:
+    picture = Picture(weighed_trace(30, every=2, texts=texts))
+    assert any("(2 steps at a time)" in text for text in said)
+    said.clear()
+    for t in (0, 29, 30):
+        pixels(picture.draw(t))
+    assert said.count("importance for this decision") == 3
+    assert said.count("decides now") == 1
+    assert any("a bell rings ." in text for text in said) == (texts is not None)
 
 
 def test_many_layers_fit() -> None:

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rl_expire import retention_stills
 from rl_expire.retention import Trace, kept_counts
-from rl_expire.retention_arrays import held_map, lifetimes
+from rl_expire.retention_arrays import held_map, importance_map, lifetimes
 from rl_expire.retention_stills import (
     COLUMN,
-    check_stills,
     heat_image,
     heat_map,
     kept,
@@ -24,7 +24,7 @@ from rl_expire.retention_stills import (
     still_names,
     write_stills,
 )
-from tests.traces import random_trace
+from tests.traces import random_trace, weighed_trace
 
 pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
 
@@ -35,11 +35,6 @@ def unflagged(trace: Trace) -> Trace:
     """The same episode where the environment says nothing."""
     steps = [replace(step, relevant=None, decision=None) for step in trace.steps]
     return replace(trace, steps=tuple(steps))
-
-
-def memoryless(trace: Trace) -> Trace:
-    """The same episode of an agent that keeps no memories one by one."""
-    return replace(trace, steps=tuple(replace(step, layers=()) for step in trace.steps))
 
 
 def words(figure: Any) -> set[str]:
@@ -83,7 +78,8 @@ def test_the_same_episodes_make_the_same_files_whatever_style_is_set(tmp_path: P
 def test_colours_tell_what_is_held_how_fully_and_of_which_kind() -> None:
     trace = random_trace(30, layers=2, longest=10)
     for layer in (0, 1):
-        image, held = heat_image(trace, layer), held_map(trace, layer)
+        held = held_map(trace, layer)
+        image = heat_image(trace, held)
         assert image.shape == (30, 30, 3)
         for memory in range(30):
             for now in range(30):
@@ -100,13 +96,33 @@ def test_the_map_shows_the_first_episode_with_its_marks() -> None:
     panels = [axes for axes in figure.axes if axes.images]
     assert len(panels) == 3
     for layer, axes in enumerate(panels):
-        np.testing.assert_array_equal(axes.images[0].get_array(), heat_image(first, layer))
+        np.testing.assert_array_equal(
+            axes.images[0].get_array(), heat_image(first, held_map(first, layer))
+        )
         needed, decides = axes.lines
         assert list(needed.get_ydata()) == [0]
         assert list(decides.get_xdata()) == [19]
     assert {"needed later", "other things seen", "forgotten", "decides now"} <= words(figure)
     assert {"now (step of the episode)", "memory (step it was written at)"} <= words(figure)
     assert {"layer 1", "layer 2", "layer 3", "how fully it is held (share)"} <= words(figure)
+
+
+def test_the_map_of_a_long_episode_is_coarser_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention_stills, "MOST_CELLS", 10)
+    trace = random_trace(35, longest=10)
+    fine, coarse = held_map(trace, 0), held_map(trace, 0, 4)
+    assert coarse.shape == (9, 9)
+    for row in range(9):
+        for column in range(9):
+            cells = fine[4 * row : 4 * row + 4, 4 * column]
+            assert coarse[row, column] == np.nanmax(cells) if row <= column else True
+    assert np.isnan(coarse[np.tril_indices(9, -1)]).all()
+    figure = heat_map([trace])
+    (axes,) = [axes for axes in figure.axes if axes.images]
+    assert axes.images[0].get_array().shape == (9, 9, 3)
+    assert tuple(axes.images[0].get_array()[0, 0]) == ORANGE
+    assert axes.images[0].get_extent() == [-0.5, 35.5, 35.5, -0.5]
+    assert "memory (step it was written at), 4 a row" in words(figure)
 
 
 def test_bars_are_shares_of_their_kind() -> None:
@@ -158,20 +174,35 @@ def test_texts_change_nothing(tmp_path: Path) -> None:
         assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "without" / name).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("traces", "says"),
-    [
-        ([], "--seeds is empty: give one or more"),
-        ([memoryless(random_trace(3))], "--stills: this agent keeps no memories one by one"),
-    ],
-)
-def test_nothing_to_plot_is_one_line_and_nothing_is_made(
-    traces: list[Trace], says: str, tmp_path: Path
+def test_without_memories_the_map_is_of_what_mattered_and_there_is_nothing_else(
+    tmp_path: Path,
 ) -> None:
-    for refuse in (check_stills, lambda given: write_stills(given, tmp_path / "figures")):
-        with pytest.raises(ValueError, match=says) as caught:
-            refuse(traces)
-        assert "\n" not in str(caught.value)
+    trace = weighed_trace(20, every=3)
+    assert write_stills([trace, weighed_trace(5)], tmp_path) == ["heat_map.png", "heat_map.svg"]
+    assert sorted(os.listdir(tmp_path)) == ["heat_map.png", "heat_map.svg"]
+    figure = heat_map([trace])
+    (axes,) = [axes for axes in figure.axes if axes.images]
+    matters = importance_map(trace)
+    np.testing.assert_array_equal(axes.images[0].get_array(), heat_image(trace, matters))
+    assert {"importance for this decision (share)", "needed later", "not at all"} <= words(figure)
+    assert not {"forgotten", "memory (step it was written at)"} & words(figure)
+
+
+def test_the_map_of_what_mattered_is_the_importance_step_by_step() -> None:
+    trace = weighed_trace(20, every=3)
+    matters = importance_map(trace)
+    assert trace.importance is not None
+    for now in range(20):
+        assert np.isnan(matters[now + 1 :, now]).all()
+        for step in range(now + 1):
+            assert matters[step, now] == trace.importance.shares[now][step // 3]
+    with pytest.raises(ValueError, match="keeps memories one by one"):
+        importance_map(random_trace(3))
+
+
+def test_nothing_to_plot_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--seeds is empty: give one or more"):
+        write_stills([], tmp_path / "figures")
     assert not os.listdir(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 from PIL import Image
 
 from rl_expire.retention import Frames, HeldMemories, Trace, TracedStep
+from rl_expire.retention_canvas import DECIDES, GROUND, OTHER, RELEVANT, TEXT
 from rl_expire.retention_pair import Pair
 from rl_expire.retention_picture import Picture
 from rl_expire.retention_video import (
+    left_out,
+    nth,
     schedule,
     still,
     stride,
@@ -23,6 +27,7 @@ from rl_expire.retention_video import (
     write_still,
     write_video,
 )
+from tests.traces import random_trace, weighed_trace
 
 SIZE = (1280, 720)
 
@@ -144,6 +149,14 @@ def test_a_gif_shows_every_step_where_it_fits_and_fewer_where_it_does_not(tmp_pa
     assert (tmp_path / "few.gif").stat().st_size <= whole * 2 // 3
 
 
+def test_a_gif_has_the_colours_that_mean_something(tmp_path: Path) -> None:
+    write_gif(random_trace(12), tmp_path / "all.gif")
+    with Image.open(tmp_path / "all.gif") as image:
+        image.seek(11)
+        seen = {colour for _, colour in image.convert("RGB").getcolors(1 << 16) or []}
+    assert {RELEVANT, OTHER, DECIDES, GROUND, TEXT} <= seen
+
+
 def test_a_gif_that_cannot_fit_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no GIF of .* fits into 100 bytes"):
         write_gif(made_up(3), tmp_path / "no.gif", width=64, max_bytes=100)
@@ -211,3 +224,18 @@ def test_a_place_that_cannot_be_written_is_one_line(
             write(path)
         assert "\n" not in str(caught.value)
     assert not os.listdir(tmp_path)
+
+
+def test_what_a_video_leaves_out_is_said() -> None:
+    assert left_out(random_trace(400)) == []
+    cut = replace(random_trace(900), cut=True, every=4)
+    assert left_out(cut) == [
+        "seed 0: of 900 steps the video shows every 4th, and where decisions begin",
+        "seed 0: the memory was noted every 4th step",
+        "seed 0: what came after step 900 is left out",
+    ]
+    weighed = left_out(weighed_trace(300, every=2))
+    assert weighed == ["seed 0: importance is that of 2 steps each"]
+    assert [nth(n) for n in (2, 3, 11, 12, 21, 26, 112)] == [
+        *("2nd", "3rd", "11th", "12th", "21st", "26th", "112th")
+    ]

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from rl_expire.retention_page import write_page
+from rl_expire.retention_video import write_video
 from rl_expire.tracking import Tracker, logged_in
+from tests.traces import random_trace
 
 VARIABLES = ("WANDB_MODE", "WANDB_API_KEY", "WANDB_RUN_GROUP", "NETRC")
 
@@ -55,7 +59,7 @@ def test_disabled_it_does_nothing_and_does_not_even_import_wandb(
     monkeypatch.setitem(sys.modules, "wandb", None)  # importing it would raise
     tracker = Tracker(False, folder=tmp_path, config={}, group="x")
     tracker.log({"steps": 1})
-    tracker.finish({"success": 1.0}, tmp_path / "retention.mp4")
+    tracker.finish({"success": 1.0}, [tmp_path / "retention.mp4"])
     assert not list(tmp_path.iterdir())
 
 
@@ -88,12 +92,41 @@ class FakeWandb:
     def Video(path: str, format: str) -> tuple[str, str]:  # noqa: N802 (wandb's name)
         return path, format
 
+    @staticmethod
+    def Html(path: str, inject: bool) -> tuple[str, str]:  # noqa: N802
+        return path, "as it is" if not inject else "changed"
+
+    @staticmethod
+    def Image(path: str) -> tuple[str, str]:  # noqa: N802
+        return path, "image"
+
 
 @pytest.fixture
 def wandb(monkeypatch: pytest.MonkeyPatch) -> FakeWandb:
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)  # pyright: ignore[reportArgumentType]
     return fake
+
+
+@pytest.mark.parametrize("given", ["offline", "online", "disabled"])
+def test_what_the_user_says_of_wandbs_mode_holds(
+    given: str, wandb: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", given)
+    Tracker(True, folder=tmp_path, config={}, group="Corridor")
+    assert wandb.options["mode"] == given
+
+
+def test_switched_off_wandb_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    picture = tmp_path / "kept.png"
+    Image.new("RGB", (2, 2)).save(picture)
+    tracker = Tracker(True, folder=tmp_path, config={"seed": 1}, group="Corridor")
+    tracker.log({"steps": 1, "success": 0.5})
+    tracker.finish({"eval.success": 0.5}, [picture])
+    assert list(tmp_path.rglob("*.wandb")) == []
 
 
 @pytest.mark.parametrize("key", [None, "x" * 40])
@@ -129,19 +162,24 @@ def test_metrics_are_logged_against_environment_steps_and_nan_as_nothing(
 ) -> None:
     tracker = Tracker(True, folder=tmp_path, config={}, group="Corridor")
     tracker.log({"steps": 512, "success": float("nan")})
-    video = tmp_path / "retention.mp4"
-    video.write_bytes(b"")
-    tracker.finish({"eval.success": 1.0, "span": float("nan")}, video)
+    names = ("retention.mp4", "retention.html", "heat_map.png")
+    video, page, still = (str(tmp_path / name) for name in names)
+    pictures = [tmp_path / name for name in names]
+    tracker.finish({"eval.success": 1.0, "span": float("nan")}, pictures)
     steps = [step for _, step in wandb.run.logged]
     assert wandb.run.logged[0] == ({"steps": 512, "success": None}, 512)
-    assert wandb.run.logged[1][0] == {"retention": (str(video), "mp4")}
+    assert wandb.run.logged[1][0] == {
+        "video/retention": (video, "mp4"),
+        "page/retention": (page, "as it is"),
+        "still/heat_map": (still, "image"),
+    }
     assert steps == [512, None]
     assert wandb.run.summary == {"eval.success": 1.0, "span": None}
     assert wandb.run.finished
 
 
 def test_a_run_that_was_stopped_is_closed_without_results(wandb: FakeWandb, tmp_path: Path) -> None:
-    Tracker(True, folder=tmp_path, config={}, group="x").finish(None, tmp_path / "none.mp4")
+    Tracker(True, folder=tmp_path, config={}, group="x").finish(None)
     assert wandb.run.finished
     assert wandb.run.logged == []
 
@@ -155,7 +193,14 @@ def test_an_offline_run_is_written_into_its_folder(
     logged = [n / 1024 for n in range(1, 21)]
     for step, success in enumerate(logged):
         tracker.log({"steps": step, "success": success})
-    tracker.finish({"eval.success": 0.5}, None)
+    write_video([random_trace(3)], tmp_path / "retention.mp4", fps=1)
+    write_page([random_trace(3)], tmp_path / "retention.html")
+    Image.new("RGB", (2, 2)).save(tmp_path / "kept.png")
+    pictures = [tmp_path / name for name in ("retention.mp4", "retention.html", "kept.png")]
+    tracker.finish({"eval.success": 0.5}, pictures)
+    for kind, path in zip(("videos/video", "html/page", "images/still"), pictures, strict=True):
+        (copy,) = tmp_path.glob(f"wandb/offline-run-*/files/media/{kind}/*{path.suffix}")
+        assert copy.read_bytes() == path.read_bytes()
     (written,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
     content = written.read_bytes()
     assert b"eval.success" in content
