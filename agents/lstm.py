@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
 from agents.blocks import FeedForward, Heads, LayersConfig, StepEmbedding, at_least, num_actions
+from rl_expire.fitting import check_fit
 from rl_expire.types import ActorOutput, Evaluation, LayerView, TimeStep
 
 
@@ -55,6 +56,20 @@ class LSTMMemory:
     def nbytes(self) -> int:
         """Bytes of all that is held."""
         return self.hidden.nbytes + self.cell.nbytes + self.seen.nbytes
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return copies of the tensors."""
+        return {name: value.clone() for name, value in vars(self).items()}
+
+    def restored(self, state: Any) -> LSTMMemory:
+        """Return the memory that `state_dict` described.
+
+        Raises:
+            ValueError: it does not fit this one's layers, rows and width.
+        """
+        check_fit(state, vars(self), "memory")
+        device = self.hidden.device
+        return LSTMMemory(**{name: x.to(device, copy=True) for name, x in state.items()})
 
 
 class LSTMLayer(nn.Module):

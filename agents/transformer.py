@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import gymnasium as gym
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from agents.blocks import FeedForward, Heads, LayersConfig, StepEmbedding, at_least, num_actions
 from rl_expire.attention import MemoryAttention
 from rl_expire.expire_span import is_held
+from rl_expire.fitting import check_fit, check_keys
 from rl_expire.lifetime import Lifetime
 from rl_expire.slot_memory import FREE, SlotMemory
 from rl_expire.types import ActorOutput, Evaluation, LayerView, TimeStep
@@ -68,6 +69,35 @@ class TransformerMemory:
     def nbytes(self) -> int:
         """Bytes of all that is held."""
         return self.clock.nbytes + self.seen.nbytes + sum(slots.nbytes for slots in self.layers)
+
+    def _by_row(self) -> dict[str, Tensor]:
+        """Return what is not a layer's, `[B, ...]`, by name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of the tensors, but the attention."""
+        rows = {name: value.clone() for name, value in self._by_row().items()}
+        return rows | {"layers": [m.state_dict() for m in self.layers]}
+
+    def restored(self, state: Any) -> TransformerMemory:
+        """Return the memory that `state_dict` described.
+
+        Raises:
+            ValueError: it does not fit this one's layers, rows and widths.
+        """
+        own = self._by_row()
+        check_keys(state, (*own, "layers"), "memory")
+        check_fit({name: state[name] for name in own}, own, "memory")
+        rows = {name: state[name].to(value.device, copy=True) for name, value in own.items()}
+        if bool((rows["clock"] < 0).any()):
+            raise ValueError("memory/clock is negative")
+        if not isinstance(state["layers"], list) or len(state["layers"]) != len(self.layers):
+            raise ValueError(f"memory/layers is not a list of {len(self.layers)}")
+        layers = [
+            slots.restored(found, rows["clock"], f"memory/layers/{n}")
+            for n, (slots, found) in enumerate(zip(self.layers, state["layers"], strict=True))
+        ]
+        return replace(self, layers=layers, attention=[], **rows)
 
 
 class MemoryLayer(nn.Module):
@@ -270,7 +300,10 @@ class MemoryTransformer(nn.Module, Generic[C]):
             spans = layer.refreshed_spans(slots).masked_fill(gone, FREE)
             compacted = replace(slots, span=spans).compact(memory.clock, layer.ramp)
             normed = layer.attention_norm(compacted.hidden)
-            compacted.key, compacted.value = layer.attention.project_memory(normed)
+            key, value = layer.attention.project_memory(normed)
+            # As they lie in memory after a checkpoint too: sums over other strides may round
+            # otherwise.
+            compacted.key, compacted.value = key.contiguous(), value.contiguous()
             layers.append(compacted)
         return TransformerMemory(layers, memory.clock, memory.seen, [])
 

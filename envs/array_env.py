@@ -62,7 +62,8 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
     """N environments stepped together by array operations, with no Python loop over them.
 
     A subclass writes four hooks: `_restart`, `_advance`, `_observe` and `_info` (and `_frame` to
-    be rendered); this class does seeding, action checks, the step limit and autoreset.
+    be rendered), and holds all that they remember of an episode in a `BatchState` called `_state`;
+    this class does seeding, action checks, the step limit and autoreset.
 
     Seeding:
         `reset(seed=s)` seeds environment i with s + i, which then behaves exactly like the single
@@ -232,6 +233,53 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
     def expected_return(self) -> float:
         """Computes the mean return of perfect memory, exactly: the ceiling that no agent passes."""
         raise NotImplementedError(f"{type(self).__name__} has no known ceiling")
+
+    # Going on elsewhere.
+
+    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """Copies all that decides how the environments go on, but what `change` was told.
+
+        Returns:
+            Arrays `[N, ...]` by name.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from where `state_dict` was called, in an environment of the same options.
+
+        Args:
+            state: As `state_dict` returned it.
+
+        Raises:
+            ValueError: If it does not fit this environment; nothing has changed then.
+        """
+        if self._seeds is None:
+            self._seeds = np.zeros(self.num_envs, np.uint64)
+        arrays = self._arrays()
+        check_arrays(state, arrays)
+        before = {name: array.copy() for name, array in arrays.items()}
+        for name, array in arrays.items():
+            array[...] = state[name]
+        try:  # numbers no world can have would come to light only steps later
+            if not ((self._elapsed >= 0) & (self._elapsed < self._limit)).all():
+                raise ValueError("more steps than an episode has")
+            self._observe(ALL)
+            self._info(ALL)
+        except (ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
+            for name, array in arrays.items():
+                array[...] = before[name]
+            raise ValueError(f"the environments' state is impossible ({error})") from error
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays that `state_dict` copies, by name."""
+        if self._seeds is None:
+            raise ResetNeeded("state_dict() before reset(): call reset() first")
+        own = {name: getattr(self, f"_{name}") for name in ("seeds", "episode", "elapsed", "limit")}
+        state = getattr(self, "_state")  # noqa: B009  (each subclass has its own type)
+        return own | {"begun": self._begun} | vars(state)
 
     # The parts of a step, for `SingleView`, which does without autoreset.
 
@@ -474,6 +522,22 @@ def check_render_mode(render_mode: str | None, known: Sequence[str]) -> None:
     """
     if render_mode is not None and render_mode not in known:
         raise ValueError(f"render_mode={render_mode!r} is unknown: give None or one of {known}")
+
+
+def check_arrays(found: Any, like: dict[str, npt.NDArray[Any]]) -> None:
+    """Refuses anything but arrays of the names, shapes and types of `like`.
+
+    Raises:
+        ValueError: Naming the first that differs.
+    """
+    if not isinstance(found, dict) or found.keys() != like.keys():
+        raise ValueError("the environments' state is that of another environment")
+    for name, array in like.items():
+        other = found[name]
+        if not isinstance(other, np.ndarray) or other.dtype != array.dtype:
+            raise ValueError(f"the environments' {name} is no array of {array.dtype}")
+        if other.shape != array.shape:
+            raise ValueError(f"the environments' {name} is {other.shape}, not {array.shape}")
 
 
 def spread_rows(values: npt.NDArray[Any], rows: IntArray, count: int) -> npt.NDArray[Any]:

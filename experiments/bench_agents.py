@@ -94,8 +94,8 @@ def trainer_of(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]:
     It stays in its phase, at its level and at its weights, however long it is timed, and the
     memories that the agent comes to hold are there from the beginning.
     """
-    folder, config = RunFolder.open(run)
-    options = as_before(experiment_of(config["env"]["id"])(resume=run), folder, config)
+    _, config = RunFolder.open(run)
+    options = as_before(experiment_of(config["env"]["id"]), run)
     options = replace(
         options,
         train=replace(options.train, total_steps=NEVER),

@@ -101,7 +101,7 @@ class Run:
         where, folder = ["--threads", "1", "--no-video", *self.ours], self.folder
         left = []
         if not folder.results.exists():
-            if folder.checkpoint.exists():
+            if folder.checkpoints.exist:
                 left.append([*script, *where, "--resume", str(folder.path), *self.options])
             else:
                 left.append([*script, *where, "--out", str(folder.path), *self.options])
@@ -137,7 +137,7 @@ class Job:
     def start(self) -> None:
         """Begin the next command."""
         folder = self.run.folder
-        if not folder.checkpoint.exists() and not folder.results.exists():
+        if not folder.checkpoints.exist and not folder.results.exists():
             shutil.rmtree(folder.path, ignore_errors=True)  # interrupted before its first one
         folder.path.parent.mkdir(parents=True, exist_ok=True)
         group = os.environ.get("WANDB_RUN_GROUP") or self.run.out.resolve().name
@@ -158,7 +158,9 @@ class Job:
         code = self.process.poll()
         if code is None:
             return False
-        self.failed = code != 0
+        # Told to terminate by somebody else, training ends well, but is not over.
+        trained = self.run.folder.results.exists()
+        self.failed = code != 0 or not trained
         self.left = [] if self.failed else self.left[1:]
         self.process = None
         return True

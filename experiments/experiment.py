@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, make_dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields, make_dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -23,18 +23,33 @@ from agents import AGENT_CONFIGS, AgentConfig, ExpireSpanConfig, make_agent
 from rl_expire.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import Governor, LearningConfig
+from rl_expire.interrupt import Interrupt
 from rl_expire.nonfinite import NonFiniteLossError
 from rl_expire.ppo import PPOConfig
 from rl_expire.progress import Progress, clock
-from rl_expire.run_folder import RunFolder, RunFolderError, commit, hardware, write_json
+from rl_expire.random_state import deterministic, seed_all
+from rl_expire.run_folder import (
+    RunFolder,
+    RunFolderError,
+    commit,
+    hardware,
+    latest_run,
+    write_json,
+)
+from rl_expire.saving import Saver
 from rl_expire.tracking import Tracker
 from rl_expire.training import TrainConfig, Trainer, train
 
 LOG_EVERY = 10
 """Updates between lines of metrics.jsonl."""
 LARGEST_SEED = 2**32 - 1
-MAY_CHANGE = (("train", "total_steps"), ("ppo", "learning_rate"), ("forgetting", "learning_rate"))
+MAY_CHANGE = (
+    *(("train", name) for name in ("total_steps", "checkpoint_every", "keep_last")),
+    *(("ppo", "learning_rate"), ("forgetting", "learning_rate")),
+)
 """Options that can be given anew when a run goes on."""
+GROUPS = ("train", "curriculum", "learning", "ppo", "forgetting", "eval")
+"""Options that `config.json` holds under their own names, beside seed, env and agent."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +61,9 @@ class Experiment:
     out: Path | None = None
     """Run folder to make; by default a new one under runs/."""
     resume: Path | None = None
-    """Run folder to go on with, with the options it was made with (but --train.total-steps and the
-    learning rates, where they are given)."""
+    """Run folder to go on with, or `latest`: the one under runs/ that was saved last. Its options
+    are those it was made with; given anew can be --train.total-steps, --train.checkpoint-every,
+    --train.keep-last and the learning rates."""
     device: str = "auto"
     """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
     threads: int = 1
@@ -113,69 +129,131 @@ def command_line(
     """
     words = sys.argv[1:] if words is None else words
     words = [part for word in words for part in _apart(word)]
-    name = ExpireSpanConfig.name
-    if "--agent" in words:
-        at = words.index("--agent")
-        name, words = " ".join(words[at + 1 : at + 2]), words[:at] + words[at + 2 :]
-    config = AGENT_CONFIGS.get(name)
-    if config is None:
-        cli.refuse(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
-    # What does not set the agents apart is up to the experiment, whichever agent it is.
-    same = experiment().agent
-    names = "last_action", "last_obs", "layers"
-    default = partial(config, **{name: getattr(same, name) for name in names})
-    agent = ("agent", config, field(default_factory=default))
-    options = make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)
+    agent, words = _taken("--agent", words)
+    resume, words = _taken("--resume", words)
+    try:
+        before = None if resume is None else as_before(experiment, _run_called(resume, experiment))
+        options = _class_of_options(experiment, agent, before)
+    except ValueError as error:
+        cli.refuse(error)
 
     def main(options: Experiment) -> None:
+        if before is not None:
+            _check_contradictions(before, options)
         (then or run)(options)
 
+    default = options() if before is None else _copied(before, options)
     others = ", ".join(AGENT_CONFIGS)
+    name = default.agent.name
     main.__doc__ = f"{experiment.__doc__}\n\n--agent NAME chooses the agent ({name}): {others}."
     main.__annotations__["options"] = Annotated[options, tyro.conf.arg(name="")]
+    main.__defaults__ = (default,)
     cli.run(main, words)
 
 
 def _apart(word: str) -> list[str]:
-    """Return `--agent=NAME` as two words, any other word as it is."""
-    return word.split("=", 1) if word.startswith("--agent=") else [word]
+    """Return `--agent=NAME`, or `--resume=RUN`, as two words, any other word as it is."""
+    return word.split("=", 1) if word.startswith(("--agent=", "--resume=")) else [word]
+
+
+def _taken(option: str, words: list[str]) -> tuple[str | None, list[str]]:
+    """Return the value of `option`, None if it is not given, and the other words."""
+    if option not in words:
+        return None, words
+    at = words.index(option)
+    return " ".join(words[at + 1 : at + 2]), words[:at] + words[at + 2 :]
+
+
+def _run_called(name: str, experiment: type[Experiment]) -> Path:
+    """Return the run folder that `--resume NAME` means."""
+    if name != "latest":
+        return Path(name)
+    path = latest_run(Path("runs"), experiment.env_id)
+    print(f"--resume latest: going on with {path}")
+    return path
+
+
+def _class_of_options(
+    experiment: type[Experiment], name: str | None, before: Experiment | None
+) -> type[Experiment]:
+    """Return `experiment` with the agent called `name`: what its command line is made from."""
+    if name is not None and name not in AGENT_CONFIGS:
+        raise ValueError(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
+    if before is not None and name not in (None, before.agent.name):
+        raise _contradiction(before, "--agent", name, before.agent.name)
+    # What does not set the agents apart is up to the experiment, whichever agent it is.
+    same = experiment().agent if before is None else before.agent
+    config = AGENT_CONFIGS[name or same.name]
+    names = "last_action", "last_obs", "layers"
+    default = partial(config, **{name: getattr(same, name) for name in names})
+    agent = ("agent", config, field(default_factory=default))
+    return make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)
+
+
+def _copied(options: Experiment, kind: type[Experiment]) -> Experiment:
+    """Return the same options as an instance of another class."""
+    return kind(**{f.name: getattr(options, f.name) for f in fields(options)})
 
 
 def run(options: Experiment) -> None:
     """Train, evaluate, and leave a run folder.
 
+    Ctrl-C, or being told to terminate, saves between two updates and ends the program well.
+
     Raises:
         ValueError: an option is impossible; nothing has been written.
     """
-    command = f"python experiments/{Path(sys.argv[0]).name}"
-    folder, config, checkpoint = None, {}, {}
     device = _device(options.device)
     use_threads(options.threads)
-    if options.resume is not None:
-        folder, config = RunFolder.open(options.resume)
-        options = as_before(options, folder, config)
-        checkpoint = folder.load_checkpoint(device)
-    torch.manual_seed(options.seed)
+    deterministic(device)
+    seed_all(options.seed)
     trainer = make_trainer(options, device)
-    if folder is None:
+    if options.resume is None:
         folder = RunFolder.create(options.out or _new_path(options), configuration(options))
     else:
-        _restore(trainer, folder, checkpoint)
-        changed = {group: asdict(getattr(options, group)) for group, _ in MAY_CHANGE}
-        write_json(folder.config, config | changed)
-    tracker = Tracker(
-        options.track, folder=folder.path, config=configuration(options), group=options.env_id
-    )
-    try:
-        seconds = _train(options, trainer, folder, tracker, checkpoint.get("seconds", 0.0))
-    except NonFiniteLossError as error:
-        tracker.finish(None)
-        raise SystemExit(_explain(error, trainer, folder, command)) from None
-    if not trainer.finished:
+        folder, _ = RunFolder.open(options.resume)
+    with folder.lock(), Interrupt() as interrupt:
+        try:
+            _run(options, trainer, folder, device, interrupt)
+        except KeyboardInterrupt:
+            if not trainer.finished:
+                raise SystemExit(_cut_short(folder)) from None
+            print(f"Stopped; {folder.path} is trained, and its scores are still to be made")
+            print(f"Make them with:  {_command()} --resume {folder.path}")
+
+
+def _run(
+    options: Experiment,
+    trainer: Trainer[Any],
+    folder: RunFolder,
+    device: torch.device,
+    interrupt: Interrupt,
+) -> None:
+    """Do what `run` does, in a folder that is there and locked."""
+    with Progress(options.env_id) as progress:
+        saver = Saver(trainer, folder, progress.warn)
+        seconds = 0.0
+        if options.resume is not None:
+            _, config = RunFolder.open(folder.path)
+            seconds = saver.resume()
+            changed = {group: asdict(getattr(options, group)) for group, _ in MAY_CHANGE}
+            write_json(folder.config, config | changed)
+        for line in _not_exact(options, trainer, device):
+            progress.warn(line)
+        tracker = Tracker(
+            options.track, folder=folder.path, config=configuration(options), group=options.env_id
+        )
+        try:
+            seconds = _train(trainer, saver, progress, tracker, interrupt, seconds)
+        except NonFiniteLossError as error:
+            tracker.finish(None)
+            raise SystemExit(_explain(error, trainer, folder, _command())) from None
+    if interrupt.requested:
         tracker.finish(None)
         print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
-        print(f"Go on with:  {command} --resume {folder.path}")
-        raise SystemExit(130)
+        print(f"Go on with:  {_command()} --resume {folder.path}")
+        return
+    interrupt.patient = False
     results = _evaluate(options, trainer, folder, device, seconds)
     if options.video:
         print(f"making {folder.video} ...", flush=True)
@@ -185,9 +263,33 @@ def run(options: Experiment) -> None:
     print(f"Everything is in {folder.path}")
 
 
+def _command() -> str:
+    return f"python experiments/{Path(sys.argv[0]).name}"
+
+
+def _cut_short(folder: RunFolder) -> str:
+    return (
+        f"{Path(sys.argv[0]).name}: stopped at once; what was learned since the last checkpoint is "
+        f"lost. Go on with {_command()} --resume {folder.path}"
+    )
+
+
+def _not_exact(options: Experiment, trainer: Trainer[Any], device: torch.device) -> Iterator[str]:
+    """Yield lines that say why numbers may come out otherwise another time."""
+    if device.type != "cpu":
+        yield (
+            f"on {device.type} the same command may give other numbers another time, and so may "
+            "going on after a stop: --device cpu gives the same ones"
+        )
+    if options.resume is not None and not trainer.exact:
+        yield (
+            f"{options.env_id} cannot be saved in the middle of an episode: new episodes begin, "
+            "and the run does not go on exactly as it would have"
+        )
+
+
 def configuration(options: Experiment) -> dict[str, Any]:
     """Return all options, and where they were used, as `config.json` holds them."""
-    groups = ("train", "curriculum", "learning", "ppo", "forgetting", "eval")
     return {
         "env": {
             "id": options.env_id,
@@ -197,48 +299,59 @@ def configuration(options: Experiment) -> dict[str, Any]:
         },
         "agent": agent_entry(options.agent),
         "seed": options.seed,
-        **{name: asdict(getattr(options, name)) for name in groups},
+        **{name: asdict(getattr(options, name)) for name in GROUPS},
         "commit": commit(),
         "hardware": hardware(),
         "versions": {"torch": torch.__version__, "gymnasium": gymnasium.__version__},
     }
 
 
-def as_before(options: Experiment, folder: RunFolder, config: dict[str, Any]) -> Experiment:
-    """Return the options a run was made with; only those of `MAY_CHANGE` can be given anew."""
+def as_before(experiment: type[Experiment], path: Path) -> Experiment:
+    """Return the options that the run at `path` was made with, and `path` as their `resume`.
+
+    Raises:
+        ValueError: it is no run, or one of another experiment.
+    """
+    folder, config = RunFolder.open(path)
     try:
         env_id = config["env"]["id"]
-        groups = {"env": config["env"]["options"], "agent": config["agent"]["options"]}
-        for name in ("train", "curriculum", "learning", "ppo", "forgetting", "eval"):
-            groups[name] = config[name]
-        for group, name in MAY_CHANGE:
-            given = getattr(options, group)
-            if getattr(given, name) != getattr(type(given), name):
-                groups[group] = config[group] | {name: getattr(given, name)}
-        kinds = {name: type(getattr(options, name)) for name in groups}
-        kinds["agent"] = AGENT_CONFIGS[config["agent"]["name"]]
-        rebuilt = {name: kinds[name](**value) for name, value in groups.items()}
-        before = replace(options, seed=config["seed"], **rebuilt)
-    except (KeyError, TypeError) as error:
+        if env_id == experiment.env_id:
+            default = experiment()
+            groups = {name: config[name] for name in GROUPS}
+            groups["env"] = config["env"]["options"]
+            made = {name: type(getattr(default, name))(**groups[name]) for name in groups}
+            agent = AGENT_CONFIGS[config["agent"]["name"]](**config["agent"]["options"])
+            return replace(default, seed=config["seed"], resume=path, agent=agent, **made)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(
             f"{folder.config} does not have the options of this version ({error}): "
             "choose another run, or start a new one"
         ) from error
-    if env_id != options.env_id:
-        raise ValueError(
-            f"--resume {options.resume} is a run of {env_id}, "
-            f"not of {options.env_id}: use that environment's experiment"
-        )
-    return before
+    raise ValueError(
+        f"--resume {path} is a run of {str(env_id)[:80]}, "
+        f"not of {experiment.env_id}: use that environment's experiment"
+    )
 
 
-def _restore(trainer: Trainer[Any], folder: RunFolder, checkpoint: dict[str, Any]) -> None:
-    try:
-        trainer.load_state_dict(checkpoint)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise RunFolderError(
-            f"{folder.checkpoint} does not fit {folder.config}: choose another run"
-        ) from error
+def _check_contradictions(before: Experiment, now: Experiment) -> None:
+    """Refuse options that differ from those a run was made with, but for `MAY_CHANGE`."""
+    if now.out is not None:
+        raise ValueError(f"--out {now.out} makes a new run: leave it or --resume out")
+    if now.seed != before.seed:
+        raise _contradiction(before, "--seed", now.seed, before.seed)
+    for group in ("env", "agent", *GROUPS):
+        given, made_with = asdict(getattr(now, group)), asdict(getattr(before, group))
+        for name, value in given.items():
+            if value != made_with[name] and (group, name) not in MAY_CHANGE:
+                option = f"--{group}.{name.replace('_', '-')}"
+                raise _contradiction(before, option, value, made_with[name])
+
+
+def _contradiction(before: Experiment, option: str, now: Any, then: Any) -> ValueError:
+    return ValueError(
+        f"{option} {now} contradicts --resume {before.resume}, which was made with {then}: "
+        "leave it out, or start a new run"
+    )
 
 
 def _explain(
@@ -317,30 +430,30 @@ def _as_option(error: ValueError, env_options: dict[str, Any]) -> ValueError:
 
 
 def _train(
-    options: Experiment,
     trainer: Trainer[Any],
-    folder: RunFolder,
+    saver: Saver,
+    progress: Progress,
     tracker: Tracker,
-    seconds_before: float,
+    interrupt: Interrupt,
+    before: float,
 ) -> float:
-    """Train with a progress display; return the seconds it took, earlier sessions included."""
-    with Progress(options.env_id, trainer.steps) as progress:
+    """Train; return the seconds it took, `before` from earlier sessions included."""
+    progress.start(trainer.steps)
 
-        def report(metrics: dict[str, Any]) -> None:
-            progress.update(metrics, trainer.governor.remaining_steps)
-            if trainer.updates % LOG_EVERY == 0 or trainer.finished:
-                metrics["seconds"] = seconds_before + progress.seconds
-                folder.append_metrics(metrics)
-                tracker.log(metrics)
+    def report(metrics: dict[str, Any]) -> None:
+        progress.update(metrics, trainer.governor.remaining_steps)
+        if trainer.updates % LOG_EVERY == 0 or trainer.finished:
+            metrics["seconds"] = before + progress.seconds
+            saver.report(metrics)
+            tracker.log(metrics)
 
-        def save() -> None:
-            seconds = seconds_before + progress.seconds
-            folder.save_checkpoint(trainer.state_dict() | {"seconds": seconds})
+    def save() -> None:
+        saver.save(before + progress.seconds)
 
-        if not trainer.updates:
-            save()  # so that there is always something to go on from
-        train(trainer, report=report, save=save)
-        return seconds_before + progress.seconds
+    save()  # so that there is always something to go on from
+    train(trainer, report=report, save=save, stop=lambda: interrupt.requested)
+    saver.finish(before + progress.seconds)
+    return before + progress.seconds
 
 
 def _evaluate(

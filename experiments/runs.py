@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 import envs  # noqa: F401  (registers the environments)
 from agents import AGENT_CONFIGS, AgentConfig, make_agent
+from rl_expire.policy import WEIGHTS, read_policy, set_weights, weights_of
 from rl_expire.run_folder import RunFolder, RunFolderError
 
 
@@ -82,12 +83,16 @@ def load_run(path: Path, device: torch.device) -> tuple[RunFolder, dict[str, Any
         raise RunFolderError(f"{path}: {error}") from error
     vector.close()
     spaces = vector.single_observation_space, vector.single_action_space
-    checkpoint = run.load_checkpoint(device)
     try:
         agent = make_agent(*spaces, AGENT_CONFIGS[name](**agent_options))
-        agent.load_state_dict(checkpoint["agent"])
-    except (KeyError, TypeError, RuntimeError) as error:
+    except TypeError as error:
         raise RunFolderError(
-            f"{run.checkpoint} does not fit the agent of {run.config}: choose another run"
+            f"{run.config} does not have the options of this version's agent ({error}): "
+            "choose another run"
         ) from error
+    if (path / WEIGHTS).exists():  # what rl-expire export made is opened as well
+        _, weights = read_policy(path)
+        set_weights(agent, weights)
+    else:
+        run.checkpoints.load(lambda state: set_weights(agent, weights_of(state)))
     return run, config, agent.to(device)

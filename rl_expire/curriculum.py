@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rl_expire.fitting import check_keys, number
 from rl_expire.rollout import Episode
 
 Move = Literal["advance", "retreat"]
@@ -146,9 +147,18 @@ class Curriculum:
         return {"index": self.index, "recent": list(self._recent)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
-        self.go_to(state["index"])
-        self._recent.extend(state["recent"])
+        """Go on from `state`.
+
+        Raises:
+            ValueError: it is not the state of a curriculum of as many levels.
+        """
+        check_keys(state, ("index", "recent"), "curriculum")
+        index = number(state["index"], int, 0, len(self.levels) - 1, "curriculum/index")
+        recent = state["recent"]
+        if not isinstance(recent, list) or not all(isinstance(x, int | float) for x in recent):
+            raise ValueError("curriculum/recent is no list of numbers")
+        self.go_to(index)
+        self._recent.extend(recent)
 
 
 def by_key(episodes: Iterable[Episode], difficulty: str, measure: str) -> list[tuple[float, float]]:

@@ -16,14 +16,18 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+import numpy as np
 
 from rl_expire.curriculum import Curriculum, Move
+from rl_expire.fitting import check_keys, check_layout, number
 from rl_expire.rollout import Episode
 
 Phase = Literal["learn", "settle", "forget", "end"]
 KEPT = ("phase", "phase_from", "steps", "rate", "solved_at", "reference")
 """What a checkpoint holds of a governor, besides its curriculum."""
+MOST_STEPS = 2**62
 
 
 @dataclass(frozen=True)
@@ -212,10 +216,23 @@ class Governor:
         return kept | {"curriculum": self.curriculum.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
+        """Go on from `state`.
+
+        Raises:
+            ValueError: it is not the state of a governor with such a curriculum.
+        """
+        check_keys(state, (*KEPT, "curriculum"), "governor")
+        if state["phase"] not in get_args(Phase):
+            raise ValueError(f"governor/phase is none of {', '.join(get_args(Phase))}")
+        for name in ("phase_from", "steps", "solved_at"):
+            if name != "solved_at" or state[name] is not None:
+                number(state[name], int, 0, MOST_STEPS, f"governor/{name}")
+        number(state["rate"], float, 0.0, 1.0, "governor/rate")
+        if type(state["reference"]) is not float:
+            raise ValueError("governor/reference is no number")
+        self.curriculum.load_state_dict(state["curriculum"])
         for name in KEPT:
             setattr(self, name, state[name])
-        self.curriculum.load_state_dict(state["curriculum"])
 
 
 class Recent:
@@ -229,6 +246,22 @@ class Recent:
         for e in episodes:
             success = e.info.get("success", math.nan)
             self._episodes.append((e.info.get(difficulty, math.nan), success, e.total_reward))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return difficulty, success and return of the episodes, `[K, 3]`."""
+        return {"episodes": np.array(self._episodes, np.float64).reshape(-1, 3)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`.
+
+        Raises:
+            ValueError: it is not such a state.
+        """
+        check_keys(state, ("episodes",), "recent")
+        episodes = state["episodes"]
+        check_layout(episodes, np.zeros((len(episodes), 3)), "recent/episodes")
+        self._episodes.clear()
+        self._episodes.extend((d, s, r) for d, s, r in episodes.tolist())
 
     def summary(self, level: int) -> dict[str, float]:
         """Return mean success, success of the longest tenth below `level`, and mean return."""

@@ -50,6 +50,15 @@ class Progress:
         """Seconds since training began."""
         return monotonic() - self._began
 
+    def start(self, steps: int) -> None:
+        """Count time from now, and speed from `steps`, those taken before, when resuming."""
+        self._began = self._printed = monotonic()
+        self._recent = [(self._began, steps)]
+
+    def warn(self, line: str) -> None:
+        """Say something above the panel, without ending it."""
+        self.console.print(f"warning: {line}", soft_wrap=True, highlight=False, markup=False)
+
     def update(self, metrics: dict[str, Any], remaining_steps: float) -> None:
         """Show `metrics`; training may end before `remaining_steps` while it is still learning."""
         now = monotonic()

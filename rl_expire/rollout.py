@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any, Generic
 
@@ -11,6 +11,8 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from rl_expire.env_state import env_state, load_env_state
+from rl_expire.fitting import check_fit, check_keys, check_layout
 from rl_expire.types import ActorOutput, Agent, M, Obs, Rollout, TimeStep
 
 
@@ -75,9 +77,13 @@ class Actor(Generic[M]):
         self.next_step_mode = mode == AutoresetMode.NEXT_STEP
         self.episodes: list[Episode] = []
         self.seconds = {"env": 0.0, "act": 0.0}
-        self.memory = agent.initial_memory(envs.num_envs)
-        obs, self.info = envs.reset(seed=seed)
-        rows = envs.num_envs
+        self._begin(*envs.reset(seed=seed))
+
+    def _begin(self, obs: Any, info: dict[str, Any]) -> None:
+        """Start with the first step of new episodes everywhere."""
+        rows, device = self.envs.num_envs, self.device
+        self.info = info
+        self.memory = self.agent.initial_memory(rows)
         self._total_reward = np.zeros(rows)
         self._steps = np.zeros(rows, dtype=np.int64)
         self._ended = np.zeros(rows, dtype=bool)
@@ -155,6 +161,50 @@ class Actor(Generic[M]):
         episodes, self.episodes = self.episodes, []
         return episodes
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of everything that decides how environments and memory go on."""
+        rows = self.envs.num_envs
+        told = {  # what `told` reads
+            name: value.copy()
+            for name, value in self.info.items()
+            if isinstance(value, np.ndarray) and value.dtype == bool and value.shape == (rows,)
+        }
+        return {
+            "envs": env_state(self.envs),
+            "memory": self.memory.state_dict(),
+            "step": _copied(vars(self.step)),
+            "info": told,
+            "total_reward": self._total_reward.copy(),
+            "steps": self._steps.copy(),
+            "ended": self._ended.copy(),
+            "episodes": [asdict(episode) for episode in self.episodes],
+        }
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on from `state`; environments that cannot begin new episodes (see `env_state`).
+
+        Raises:
+            ValueError: it does not fit environments and agent; nothing has changed then.
+        """
+        keys = ("envs", "memory", "step", "info", "total_reward", "steps", "ended", "episodes")
+        check_keys(state, keys, "actor")
+        check_fit(state["step"], vars(self.step), "actor/step")
+        for name in ("total_reward", "steps", "ended"):
+            check_fit(state[name], getattr(self, f"_{name}"), f"actor/{name}")
+        for name, value in state["info"].items():
+            check_layout(value, self._ended, f"actor/info/{name}")
+        memory = self.agent.initial_memory(self.envs.num_envs).restored(state["memory"])
+        episodes = [_episode(told) for told in state["episodes"]]
+        begun = load_env_state(self.envs, state["envs"])
+        self.episodes = episodes
+        if begun is not None:
+            self._begin(*begun)
+            return
+        self.memory, self.info = memory, dict(state["info"])
+        for name in ("total_reward", "steps", "ended"):
+            setattr(self, f"_{name}", state[name].copy())
+        self.step = TimeStep(**_copied(state["step"])).map(lambda x: x.to(self.device))
+
     def _note(
         self, reward: np.ndarray, valid: np.ndarray, ended: np.ndarray, final_info: dict[str, Any]
     ) -> None:
@@ -174,6 +224,22 @@ class Actor(Generic[M]):
             )
         self._total_reward[ended] = 0.0
         self._steps[ended] = 0
+
+
+def _episode(told: Any) -> Episode:
+    """Return the episode that `asdict` described."""
+    episode = Episode(**told)
+    kinds = type(episode.row), type(episode.total_reward), type(episode.steps), type(episode.info)
+    if kinds != (int, float, int, dict) or {type(v) for v in episode.info.values()} - {float}:
+        raise ValueError("actor/episodes has something that is no episode")
+    return episode
+
+
+def _copied(tree: Any) -> Any:
+    """Copy the tensors of a dict, dicts in it included."""
+    if isinstance(tree, dict):
+        return {name: _copied(value) for name, value in tree.items()}
+    return tree.clone()
 
 
 def take_rows(obs: Any, rows: np.ndarray) -> Any:

@@ -9,11 +9,15 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
+
+from rl_expire.checkpoints import Checkpoints
 
 
 class RunFolderError(ValueError):
@@ -27,7 +31,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.json"
         self.metrics = path / "metrics.jsonl"
-        self.checkpoint = path / "checkpoints" / "last.pt"
+        self.checkpoints = Checkpoints(path / "checkpoints")
         self.results = path / "results.json"
         self.levels = path / "levels.json"
         self.nonfinite = path / "nonfinite.json"
@@ -53,7 +57,7 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(f"--out {path}", error, "give another folder") from error
         try:
-            run.checkpoint.parent.mkdir()
+            run.checkpoints.folder.mkdir()
             write_json(run.config, config)
         except OSError as error:
             shutil.rmtree(path, ignore_errors=True)
@@ -78,66 +82,57 @@ class RunFolder:
         run = RunFolder(path)
         try:
             config = json.loads(run.config.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             raise RunFolderError(
                 f"{path} is not a run folder (no readable config.json): "
                 "give a folder under runs/ that training has made"
             ) from None
         return run, config
 
-    def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint; the old one stays until the new one is complete.
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from training into this run; the lock ends with the process.
 
         Raises:
-            RunFolderError: there is no space, or the folder cannot be written.
+            RunFolderError: another process has it, or the folder cannot be written.
         """
-        temporary = self.checkpoint.with_suffix(".part")
+        lock = FileLock(self.path / ".lock", timeout=0)
         try:
-            torch.save(state, temporary)
-            os.replace(temporary, self.checkpoint)
-        except (OSError, RuntimeError) as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            lock.acquire()
+        except Timeout:
             raise RunFolderError(
-                f"the checkpoint {self.checkpoint} cannot be written ({error}): make space there, "
-                f"then go on with --resume {self.path}; the checkpoint before it is kept"
-            ) from error
-
-    def load_checkpoint(self, device: torch.device) -> dict[str, Any]:
-        """Return the last checkpoint; loading it runs no code of its author's.
-
-        Raises:
-            RunFolderError: there is none, or it cannot be read.
-        """
-        try:
-            return torch.load(self.checkpoint, map_location=device, weights_only=True)
-        except FileNotFoundError:
-            raise RunFolderError(
-                f"{self.path} has no checkpoint yet: train it longer, or choose another run"
+                f"another process is training {self.path}: stop that one first, or wait for it"
             ) from None
-        except Exception as error:
-            raise RunFolderError(
-                f"the checkpoint {self.checkpoint} cannot be read "
-                f"({type(error).__name__}): choose another run"
-            ) from error
-
-    def append_metrics(self, metrics: dict[str, Any]) -> None:
-        """Add a line to `metrics.jsonl`, whole or not at all; NaN is written as null.
-
-        Raises:
-            RunFolderError: there is no space, or the folder cannot be written.
-        """
-        line = json.dumps(finite(metrics)) + "\n"
-        size = 0
-        try:
-            with self.metrics.open("a") as file:
-                size = file.tell()
-                file.write(line)
         except OSError as error:
-            with suppress(OSError):
-                os.truncate(self.metrics, size)
-            remedy = f"make space there, then go on with --resume {self.path}"
-            raise _unwritable(self.metrics, error, remedy) from error
+            raise _unwritable(self.path, error, "make it writable, or copy it") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def latest_run(runs: Path, env_id: str) -> Path:
+    """Return the run of an environment in the folder `runs` that was saved last.
+
+    Raises:
+        RunFolderError: there is none.
+    """
+
+    def saved_at(run: RunFolder) -> float:
+        return max(path.stat().st_mtime for path in run.checkpoints.paths())
+
+    found = []
+    for path in runs.glob("*/config.json"):
+        with suppress(RunFolderError, KeyError, TypeError):
+            run, config = RunFolder.open(path.parent)
+            if config["env"]["id"] == env_id and run.checkpoints.exist:
+                found.append(run)
+    if not found:
+        raise RunFolderError(
+            f"--resume latest: no run of {env_id} with a checkpoint in {runs}/: "
+            "give the run's own folder, or start one"
+        )
+    return max(found, key=saved_at).path
 
 
 def finite(value: Any) -> Any:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rl_expire.expire_span import is_held
+from rl_expire.fitting import check_finite, check_keys, check_layout
 
 FREE = -math.inf
 """The span of a free slot."""
@@ -69,6 +71,37 @@ class SlotMemory:
             function(self.written_at),
             function(self.span),
         )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return copies of the tensors by name."""
+        return {f.name: getattr(self, f.name).clone() for f in fields(self)}
+
+    def restored(self, state: Any, clock: Tensor, name: str) -> SlotMemory:
+        """Return the memory that `state_dict` described, of as many slots as it has.
+
+        Args:
+            state: as `state_dict` returned it.
+            clock: `[B]` int64, the time of the next write.
+            name: what to call it where it is refused.
+
+        Raises:
+            ValueError: it does not fit the rows and widths of this memory, or makes no sense.
+        """
+        check_keys(state, [f.name for f in fields(self)], name)
+        slots = state["span"].shape[-1] if isinstance(state["span"], Tensor) else 0
+        rows, heads, _, depth = self.key.shape
+        like = SlotMemory.empty(rows, slots, heads * depth, heads, self.key.device)
+        for key, value in vars(like).items():
+            check_layout(state[key], value, f"{name}/{key}")
+        found = SlotMemory(**state).map(lambda x: x.to(self.key.device, copy=True))
+        for key in ("hidden", "key", "value"):
+            check_finite(getattr(found, key), f"{name}/{key}")
+        held = found.span != FREE
+        check_finite(found.span[held], f"{name}/span")
+        written = found.written_at
+        if not slots or bool((held & ((written < 0) | (written > clock.unsqueeze(1)))).any()):
+            raise ValueError(f"{name} was written in the future, or not at all")
+        return found
 
     def remaining(self, clock: Tensor) -> Tensor:
         """Return `[B, S]`, the steps each memory has left at `clock [B]`; -inf where free."""

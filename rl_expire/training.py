@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, Generic, Protocol, cast
 
 import torch
@@ -13,14 +12,22 @@ from gymnasium.vector import VectorEnv
 from torch import nn
 
 from rl_expire.curriculum import by_key
+from rl_expire.env_state import Resumable
+from rl_expire.fitting import check_fit, check_keys, number
 from rl_expire.forgetting import Forgetful, ForgettingConfig, forget_update
-from rl_expire.governor import Governor, Plan, Recent
+from rl_expire.governor import MOST_STEPS, Governor, Plan, Recent
+from rl_expire.optimizer_state import load_optimizer_state, optimizer_state
 from rl_expire.ppo import PPOConfig, ppo_update
+from rl_expire.random_state import random_state, set_random_state
 from rl_expire.rollout import Actor, collect
 from rl_expire.types import Agent, M, Rollout
 
 GOOD_WEIGHTS = 6
 """How many levels back the weights that mastered each are kept, for a collapse."""
+REFUSALS = LookupError, TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError
+"""What code raises that is given what it cannot use."""
+LONGEST_UNSAVED = 60.0
+"""Seconds of training after which there is a checkpoint, however few updates they were."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,15 @@ class TrainConfig:
     rollout_length: int = 32
     """Steps of each environment between updates, T."""
     checkpoint_every: int = 100
-    """Updates between checkpoints."""
+    """Updates between checkpoints, and never more than a minute."""
+    keep_last: int = 2
+    """Checkpoints kept, the newest; the best one is kept besides."""
 
     def __post_init__(self) -> None:
-        for name in ("total_steps", "num_envs", "rollout_length", "checkpoint_every"):
+        for name in (
+            *("total_steps", "num_envs", "rollout_length"),
+            *("checkpoint_every", "keep_last"),
+        ):
             if getattr(self, name) < 1:
                 option = "--train." + name.replace("_", "-")
                 raise ValueError(f"{option} is {getattr(self, name)}: choose 1 or more")
@@ -211,34 +223,83 @@ class Trainer(Generic[M]):
             p.requires_grad_(id(p) in chosen)
 
     def _weights(self) -> dict[str, Any]:
-        return copy.deepcopy(
-            {"agent": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
-        )
+        agent = {name: value.clone() for name, value in self.module.state_dict().items()}
+        return {"agent": agent, "optimizer": optimizer_state(self.optimizer)}
 
     def _restore(self, weights: dict[str, Any]) -> None:
-        self.module.load_state_dict(weights["agent"])
-        self.optimizer.load_state_dict(weights["optimizer"])
+        self._set_weights(weights)
         self.actor.memory = self.agent.refresh(self.actor.memory)
 
+    def _set_weights(self, weights: dict[str, Any]) -> None:
+        check_fit(weights["agent"], self.module.state_dict(), "agent")
+        load_optimizer_state(self.optimizer, weights["optimizer"], "optimizer")
+        self.module.load_state_dict(weights["agent"])
+
+    @property
+    def exact(self) -> bool:
+        """Whether a checkpoint holds all there is: the environments can save themselves."""
+        return isinstance(self.envs, Resumable)
+
+    @property
+    def score(self) -> tuple[int, float] | None:
+        """What checkpoints are compared by: level and success there; None before it is known."""
+        curriculum = self.governor.curriculum
+        return (curriculum.index, curriculum.success) if curriculum.measured else None
+
     def state_dict(self) -> dict[str, Any]:
-        """Return weights, optimizers and plans; environments begin new episodes on resuming."""
+        """Return copies of all that decides how training goes on, random generators included."""
         return {
             **self._weights(),
-            "span_optimizer": self.span_optimizer.state_dict(),
+            "span_optimizer": optimizer_state(self.span_optimizer),
             "governor": self.governor.state_dict(),
+            "recent": self.recent.state_dict(),
             "updates": self.updates,
-            "good": self.good,
+            "good": list(self.good),
+            "actor": self.actor.state_dict(),
+            "random": random_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`."""
-        self._restore(state)
-        self.span_optimizer.load_state_dict(state["span_optimizer"])
+        """Go on from `state`: on the same machine's CPU just as if there had been no stop.
+
+        Environments that cannot be saved begin new episodes (see `exact`).
+
+        Raises:
+            ValueError: `state` is not that of such a trainer; all is as it was before.
+        """
+        before = self.state_dict()
+        try:
+            self._load(state)
+        except REFUSALS as error:
+            self._load(before)
+            raise ValueError(" ".join(str(error).split())[:300]) from error
+
+    def _load(self, state: dict[str, Any]) -> None:
+        keys = ("agent", "optimizer", "span_optimizer", "governor", "recent", "updates", "good")
+        check_keys(state, (*keys, "actor", "random"), "the state")
+        updates = number(state["updates"], int, 0, MOST_STEPS, "updates")
+        if not isinstance(state["good"], list):
+            raise ValueError("good is no list")
+        for weights in state["good"]:
+            check_keys(weights, ("agent", "optimizer"), "good")
+        for weights in [*state["good"], state]:  # good ones are tried on: they must fit, too
+            self._set_weights(weights)
+        load_optimizer_state(self.span_optimizer, state["span_optimizer"], "span_optimizer")
         for group in self.span_optimizer.param_groups:
             group["lr"] = self.forgetting.learning_rate
         self.governor.load_state_dict(state["governor"])
-        self.updates, self.good = state["updates"], state["good"]
+        self.recent.load_state_dict(state["recent"])
+        self.updates, self.good = updates, list(state["good"])
         self.set_level()
+        self.actor.load_state_dict(state["actor"])
+        self._try_acting()
+        set_random_state(state["random"])
+
+    def _try_acting(self) -> None:
+        """Act once, without consequences: numbers that fit, but make no sense, show here."""
+        output, _ = self.agent.act(self.actor.step, self.actor.memory.snapshot())
+        if not bool(output.logits.isfinite().all() & output.value.isfinite().all()):
+            raise ValueError("with it the agent's policy is not finite")
 
 
 def train(
@@ -246,24 +307,26 @@ def train(
     *,
     report: Callable[[dict[str, Any]], None],
     save: Callable[[], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Update until the governor says it is finished.
+    """Update until the governor says it is finished, or `stop` says so.
 
     Args:
         trainer: what to train.
         report: called after every update with what is worth logging.
-        save: called every `checkpoint_every` updates, and at the end.
+        save: called every `checkpoint_every` updates, after `LONGEST_UNSAVED` seconds, and at the
+            end.
+        stop: asked between updates, the only time when a checkpoint holds all there is.
 
     Returns:
-        True when training came to its end, False when Ctrl-C stopped it; both are saved.
+        Whether training came to its end.
     """
-    try:
-        while not trainer.finished:
-            report(trainer.update())
-            if trainer.updates % trainer.train.checkpoint_every == 0:
-                save()
-    except KeyboardInterrupt:
-        save()
-        return False
+    saved_at = monotonic()
+    while not trainer.finished and not stop():
+        report(trainer.update())
+        due = trainer.updates % trainer.train.checkpoint_every == 0
+        if due or monotonic() - saved_at >= LONGEST_UNSAVED:
+            save()
+            saved_at = monotonic()
     save()
-    return True
+    return trainer.finished

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -131,6 +131,18 @@ class Memory(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes of the tensors that hold it, for all environments together."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of its tensors in dicts and lists, for a checkpoint."""
+        ...
+
+    def restored(self, state: Any) -> Self:
+        """Return the memory that `state`, from a checkpoint, describes; this one stays as it is.
+
+        Raises:
+            ValueError: `state` is not the state of a memory of as many environments as this one.
+        """
         ...
 
 

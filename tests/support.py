@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
@@ -281,6 +283,14 @@ class CountingMemory:
         """As if each row held 64 bytes."""
         return 64 * len(self.count)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return a copy."""
+        return {"count": self.count.clone()}
+
+    def restored(self, state: dict[str, Tensor]) -> CountingMemory:
+        """Return what was saved."""
+        return CountingMemory(state["count"])
+
 
 class CountingAgent:
     """Counts in its memory, in place, what the environment counts in its observation.
@@ -342,3 +352,49 @@ class CountingAgent:
 def rows_of(obs: Obs, t: int) -> Obs:
     """The observations of step t."""
     return map_obs(lambda x: x[t], obs)
+
+
+def same_tree(found: Any, expected: Any, where: str = "") -> None:
+    """Fail unless two trees of dicts, lists, tensors, arrays and numbers are the same bits."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for key in expected:
+            same_tree(found[key], expected[key], f"{where}/{key}")
+    elif isinstance(expected, list | tuple):
+        assert len(found) == len(expected), where
+        for n, (one, other) in enumerate(zip(found, expected, strict=True)):
+            same_tree(one, other, f"{where}/{n}")
+    elif isinstance(expected, Tensor | np.ndarray):
+        one, other = torch.as_tensor(found), torch.as_tensor(expected)
+        assert type(found) is type(expected), where
+        assert (one.dtype, one.shape) == (other.dtype, other.shape), where
+        assert one.numpy().tobytes() == other.numpy().tobytes(), where
+    else:
+        assert found == expected or (found != found and expected != expected), where
+
+
+def full(*_: Any, **__: Any) -> Any:
+    """Stands in for any function that writes, on a full disk."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class FullFile:
+    """A file that takes half of what it is given, and then the disk is full."""
+
+    def __init__(self, file: Any):
+        self.file = file
+
+    def __enter__(self) -> FullFile:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.file.close()
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def write(self, text: str) -> None:
+        self.file.write(text[: len(text) // 2])
+        self.file.flush()
+        full()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from rl_expire.checkpoint import save_tree
 from rl_expire.nonfinite import NonFiniteLossError
 from rl_expire.run_folder import RunFolder
 
@@ -101,19 +101,27 @@ def break_env(run: Path) -> None:
 
 
 def break_checkpoint(run: Path) -> None:
-    (run / "checkpoints" / "last.pt").write_bytes(b"nonsense")
+    for path in RunFolder(run).checkpoints.paths():
+        path.write_bytes(b"nonsense")
 
 
 def another_checkpoint(run: Path) -> None:
-    torch.save({"agent": {}}, run / "checkpoints" / "last.pt")
+    for path in RunFolder(run).checkpoints.paths():
+        save_tree({"trainer": {"agent": {}}, "seconds": 1.0}, path)
+
+
+def old_checkpoint(run: Path) -> None:
+    for path in RunFolder(run).checkpoints.paths():
+        path.rename(path.with_name("last.pt"))
 
 
 BROKEN: dict[Callable[[Path], None], str] = {
     break_config: "does not have the options of this version",
     break_options: "does not have the options of this version",
     break_env: "is a run of RLExpire/Elsewhere-v0",
-    break_checkpoint: "cannot be read",
-    another_checkpoint: "does not fit",
+    break_checkpoint: "it is cut off, or not a safetensors file",
+    another_checkpoint: "cannot be used: the state lacks",
+    old_checkpoint: "was trained with an earlier version",
 }
 
 
@@ -157,11 +165,12 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_how_to_go_on(
 def test_the_checkpoint_before_a_loss_that_is_not_finite_is_kept(
     own_run: Path, call: Callable[..., Any]
 ) -> None:
-    before = (own_run / "checkpoints" / "last.pt").read_bytes()
+    (path, *_) = RunFolder(own_run).checkpoints.paths()
+    before = path.read_bytes()
     done = call("corridor.py", "--resume", "run", "--train.total-steps", "2048", *TOO_FAST)
     assert done.code == 1
     assert "after 512 steps" in done.err
-    assert (own_run / "checkpoints" / "last.pt").read_bytes() == before
+    assert path.read_bytes() == before
 
 
 def test_while_forgetting_it_is_the_rate_of_forgetting_that_is_to_be_lowered(
@@ -177,8 +186,8 @@ def test_while_forgetting_it_is_the_rate_of_forgetting_that_is_to_be_lowered(
     assert "a --forgetting.learning-rate below 0.05" in done.err
 
 
-@pytest.mark.parametrize("broken", ["append_metrics", "save_checkpoint", "write_json"])
-def test_a_full_disk_is_one_line(
+@pytest.mark.parametrize("broken", ["metrics.jsonl", "checkpoints", "config.json"])
+def test_a_disk_that_stays_full_ends_in_one_line_and_the_last_good_checkpoint(
     broken: str,
     own_run: Path,
     call: Callable[..., Any],
@@ -189,19 +198,22 @@ def test_a_full_disk_is_one_line(
 
     opened = Path.open
 
-    def full_for_metrics(path: Path, *mode: Any, **options: Any) -> Any:
-        return (full if path.name == "metrics.jsonl" else opened)(path, *mode, **options)
+    def full_for_some(path: Path, *mode: Any, **options: Any) -> Any:
+        write = mode != () and "r" not in mode[0]
+        hit = write and broken in (path.name, path.parent.name)
+        return (full if hit else opened)(path, *mode, **options)
 
-    owner, name, fails = {
-        "append_metrics": (Path, "open", full_for_metrics),
-        "save_checkpoint": (torch, "save", full),
-        "write_json": (os, "fdopen", full),
-    }[broken]
-    monkeypatch.setattr(owner, name, fails)
+    monkeypatch.setattr(Path, "open", full_for_some)
+    if broken == "config.json":
+        monkeypatch.setattr(os, "fdopen", full)
     done = call("corridor.py", "--resume", "run", "--no-video", "--train.total-steps", "2048")
-    assert "No space left on device" in done.line
-    run, _ = RunFolder.open(own_run)
-    assert run.load_checkpoint(torch.device("cpu"))["updates"] == 4
+    assert "make space there" in done.line
+    if broken != "config.json":
+        assert "from that of update 4" in done.line
+        assert "warning: no checkpoint could be written (No space left on device)" in done.out
+    states = []
+    RunFolder(own_run).checkpoints.load(states.append)
+    assert states[0]["trainer"]["updates"] == 4
 
 
 def test_an_existing_folder_is_never_trained_into(

@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import pytest
 
+from rl_expire.run_folder import RunFolder
 from tests.experiments.conftest import call as call_script
 from tests.experiments.conftest import on_path
 
@@ -125,8 +126,8 @@ def test_what_was_interrupted_goes_on_and_what_never_began_begins(own: Path, cal
     trained = own / "expire-span" / "seed-1"
     (trained / "results.json").unlink()
     begun = own / "transformer-xl-3" / "seed-1"
-    for path in ("results.json", "checkpoints/last.pt"):
-        (begun / path).unlink()
+    (begun / "results.json").unlink()
+    shutil.rmtree(begun / "checkpoints")
     with runs_by(Inside) as commands:
         done = call("compare.py", *WORDS, *TINY)
     assert done.code == 0, done.err
@@ -140,11 +141,13 @@ def test_what_was_interrupted_goes_on_and_what_never_began_begins(own: Path, cal
 def test_a_run_that_fails_is_named_and_the_others_are_reported(own: Path, call: Call) -> None:
     broken = own / "expire-span" / "seed-1"
     (broken / "results.json").unlink()
-    (broken / "checkpoints" / "last.pt").write_bytes(b"nonsense")
+    for path in RunFolder(broken).checkpoints.paths():
+        path.write_bytes(b"nonsense")
     done = call("compare.py", *WORDS, *TINY)
     assert done.code == 1
     (line,) = done.err.strip().splitlines()
-    assert line.startswith("failed: expire-span, seed 1: corridor.py: error: the checkpoint")
+    assert line.startswith("failed: expire-span, seed 1: corridor.py: error: ")
+    assert "cannot be used" in line
     rows = json.loads((own / "comparison.json").read_text())["rows"]
     assert [row["variant"] for row in rows] == ["transformer-xl:3"]
 
@@ -171,7 +174,7 @@ def test_stopped_it_reports_what_is_finished_and_the_others_are_saved(
     assert done.code == 130
     assert "Give the same command to go on" in done.out
     assert len(commands) == 1
-    assert (begun / "checkpoints" / "last.pt").exists()
+    assert RunFolder(begun).checkpoints.exist
     assert not (begun / "results.json").exists()
     assert "Stopped after" in begun.with_name("seed-1.log").read_text()
     rows = json.loads((own / "comparison.json").read_text())["rows"]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rl_expire.run_folder import RunFolder
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(ROOT / "experiments" / "corridor.py")
 TINY = [
@@ -48,7 +50,7 @@ def test_a_short_run_leaves_everything_it_promises(run: Path) -> None:
     assert results["eval.episodes"] == 7
     assert results["oracle.return_mean"] == 1.0
     assert json.loads((run / "config.json").read_text())["env"]["options"]["max_length"] == 6
-    assert (run / "checkpoints" / "last.pt").exists()
+    assert RunFolder(run).checkpoints.exist
 
 
 def test_a_finished_run_can_be_continued_with_a_larger_budget(run: Path) -> None:
@@ -63,7 +65,10 @@ def test_a_finished_run_can_be_continued_with_a_larger_budget(run: Path) -> None
     assert {"success", "success_longest", "kept/0", "span_other", "phase"} <= lines[-1].keys()
 
 
-def test_ctrl_c_keeps_what_was_learned_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_end_it_keeps_what_was_learned_and_says_how_to_go_on(
+    told: signal.Signals, tmp_path: Path
+) -> None:
     words = [*TINY, "--train.total-steps", "100000000", "--out", "run"]
     process = subprocess.Popen(
         [sys.executable, SCRIPT, *words],
@@ -77,11 +82,11 @@ def test_ctrl_c_keeps_what_was_learned_and_says_how_to_go_on(tmp_path: Path) -> 
     began = time.monotonic()
     while not metrics.exists() and time.monotonic() - began < 60:
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(told)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == 0, err
     assert "--resume run" in out
-    assert (tmp_path / "run" / "checkpoints" / "last.pt").exists()
+    assert RunFolder(tmp_path / "run").checkpoints.exist
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,10 @@ import torch
 from PIL import Image
 
 from agents import LSTMConfig, make_agent
+from rl_expire.checkpoint import save_tree
 from rl_expire.retention_page import write_page
 from rl_expire.retention_stills import still_names
+from rl_expire.run_folder import RunFolder
 from tests.experiments.conftest import on_path
 from tests.traces import random_trace
 
@@ -110,7 +112,8 @@ def lstm_fixture(own_run: Path, tmp_path: Path) -> Path:
     change_config(run, "agent", to=agent_entry(agent))
     env = make_env("RLExpire/Corridor-v0", {})
     weights = make_agent(env.observation_space, env.action_space, agent).state_dict()
-    torch.save({"agent": weights}, run / "checkpoints" / "last.pt")
+    for path in RunFolder(run).checkpoints.paths():
+        save_tree({"trainer": {"agent": weights}}, path)
     return run
 
 
@@ -267,16 +270,17 @@ def no_config(run: Path) -> None:
 
 
 def corrupted_checkpoint(run: Path) -> None:
-    path = run / "checkpoints" / "last.pt"
-    path.write_bytes(path.read_bytes()[:1000])
+    for path in RunFolder(run).checkpoints.paths():
+        path.write_bytes(path.read_bytes()[:1000])
 
 
 def another_checkpoint(run: Path) -> None:
-    torch.save({"agent": {"weight": torch.ones(1)}}, run / "checkpoints" / "last.pt")
+    for path in RunFolder(run).checkpoints.paths():
+        save_tree({"trainer": {"agent": {"weight": torch.ones(1)}}}, path)
 
 
 def no_checkpoint(run: Path) -> None:
-    (run / "checkpoints" / "last.pt").unlink()
+    shutil.rmtree(run / "checkpoints")
 
 
 BROKEN: dict[Callable[[Path], None], str] = {
@@ -284,13 +288,13 @@ BROKEN: dict[Callable[[Path], None], str] = {
     unknown_env: "Nowhere",
     unknown_env_option: "gravity",
     impossible_env_option: "max_length=1",
-    unknown_agent_option: "does not fit the agent",
+    unknown_agent_option: "does not have the options of this version's agent",
     impossible_agent_option: "--agent.layers is 0",
     another_width: "does not fit the agent",
     no_agent: "is not the configuration of a run",
     a_list_for_a_config: "is not the configuration of a run",
     no_config: "not a run folder",
-    corrupted_checkpoint: "cannot be read",
+    corrupted_checkpoint: "it is cut off",
     another_checkpoint: "does not fit the agent",
     no_checkpoint: "has no checkpoint yet",
 }

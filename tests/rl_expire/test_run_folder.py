@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import pickle
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from rl_expire.run_folder import RunFolder, RunFolderError, finite, write_json
-from tests.support import CPU
+from rl_expire.run_folder import RunFolder, RunFolderError, finite, latest_run, write_json
+from tests.support import FullFile, full
 
 NAN, INF = float("nan"), float("inf")
-STATE = {"weights": torch.arange(3.0), "steps": 7, "seconds": 1.5}
-
-
-def full(*_: Any, **__: Any) -> Any:
-    """Stands in for any function that writes, on a full disk."""
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-class FullFile:
-    """A file that takes half of what it is given, and then the disk is full."""
-
-    def __init__(self, file: Any):
-        self.file = file
-
-    def __enter__(self) -> FullFile:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.file.close()
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-    def write(self, text: str) -> None:
-        self.file.write(text[: len(text) // 2])
-        self.file.flush()
-        full()
 
 
 def one_line(error: pytest.ExceptionInfo[Any]) -> str:
@@ -104,107 +75,46 @@ def test_what_is_not_a_run_cannot_be_opened(tmp_path: Path) -> None:
         assert str(path) in one_line(caught)
 
 
-def test_a_checkpoint_comes_back_as_it_was(run: RunFolder) -> None:
-    run.save_checkpoint(STATE)
-    loaded = run.load_checkpoint(CPU)
-    assert torch.equal(loaded.pop("weights"), STATE["weights"])
-    assert loaded == {"steps": 7, "seconds": 1.5}
-    run.save_checkpoint({"steps": 8})
-    assert run.load_checkpoint(CPU) == {"steps": 8}
-    assert files(run.path) == {"config.json", "checkpoints/last.pt"}
+def test_only_one_process_trains_into_a_run(run: RunFolder) -> None:
+    with run.lock():
+        with pytest.raises(RunFolderError, match="another process is training") as caught:
+            RunFolder(run.path).lock().__enter__()
+        assert str(run.path) in one_line(caught)
+    with RunFolder(run.path).lock():
+        pass
 
 
-@pytest.mark.parametrize("broken", ["torch.save", "os.replace"])
-def test_without_space_the_checkpoint_before_is_kept(
-    broken: str, run: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run.save_checkpoint({"steps": 7})
-    before = run.checkpoint.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(broken, full)
-        with pytest.raises(RunFolderError, match="No space left") as caught:
-            run.save_checkpoint({"steps": 8})
-    assert f"--resume {run.path}" in one_line(caught)
-    assert run.checkpoint.read_bytes() == before
-    assert files(run.path) == {"config.json", "checkpoints/last.pt"}
+def test_the_lock_of_a_killed_process_does_not_stay(run: RunFolder) -> None:
+    source = f"""
+from pathlib import Path
+from rl_expire.run_folder import RunFolder
+with RunFolder(Path({str(run.path)!r})).lock():
+    print("locked", flush=True)
+    import time; time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    with pytest.raises(RunFolderError, match="another process"):
+        run.lock().__enter__()
+    process.kill()
+    process.wait()
+    with run.lock():
+        pass
 
 
-def test_a_half_written_checkpoint_is_never_taken_for_one(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def half(state: Any, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise RuntimeError("PytorchStreamWriter failed writing file")
-
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(RunFolderError):
-        run.save_checkpoint(STATE)
-    assert files(run.path) == {"config.json"}
-
-
-def test_a_missing_checkpoint_and_a_damaged_one_are_told_apart(run: RunFolder) -> None:
-    with pytest.raises(RunFolderError, match="no checkpoint yet"):
-        run.load_checkpoint(CPU)
-    run.save_checkpoint(STATE)
-    content = run.checkpoint.read_bytes()
-    for damaged in (content[: len(content) // 2], b"", b"hello"):
-        run.checkpoint.write_bytes(damaged)
-        with pytest.raises(RunFolderError, match="cannot be read") as caught:
-            run.load_checkpoint(CPU)
-        one_line(caught)
-
-
-class Hostile:
-    """Runs code where it is unpickled without care."""
-
-    def __init__(self, mark: Path):
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return os.mkdir, (str(self.mark),)
-
-
-@pytest.mark.parametrize("write", [torch.save, lambda x, p: p.write_bytes(pickle.dumps(x, 2))])
-def test_a_hostile_checkpoint_is_refused_and_runs_nothing(
-    write: Callable[..., Any], run: RunFolder, tmp_path: Path
-) -> None:
-    mark = tmp_path / "was here"
-    write({"agent": Hostile(mark)}, run.checkpoint)
-    with pytest.raises(RunFolderError, match="cannot be read"):
-        run.load_checkpoint(CPU)
-    assert not mark.exists()
-    if write is torch.save:
-        torch.load(run.checkpoint, weights_only=False)
-        assert mark.exists(), "the checkpoint is not hostile: nothing was tested"
-
-
-def test_metrics_are_lines_of_json_with_null_for_nan(run: RunFolder) -> None:
-    run.append_metrics({"steps": 1, "success": NAN})
-    run.append_metrics({"steps": 2, "success": 0.5, "kept": [1.0, INF]})
-    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-    assert lines == [
-        {"steps": 1, "success": None},
-        {"steps": 2, "success": 0.5, "kept": [1.0, None]},
-    ]
-
-
-def test_without_space_the_metrics_keep_their_whole_lines(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run.append_metrics({"steps": 1})
-    before = run.metrics.read_text()
-    opened = Path.open
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", lambda path, mode: FullFile(opened(path, mode)))
-        with pytest.raises(RunFolderError, match="No space left") as caught:
-            run.append_metrics({"steps": 2})
-    assert f"--resume {run.path}" in one_line(caught)
-    assert run.metrics.read_text() == before
-
-
-def test_metrics_of_a_folder_that_is_gone_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match=r"metrics\.jsonl cannot be written"):
-        RunFolder(tmp_path / "gone").append_metrics({"steps": 1})
+def test_the_latest_run_is_the_one_saved_last(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"--resume latest: no run of Task-v0") as caught:
+        latest_run(tmp_path, "Task-v0")
+    one_line(caught)
+    for n, (name, env_id) in enumerate([("b", "Task-v0"), ("a", "Task-v0"), ("c", "Other-v0")]):
+        run = RunFolder.create(tmp_path / name, {"env": {"id": env_id}})
+        run.checkpoints.save({"n": n}, n, keep=1)
+        os.utime(run.checkpoints.paths()[0], (1000 + n, 1000 + n))
+    RunFolder.create(tmp_path / "unsaved", {"env": {"id": "Task-v0"}})
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "config.json").write_text("[]")
+    assert latest_run(tmp_path, "Task-v0") == tmp_path / "a"
 
 
 def test_json_is_written_whole_or_not_at_all(

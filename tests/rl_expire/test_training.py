@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from typing import Any
 
@@ -180,13 +179,6 @@ def test_the_forgetting_phase_ends_the_run() -> None:
     assert trainer.steps == 64
 
 
-def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=True)
-
-
 @pytest.mark.parametrize("phase", ["learn", "forget"])
 def test_a_trainer_goes_on_from_a_checkpoint(phase: str) -> None:
     start = GOAL if phase == "forget" else 3
@@ -196,7 +188,7 @@ def test_a_trainer_goes_on_from_a_checkpoint(phase: str) -> None:
     trainer.update()
     assert trainer.governor.phase == phase
     restored = make_trainer(start=start)
-    restored.load_state_dict(through_a_file(trainer.state_dict()))
+    restored.load_state_dict(trainer.state_dict())
     assert not moved(restored, copy_of(trainer.module))
     assert (restored.steps, restored.updates) == (trainer.steps, trainer.updates)
     assert restored.governor.plan() == trainer.governor.plan()
@@ -216,7 +208,7 @@ def test_the_weights_for_a_collapse_survive_a_checkpoint() -> None:
     mastered = copy_of(trainer.module)
     trainer.update()
     restored = make_trainer()
-    restored.load_state_dict(through_a_file(trainer.state_dict()))
+    restored.load_state_dict(trainer.state_dict())
     play(restored, 0.0)
     assert not moved(restored, mastered)
 
@@ -238,16 +230,24 @@ def test_a_learning_rate_given_anew_holds_after_a_checkpoint_was_loaded(phase: s
         assert restored.span_optimizer.param_groups[0]["lr"] == 0.25
 
 
-def test_ctrl_c_saves_and_says_that_it_was_not_the_end() -> None:
+def test_told_to_stop_it_saves_between_updates_and_says_that_it_was_not_the_end() -> None:
     trainer, saves = make_trainer(), []
-
-    def report(metrics: dict[str, Any]) -> None:
-        if trainer.updates == 2:
-            raise KeyboardInterrupt
-
-    assert not train(trainer, report=report, save=lambda: saves.append(trainer.updates))
+    done = train(
+        trainer,
+        report=lambda _: None,
+        save=lambda: saves.append(trainer.updates),
+        stop=lambda: trainer.updates == 2,
+    )
+    assert not done
     assert saves == [2]
     assert not trainer.finished
+
+
+def test_slow_updates_are_saved_by_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, saves = make_trainer(), []
+    monkeypatch.setattr("rl_expire.training.monotonic", lambda: 30.0 * trainer.updates)
+    train(trainer, report=lambda _: None, save=lambda: saves.append(trainer.updates))
+    assert saves == [2, 4, 6, 8, 10, 10]
 
 
 @pytest.mark.parametrize("phase", ["learn", "forget"])

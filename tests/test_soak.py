@@ -1,0 +1,83 @@
+"""A million steps through many episodes: nothing grows but what was learned."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import gymnasium
+import pytest
+import torch
+
+import envs  # noqa: F401 (registers the corridor)
+from agents import ExpireSpanConfig, make_agent
+from rl_expire.checkpoint import save_tree
+from rl_expire.curriculum import Curriculum, CurriculumConfig, Level
+from rl_expire.forgetting import ForgettingConfig
+from rl_expire.governor import Governor, LearningConfig
+from rl_expire.ppo import PPOConfig
+from rl_expire.training import TrainConfig, Trainer
+
+STEPS, ROWS, LENGTH = 1_000_000, 128, 32
+STATUS = Path("/proc/self/status")
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    gc.collect()
+    line = next(x for x in STATUS.read_text().splitlines() if x.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not STATUS.exists(), reason="the size of a process is not told here")
+def test_memory_stays_flat_over_a_million_steps(tmp_path: Path) -> None:
+    vector = gymnasium.make_vec(
+        "RLExpire/Corridor-v0", ROWS, "vector_entry_point", min_length=3, max_length=12
+    )
+    config = ExpireSpanConfig(width=16, heads=2, max_span=40.0, ramp=4.0)
+    agent = make_agent(vector.single_observation_space, vector.single_action_space, config)
+    trainer = Trainer(
+        agent,
+        vector,
+        Governor(
+            Curriculum([Level(12, {"max_length": 12})], CurriculumConfig()),
+            LearningConfig(),
+            total_steps=STEPS,
+            forget_steps=None,
+            tolerance=0.1,
+        ),
+        "length",
+        "success",
+        train=TrainConfig(total_steps=STEPS, num_envs=ROWS, rollout_length=LENGTH),
+        ppo=PPOConfig(epochs=1),
+        forgetting=ForgettingConfig(method="never"),
+        device=torch.device("cpu"),
+        seed=0,
+    )
+    sizes, held, episodes = [], [], 0
+    take = trainer.actor.take_episodes
+
+    def counted():
+        nonlocal episodes
+        done = take()
+        episodes += len(done)
+        return done
+
+    trainer.actor.take_episodes = counted  # type: ignore[method-assign]
+    while not trainer.finished:
+        trainer.update()
+        if trainer.updates % 20 == 0:
+            save_tree(trainer.state_dict(), tmp_path / "now")
+            sizes.append(resident())
+            held.append(trainer.actor.memory.nbytes)
+    print(f"{trainer.steps:,} steps, {episodes:,} episodes")
+    quarter = len(sizes) // 4
+    before, after = sizes[quarter], max(sizes[-3:])
+    print(f"{before / 2**20:.1f} MB after a quarter, {after / 2**20:.1f} MB at the end")
+    print(f"{held[quarter]:,} bytes of memory held after a quarter, {held[-1]:,} at the end")
+    assert trainer.steps >= STEPS
+    assert episodes > 50_000
+    assert after < before + 16 * 2**20
+    assert max(held[quarter:]) < 1.5 * held[quarter]
