@@ -67,15 +67,16 @@ class Instruction(Experiment):
     measure: ClassVar[str] = "share"
 
     def levels(self) -> list[Level]:
-        """One instruction more at a time, then decoys, then withdrawals, then longer and longer.
+        """Withdrawals first, then one instruction more at a time, then decoys, then further apart.
 
         All but the last are as short as they can be: what to do with an instruction is learned
-        before how to remember it.
+        before how to remember it. A withdrawal says what not to do, which is best learned while
+        there is little else, and the policy is not sure of itself yet.
         """
         env = self.env
-        amounts = [(n, 0, 0) for n in range(1, env.instructions + 1)]
-        amounts += [(env.instructions, 0, n) for n in range(1, env.decoys + 1)]
-        amounts += [(env.instructions, n, env.decoys) for n in range(1, env.withdrawn + 1)]
+        amounts = [(1, n, 0) for n in range(env.withdrawn + 1)]
+        amounts += [(n, env.withdrawn, 0) for n in range(2, env.instructions + 1)]
+        amounts += [(env.instructions, env.withdrawn, n) for n in range(1, env.decoys + 1)]
         levels = [self._level(*amount, 1, 1, new=True) for amount in amounts]
         shortest, goal = levels[-1].difficulty, env.max_distance
         start = max(shortest, self.curriculum.start)

@@ -101,9 +101,13 @@ class Curriculum:
 
     @property
     def progress(self) -> float:
-        """Share of the way from the first difficulty to the last, on a logarithmic scale."""
-        first, last = self.levels[0].difficulty, self.levels[-1].difficulty
-        if first == last:
+        """Share of the way to the full task's difficulty, on a logarithmic scale.
+
+        It begins where nothing new is asked for any more, and is 0 before.
+        """
+        begin = max((n for n, level in enumerate(self.levels) if level.new), default=0)
+        first, last = self.levels[begin].difficulty, self.levels[-1].difficulty
+        if self.at_goal or self.index <= begin or first == last:
             return float(self.at_goal)
         return math.log(self.level / first) / math.log(last / first)
 

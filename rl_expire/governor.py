@@ -25,7 +25,7 @@ from rl_expire.fitting import check_keys, check_layout, number
 from rl_expire.rollout import Episode
 
 Phase = Literal["learn", "settle", "forget", "end"]
-KEPT = ("phase", "phase_from", "steps", "rate", "solved_at", "reference")
+KEPT = ("phase", "phase_from", "steps", "rate", "calm", "near_from", "solved_at", "reference")
 """What a checkpoint holds of a governor, besides its curriculum."""
 MOST_STEPS = 2**62
 
@@ -48,6 +48,10 @@ class LearningConfig:
     """Factor on learning rate and entropy bonus while forgetting; 0: the policy stays as it is."""
     rate_after_collapse: float = 0.7
     """Factor on the learning rate each time good weights are brought back; undone on advance."""
+    patience: int | None = None
+    """Environment steps near mastery of the full task, but not there, after which learning rate and
+    entropy bonus fall to `rate_after_collapse` of what they were, and again: what is missing then
+    is calm. None: they do not."""
 
     def __post_init__(self) -> None:
         for name in ("solved_at", "rate_after_collapse"):
@@ -60,8 +64,11 @@ class LearningConfig:
             raise ValueError(
                 f"--learning.rate-forgetting is {self.rate_forgetting}: choose one from 0 to 1"
             )
-        if self.settle_steps < 1:
-            raise ValueError(f"--learning.settle-steps is {self.settle_steps}: choose 1 or more")
+        for name in ("settle_steps", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                option = "--learning." + name.replace("_", "-")
+                raise ValueError(f"{option} is {value}: choose 1 or more")
         for name in ("entropy_start", "entropy_end", "rate_end"):
             if not 0 < getattr(self, name) < math.inf:
                 option = "--learning." + name.replace("_", "-")
@@ -112,6 +119,8 @@ class Governor:
         self.phase_from = 0
         self.steps = 0
         self.rate = 1.0
+        self.calm = 1.0
+        self.near_from: int | None = None
         self.reference = math.nan
         self.solved_at: int | None = None
 
@@ -120,7 +129,8 @@ class Governor:
         progress = self.curriculum.progress
         config = self.config
         slower = {
-            "settle": 1 - self.phase_done,
+            "learn": self.calm,
+            "settle": self.calm * (1 - self.phase_done),
             "forget": config.rate_forgetting,
         }.get(self.phase, 1.0)
         entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
@@ -145,6 +155,7 @@ class Governor:
             self.rate *= self.config.rate_after_collapse
         elif move == "advance":
             self.rate = min(1.0, self.rate / self.config.rate_after_collapse)
+        self._wait(moved=move is not None)
         if self.solved_at is None and self.learned():
             self.solved_at = steps
         following = self._following(move)
@@ -152,6 +163,20 @@ class Governor:
             self.phase, self.phase_from = following, steps
             self.reference = self.curriculum.success
         return move
+
+    def _wait(self, *, moved: bool) -> None:
+        """Calm down where the full task has been nearly mastered for too long."""
+        curriculum, patience = self.curriculum, self.config.patience
+        near = curriculum.measured and curriculum.success >= curriculum.config.retreat_at
+        if moved:
+            self.calm = 1.0
+        if moved or not near or not curriculum.at_goal or self.phase != "learn":
+            self.near_from = None
+        elif self.near_from is None:
+            self.near_from = self.steps
+        elif patience is not None and self.steps - self.near_from >= patience:
+            self.calm *= self.config.rate_after_collapse
+            self.near_from = self.steps
 
     def _following(self, move: Move | None) -> Phase:
         """Return the phase that comes next, which may be the same."""
@@ -224,10 +249,11 @@ class Governor:
         check_keys(state, (*KEPT, "curriculum"), "governor")
         if state["phase"] not in get_args(Phase):
             raise ValueError(f"governor/phase is none of {', '.join(get_args(Phase))}")
-        for name in ("phase_from", "steps", "solved_at"):
-            if name != "solved_at" or state[name] is not None:
+        for name in ("phase_from", "steps", "near_from", "solved_at"):
+            if name in ("phase_from", "steps") or state[name] is not None:
                 number(state[name], int, 0, MOST_STEPS, f"governor/{name}")
-        number(state["rate"], float, 0.0, 1.0, "governor/rate")
+        for name in ("rate", "calm"):
+            number(state[name], float, 0.0, 1.0, f"governor/{name}")
         if type(state["reference"]) is not float:
             raise ValueError("governor/reference is no number")
         self.curriculum.load_state_dict(state["curriculum"])

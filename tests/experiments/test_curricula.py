@@ -85,6 +85,11 @@ def test_instruction_levels_can_be_played_and_the_last_is_the_task(options: dict
     assert (first["instructions"], first["withdrawn"], first["decoys"]) == (1, 0, 0)
 
 
+def test_withdrawals_are_learned_with_one_instruction_then_the_others_then_decoys() -> None:
+    levels = [tuple(level.options.values())[:3] for level in Instruction().levels() if level.new]
+    assert levels == [(1, 0, 0), (1, 1, 0), (2, 1, 0), (3, 1, 0), (3, 1, 1), (3, 1, 2)]
+
+
 def test_portal_levels_grow_from_one_room_to_all_of_them() -> None:
     levels = Portal(env=PortalOptions(rooms=5)).levels()
     assert [level.options for level in levels] == [{"rooms": n} for n in range(1, 6)]

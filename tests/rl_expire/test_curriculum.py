@@ -117,6 +117,16 @@ def test_progress_is_logarithmic_between_start_and_goal() -> None:
     assert shares == pytest.approx([0, 0, 0.5, 1])
 
 
+def test_progress_begins_after_the_last_level_that_asks_for_something_new() -> None:
+    told = [(2, True), (8, False), (8, True), (32, False), (128, False)]
+    curriculum = Curriculum([Level(d, {}, new=new) for d, new in told], CONFIG)
+    shares = []
+    for index in range(5):
+        curriculum.go_to(index)
+        shares.append(curriculum.progress)
+    assert shares == pytest.approx([0, 0, 0, 0.5, 1])
+
+
 def test_levels_may_be_equally_hard_and_differ_in_other_options() -> None:
     curriculum = Curriculum([Level(8, {"num_cues": n}) for n in (1, 2, 3)], CONFIG)
     assert (curriculum.progress, curriculum.at_goal) == (0.0, False)

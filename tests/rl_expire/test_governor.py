@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,8 +27,9 @@ LEARNING = LearningConfig(
 def governor(start: int = GOAL, window: int = WINDOW, **options: Any) -> Governor:
     levels = [Level(step, {}) for step in ladder(start, GOAL, 2.0)]
     curriculum = Curriculum(levels, CurriculumConfig(window=window))
+    learning = replace(LEARNING, patience=options.pop("patience", None))
     sizes = {"total_steps": 10_000, "forget_steps": 1000, "tolerance": 0.1} | options
-    return Governor(curriculum, LEARNING, **sizes)
+    return Governor(curriculum, learning, **sizes)
 
 
 def episodes(level: int, successes: int, count: int = WINDOW) -> list[tuple[float, float]]:
@@ -122,6 +124,35 @@ def test_a_collapse_lowers_the_rate_until_the_level_is_mastered_again() -> None:
         rates.append(g.rate)
     assert moves == ["advance", "retreat", "advance", "advance", "retreat"]
     assert rates == [1.0, 0.5, 1.0, 1.0, 0.5], "and never above the first"
+
+
+def test_where_the_full_task_is_nearly_mastered_for_long_rate_and_entropy_calm_down() -> None:
+    g = governor(patience=100)
+    told = [(50, 8), (149, 8), (150, 8), (250, 8), (300, 6), (400, 8), (499, 8), (500, 8)]
+    plans = []
+    for steps, successes in told:
+        g.observe(steps, episodes(GOAL, successes))
+        plans.append((g.plan().rate, g.plan().entropy_cost))
+    calm = [1, 1, 0.5, 0.25, 0.25, 0.25, 0.25, 0.125]
+    assert plans == [(0.25 * x, pytest.approx(0.01 * x)) for x in calm]
+
+
+def test_below_the_full_task_and_without_patience_nothing_calms_down() -> None:
+    for g in (governor(), governor(start=16, patience=100)):
+        level, before = g.curriculum.level, g.plan()
+        for steps in range(0, 1000, 50):
+            g.observe(steps, episodes(level, 8))
+        assert g.plan() == before
+
+
+def test_a_move_undoes_the_calm() -> None:
+    g = governor(start=16, patience=100)
+    g.observe(50, episodes(16, 10))
+    for steps in (100, 150, 250):
+        g.observe(steps, episodes(GOAL, 8))
+    assert g.plan().rate == 0.125
+    assert g.observe(300, episodes(GOAL, 2)) == "retreat"
+    assert g.plan().rate == 0.5, "what a collapse leaves"
 
 
 def test_nothing_moves_the_curriculum_while_forgetting() -> None:

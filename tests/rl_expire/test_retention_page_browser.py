@@ -56,7 +56,7 @@ def open_page_fixture(browser: Browser, tmp_path: Path) -> Iterator[Open]:
             browser.new_context(viewport={"width": width, "height": height}, has_touch=touch)
         )
         page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # slow only where the machine is busy
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
