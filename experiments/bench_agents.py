@@ -113,8 +113,8 @@ def trainer_of(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]:
     trainer.set_level()
     # While learning, the governor would move on to settling; after the end it leaves all as it is.
     trainer.governor.phase = "forget" if phase == "forget" else "end"
-    for _ in range(max(WARM_UP, 2 * curriculum.level) // options.train.rollout_length + 1):
-        collect(trainer.actor, options.train.rollout_length)
+    for _ in range(max(WARM_UP, 2 * curriculum.level) // trainer.rollout_length + 1):
+        collect(trainer.actor, trainer.rollout_length)
         trainer.actor.memory = trainer.agent.refresh(trainer.actor.memory)
     return trainer
 

@@ -25,22 +25,12 @@ from tasks import EXPERIMENTS
 
 from rl_expire.run_folder import commit, hardware
 
-DEFAULT_AGENTS = (
-    "expire-span",
-    "transformer-xl:8",
-    "transformer-xl:32",
-    "transformer-xl:128",
-    "transformer-xl:256",
-    "lstm",
-    "memoryless",
-)
-
 
 def compare(
     task: Annotated[str, tyro.conf.Positional],
-    agents: tuple[str, ...] = DEFAULT_AGENTS,
+    agents: tuple[str, ...] | None = None,
     seeds: tuple[int, ...] = (1, 2, 3),
-    total_steps: int = 4_000_000,
+    total_steps: int | None = None,
     levels: tuple[int, ...] = (),
     jobs: int = 0,
     out: Path | None = None,
@@ -51,10 +41,12 @@ def compare(
     Args:
         task: The experiment: corridor, portal or instruction.
         agents: NAME or NAME:SIZE, where the size is the window of transformer-xl and compressive,
-            the capacity of expire-span and adaptive-span, or the width of lstm.
+            the capacity of expire-span and adaptive-span, or the width of lstm; by default
+            Expire-Span, Transformer-XL with a small and a large window, LSTM and memoryless.
         seeds: Seeds of each.
         total_steps: The most environment steps of a run; one whose task is solved and settled, and
-            that has nothing to forget, ends sooner.
+            that has nothing to forget, ends sooner. By default 4,000,000 for the corridor, and as
+            many as any run has for the other tasks.
         levels: Levels at which the trained agents are scored one by one; by default the task's own.
         jobs: Runs at a time, each on one CPU thread; 0: as many as there are cores.
         out: Folder of the comparison; by default runs/compare-TASK.
@@ -62,9 +54,13 @@ def compare(
     """
     if task not in EXPERIMENTS:
         raise ValueError(f"TASK {task!r} is unknown: choose one of {', '.join(EXPERIMENTS)}")
+    experiment = EXPERIMENTS[task]
     cli.at_least(0, jobs=jobs)
+    if total_steps is None:
+        total_steps = experiment.compared_for or experiment().train.total_steps
     cli.at_least(1, total_steps=total_steps)
-    levels = levels or EXPERIMENTS[task].scored_at
+    levels = levels or experiment.scored_at
+    agents = experiment.compared if agents is None else agents
     for option, given in (("agents", agents), ("seeds", seeds)):
         if not given:
             raise ValueError(f"--{option} is empty: give one or more")

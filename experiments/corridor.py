@@ -51,6 +51,13 @@ class Corridor(Experiment):
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
     difficulty: ClassVar[str] = "length"
     scored_at: ClassVar[tuple[int, ...]] = (25, 50, 100, 200, 400, 1000, 3000, 10_000)
+    compared: ClassVar[tuple[str, ...]] = (
+        "expire-span",
+        *(f"transformer-xl:{window}" for window in (8, 32, 128, 256)),
+        "lstm",
+        "memoryless",
+    )
+    compared_for: ClassVar[int | None] = 4_000_000
 
     def levels(self) -> list[Level]:
         """One cue more at a time in the shortest corridors, then longer and longer ones.

@@ -98,6 +98,16 @@ class Experiment:
     """Levels at which a trained agent is scored one by one, those beyond its training included."""
     measure: ClassVar[str] = "success"
     """The key that says, on an episode's last step, how well it went, 1 being perfect."""
+    compared: ClassVar[tuple[str, ...]] = (
+        "expire-span",
+        "transformer-xl:32",
+        "transformer-xl:256",
+        "lstm",
+        "memoryless",
+    )
+    """Agents that `compare.py` compares, where none are named."""
+    compared_for: ClassVar[int | None] = None
+    """The most environment steps of each of their runs; None: as many as of any other run."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:

@@ -39,7 +39,10 @@ class TrainConfig:
     num_envs: int = 128
     """Environments stepped together, B."""
     rollout_length: int = 32
-    """Steps of each environment between updates, T."""
+    """Steps of each environment between updates, T, at the curriculum's start."""
+    longest_rollout: int | None = None
+    """T at the full task; it grows there with the curriculum. What is written into memory only
+    learns from a use within the same rollout. None: T stays as it is."""
     checkpoint_every: int = 100
     """Updates between checkpoints, and never more than a minute."""
     keep_last: int = 2
@@ -47,12 +50,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in (
-            *("total_steps", "num_envs", "rollout_length"),
+            *("total_steps", "num_envs", "rollout_length", "longest_rollout"),
             *("checkpoint_every", "keep_last"),
         ):
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 option = "--train." + name.replace("_", "-")
-                raise ValueError(f"{option} is {getattr(self, name)}: choose 1 or more")
+                raise ValueError(f"{option} is {value}: choose 1 or more")
 
 
 class Changeable(Protocol):
@@ -132,6 +136,13 @@ class Trainer(Generic[M]):
         """Whether training is over."""
         return self.governor.remaining_steps == 0
 
+    @property
+    def rollout_length(self) -> int:
+        """T of the next rollout."""
+        first = self.train.rollout_length
+        last = self.train.longest_rollout or first
+        return round(first * (last / first) ** self.governor.curriculum.progress)
+
     def set_level(self) -> None:
         """Tell the environments the curriculum's level."""
         cast(Changeable, self.envs.unwrapped).change(**self.governor.curriculum.options)
@@ -143,7 +154,7 @@ class Trainer(Generic[M]):
             NonFiniteLossError: the loss or its gradient was not finite; the weights are those
                 before the minibatch that it describes.
         """
-        rollout = collect(self.actor, self.train.rollout_length)
+        rollout = collect(self.actor, self.rollout_length)
         plan = self.governor.plan()
         began = perf_counter()
         stats = self._learn(rollout, plan)
@@ -212,8 +223,8 @@ class Trainer(Generic[M]):
             self._begin_forgetting()
 
     def _begin_forgetting(self) -> None:
-        rollout = collect(self.actor, self.train.rollout_length)
-        steps = rollout.steps.map(lambda x: x[: self.train.rollout_length])
+        rollout = collect(self.actor, self.rollout_length)
+        steps = rollout.steps.map(lambda x: x[: len(rollout.action)])
         cast(Forgetful[M], self.agent).calibrate_spans(steps, rollout.memory)
         self.actor.memory = self.agent.refresh(self.actor.memory)
 

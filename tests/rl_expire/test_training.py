@@ -109,6 +109,19 @@ def test_the_environments_follow_the_curriculum() -> None:
     assert levels == [3, 6, 12, 6]
 
 
+def test_rollouts_grow_with_the_curriculum() -> None:
+    trainer = make_trainer(train=replace(SIZES, rollout_length=4, longest_rollout=16))
+    lengths, steps = [], []
+    for index in range(3):
+        trainer.governor.curriculum.go_to(index)
+        lengths.append(trainer.rollout_length)
+        before = trainer.steps
+        trainer.update()
+        steps.append(trainer.steps - before)
+    assert lengths == [4, 8, 16]
+    assert steps == [ROWS * length for length in lengths]
+
+
 def test_after_a_retreat_the_weights_and_moments_that_mastered_the_level_are_back() -> None:
     trainer = make_trainer()
     trainer.update()
