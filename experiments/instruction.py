@@ -16,6 +16,7 @@ from envs.instruction import InstructionSize
 from rl_expire.curriculum import CurriculumConfig, Level, ladder
 from rl_expire.governor import LearningConfig
 from rl_expire.ppo import PPOConfig
+from rl_expire.training import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,26 @@ class Instruction(Experiment):
 
     env: InstructionOptions = field(default_factory=InstructionOptions)
     """The environment."""
-    curriculum: CurriculumConfig = field(default_factory=partial(CurriculumConfig, advance_at=0.93))
+    train: TrainConfig = field(
+        default_factory=partial(TrainConfig, num_envs=64, rollout_length=32, longest_rollout=128)
+    )
+    """The training run. An instruction and its place have to be in one rollout, or what is written
+    of the instruction does not learn."""
+    curriculum: CurriculumConfig = field(default_factory=partial(CurriculumConfig, advance_at=0.85))
     """How the distances grow while training."""
     learning: LearningConfig = field(
         default_factory=partial(
-            LearningConfig, solved_at=0.96, entropy_start=0.05, entropy_end=0.02
+            LearningConfig,
+            solved_at=0.95,
+            entropy_start=0.1,
+            entropy_end=0.01,
+            rate_end=0.3,
+            patience=500_000,
         )
     )
     """When the task counts as learned: its measure is the share of instructions carried out. There
     is something to choose in one step of ten, so the bonus for all of them has to be larger."""
-    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.95))
+    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.95, gae_lambda=0.9))
     """The learner of the policy: a deed is rewarded at once, so it need not look far ahead."""
 
     env_id: ClassVar[str] = "RLExpire/Instruction-v0"
