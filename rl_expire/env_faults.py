@@ -1,4 +1,4 @@
-"""Environments that raise, or answer what cannot be learned from: named, and if asked for rebuilt."""
+"""Environments that raise, or answer what nothing can be learned from: named, or rebuilt."""
 
 from __future__ import annotations
 
