@@ -327,8 +327,8 @@ def _not_exact(options: Experiment, trainer: Trainer[Any], device: torch.device)
         )
     if options.resume is not None and not trainer.exact:
         yield (
-            f"{options.environment()} cannot be saved in the middle of an episode: new episodes begin, "
-            "and the run does not go on exactly as it would have"
+            f"{options.environment()} cannot be saved in the middle of an episode: new episodes "
+            "begin, and the run does not go on exactly as it would have"
         )
 
 

@@ -172,8 +172,9 @@ def print_table(results: dict[str, Any]) -> None:
     rows = {
         "success": _number(results["eval.success"], 3),
         "success at the hardest": _number(results["eval.success_at_max_length"], 3),
-        "share of perfect memory's return, greedy, sampled": f"{_number(results['eval.share'], 3)}, "
-        f"{_number(results['eval_sampled.share'], 3)}",
+        "share of perfect memory's return, greedy, sampled": ", ".join(
+            _number(results[name], 3) for name in ("eval.share", "eval_sampled.share")
+        ),
         "success, actions sampled": _number(results["eval_sampled.success"], 3),
         "mean return (oracle)": f"{results['eval.return_mean']:.3f} "
         f"({_number(results['oracle.return_mean'], 3)})",

@@ -113,6 +113,8 @@ def sample_obs(space: gym.Space, shape: tuple[int, ...], rng: np.random.Generato
     if isinstance(space, spaces.MultiDiscrete):
         tokens = rng.integers(0, space.nvec, (*shape, *space.nvec.shape))
         return torch.as_tensor(tokens + space.start)
+    if isinstance(space, spaces.MultiBinary):
+        return torch.as_tensor(rng.integers(0, 2, (*shape, *space.shape), dtype=np.int8))
     assert isinstance(space, spaces.Box)
     if space.dtype == np.uint8:
         return torch.as_tensor(rng.integers(0, 4, (*shape, *space.shape), dtype=np.uint8))
