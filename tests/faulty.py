@@ -48,7 +48,8 @@ class FaultyEnv(gym.Env):
         """Count one on."""
         self.count += 1
         obs, reward = self._obs(), 1.0
-        if self.fault != "reset" and self.count == self.at and self._now():
+        fails = self.fault not in ("none", "reset")
+        if fails and self.count == self.at and self._now():
             obs, reward = self._failing(obs, reward)
         over = self.count == LENGTH
         return obs, reward, over, False, {"is_success": True} if over else {}
