@@ -23,7 +23,12 @@ def tokens(text: str) -> np.ndarray:
     return np.array(ids + [0] * (LONGEST - len(ids)), np.int64)
 
 
-def is_constant(space: spaces.Text) -> bool:
+def is_text(space: gym.Space) -> bool:
+    """Whether observations of `space` are strings."""
+    return isinstance(space, spaces.Text | MissionSpace)
+
+
+def is_constant(space: gym.Space) -> bool:
     """Whether a text says the same in every episode: a MiniGrid mission with nothing to fill in."""
     return isinstance(space, MissionSpace) and space.ordered_placeholders is None
 
@@ -31,7 +36,7 @@ def is_constant(space: spaces.Text) -> bool:
 def readable(env: gym.Env) -> gym.Env:
     """Return `env` with the texts of its dict observations as tokens; as it is if it has none."""
     space = env.observation_space
-    if isinstance(space, spaces.Dict) and any(isinstance(s, spaces.Text) for s in space.values()):
+    if isinstance(space, spaces.Dict) and any(map(is_text, space.values())):
         return Words(env)
     return env
 
@@ -43,7 +48,7 @@ class Words(gym.ObservationWrapper):
         super().__init__(env)
         space = env.observation_space
         assert isinstance(space, spaces.Dict)
-        texts = {name: s for name, s in space.items() if isinstance(s, spaces.Text)}
+        texts = {name: s for name, s in space.items() if is_text(s)}
         self.constant = {name for name, s in texts.items() if is_constant(s)}
         self.spoken = set(texts) - self.constant
         self.observation_space = spaces.Dict(
