@@ -45,6 +45,10 @@ class PixelEncoder(nn.Module):
         self.net = nn.Sequential(
             *layers, nn.Flatten(), nn.Linear(channels * math.prod(sides), width), nn.ReLU()
         )
+        for layer in self.net:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                # Torch's own start shrinks contrast at every layer, down to nothing at the end.
+                nn.init.orthogonal_(layer.weight, math.sqrt(2))
         self.out = nn.Linear(width, width)
 
     def forward(self, obs: Obs) -> Tensor:
