@@ -133,7 +133,7 @@ def _make_one(env_id: str, options: dict[str, Any], wrappers: tuple[str, ...]) -
     return readable(env)
 
 
-def imported(path: str) -> Callable[[gym.Env], gym.Env]:
+def imported(path: str) -> Callable[[gym.Env], Any]:
     """Return the wrapper at `module:Class`; modules beside the working directory are found.
 
     Raises:

@@ -114,15 +114,22 @@ class PixelsEnv(gym.Env):
         return np.repeat(self._obs(), 3, axis=-1)
 
 
-gym.register("Faulty-v0", entry_point=FaultyEnv)
-gym.register("Pixels-v0", entry_point=PixelsEnv)
-gym.register("Continuous-v0", entry_point=lambda: _with(action=spaces.Box(-1.0, 1.0, (2,))))
-gym.register("Nested-v0", entry_point=lambda: _with(obs=_NESTED))
-_NESTED = spaces.Dict({"a": spaces.Discrete(2), "b": spaces.Tuple((spaces.Discrete(2),))})
-
-
-def _with(action: Any = None, obs: Any = None) -> gym.Env:
+def continuous(**_: Any) -> gym.Env:
+    """An environment with continuous actions."""
     env: Any = PixelsEnv()
-    env.action_space = action or env.action_space
-    env.observation_space = obs or env.observation_space
+    env.action_space = spaces.Box(-1.0, 1.0, (2,))
     return env
+
+
+def nested(**_: Any) -> gym.Env:
+    """An environment whose observations are a tuple in a dict."""
+    env: Any = PixelsEnv()
+    pair = spaces.Tuple((spaces.Discrete(2),))
+    env.observation_space = spaces.Dict({"a": spaces.Discrete(2), "b": pair})
+    return env
+
+
+gym.register("Faulty-v0", entry_point="tests.faulty:FaultyEnv")
+gym.register("Pixels-v0", entry_point="tests.faulty:PixelsEnv")
+gym.register("Continuous-v0", entry_point="tests.faulty:continuous")
+gym.register("Nested-v0", entry_point="tests.faulty:nested")

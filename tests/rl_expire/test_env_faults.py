@@ -150,7 +150,7 @@ def test_processes_are_as_good_as_none_and_go_on_from_their_generators() -> None
         np.testing.assert_array_equal(one[0]["count"], other[0]["count"])
     states = [env_state(envs) for envs in (inside, apart)]
     assert states[0] == states[1]
-    begun = [load_env_state(envs, states[0]) for envs in (inside, apart)]
+    begun: list[Any] = [load_env_state(envs, states[0]) for envs in (inside, apart)]
     np.testing.assert_array_equal(begun[0][0]["count"], begun[1][0]["count"])
     apart.close()
     with pytest.raises(EnvFaultError, match="has died"):
