@@ -21,7 +21,11 @@ def num_actions(space: gym.Space) -> int:
         ValueError: the space is not `Discrete`, or does not start at 0.
     """
     if not isinstance(space, spaces.Discrete) or space.start != 0:
-        raise ValueError(f"action space {space} is not supported: agents need a Discrete one")
+        name = " ".join(str(space).split())
+        raise ValueError(
+            f"action space {name} is not supported: agents need a Discrete one that starts at 0; "
+            "use a wrapper that makes it one"
+        )
     return int(space.n)
 
 

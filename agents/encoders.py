@@ -11,24 +11,29 @@ from gymnasium import spaces
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from torch import Tensor, nn
 
+from agents.pixels import PixelEncoder, channel_axis
 from rl_expire.types import Obs
 
 LARGEST_GRID = 32
 """A uint8 `[h, w, 3]` box with longer sides holds pixels, not cells."""
 
 
-def make_encoder(space: gym.Space, width: int) -> nn.Module:
+def make_encoder(space: gym.Space, width: int, path: str = "") -> nn.Module:
     """Return the encoder for `space`.
 
-    MiniGrid cells (uint8 `[h, w, 3]`) are read as categories, integer vectors as token sequences,
-    float boxes as vectors, and dictionaries of these as the sum of their parts.
+    MiniGrid cells (uint8 `[h, w, 3]`) are read as categories, larger or other uint8 pictures as
+    pixels, Discrete and MultiDiscrete vectors as token sequences, all other boxes and bits as
+    vectors, and dictionaries of these as the sum of their parts.
+
+    Args:
+        space: of the observations.
+        width: D.
+        path: where in the whole observation space it is, such as `['image']`.
 
     Raises:
         ValueError: the space is none of these.
     """
-    if isinstance(space, spaces.Dict) and not any(
-        isinstance(s, spaces.Dict) for s in space.values()
-    ):
+    if isinstance(space, spaces.Dict) and not path:
         return DictEncoder(space, width)
     if isinstance(space, spaces.Discrete):
         return TokenEncoder(int(space.n), int(space.start), None, width)
@@ -36,12 +41,16 @@ def make_encoder(space: gym.Space, width: int) -> nn.Module:
         return TokenEncoder(int(space.nvec.max()), space.start, space.shape[0], width)
     if isinstance(space, spaces.Box) and is_grid(space):
         return GridEncoder(space, width)
-    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+    if isinstance(space, spaces.Box) and (axis := channel_axis(space)) is not None:
+        return PixelEncoder(space, axis, width)
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
         return VectorEncoder(math.prod(space.shape), len(space.shape), width)
     name = " ".join(str(space).split())
+    at = f" at {path}" if path else ""
     raise ValueError(
-        f"observation space {name} is not supported: use a MiniGrid image, a Discrete or "
-        "MultiDiscrete space, a float Box, or a Dict of these (gymnasium.wrappers can convert)"
+        f"observation space {name}{at} is not supported: use a wrapper that gives a Box, Discrete, "
+        "a MultiDiscrete vector, MultiBinary, or a flat Dict of these "
+        "(gymnasium.wrappers:FlattenObservation makes a vector of most)"
     )
 
 
@@ -113,7 +122,7 @@ class TokenEncoder(nn.Module):
 
 
 class VectorEncoder(nn.Module):
-    """A float vector (or any float box, flattened), squashed so that large inputs stay tame."""
+    """Any box of numbers, flattened to a vector, squashed so that large inputs stay tame."""
 
     def __init__(self, inputs: int, dims: int, width: int):
         super().__init__()
@@ -121,7 +130,7 @@ class VectorEncoder(nn.Module):
         self.net = nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, obs: Obs) -> Tensor:
-        """Encode floats `[..., *shape]`."""
+        """Encode numbers `[..., *shape]`."""
         assert isinstance(obs, Tensor)
         flat = obs.to(torch.float32)
         flat = flat.flatten(-self.dims) if self.dims else flat.unsqueeze(-1)
@@ -133,7 +142,9 @@ class DictEncoder(nn.Module):
 
     def __init__(self, space: spaces.Dict, width: int):
         super().__init__()
-        self.parts = nn.ModuleDict({name: make_encoder(s, width) for name, s in space.items()})
+        self.parts = nn.ModuleDict(
+            {name: make_encoder(s, width, f"[{name!r}]") for name, s in space.items()}
+        )
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode a dict of tensors with equal leading dimensions."""

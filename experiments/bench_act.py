@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from cli import at_least
+from making import Making, make_envs
 from results import at_level
 from rich.console import Console
 from rich.table import Table
-from runs import load_run, make_envs, use_threads
+from runs import load_run, use_threads
 
 from rl_expire.evaluation import Score, evaluate
 from rl_expire.run_folder import hardware
@@ -41,7 +42,7 @@ def bench_act(
     for seed in range(repeats):
         for length in lengths:
             task = at_level(options, level, length)
-            envs = make_envs(env_id, num_envs, task)
+            envs = make_envs(env_id, num_envs, task, Making.of(config["env"]))
             score = evaluate(agent, envs, num_envs, seed=seed, greedy=True, device=device)
             scores[length].append(score)
     table = Table(title=f"Acting, {num_envs} environments at once")

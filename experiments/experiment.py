@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, make_dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import cli
-import gymnasium
+import gymnasium as gym
 import torch
 import tyro
+from making import PLAIN, Making, make_envs, renders
 from results import EvalConfig, evaluate_all, print_table
-from runs import agent_entry, make_envs, use_threads
+from runs import agent_entry, use_threads
 from watch import watch
 
 from agents import AGENT_CONFIGS, AgentConfig, ExpireSpanConfig, make_agent
 from rl_expire.curriculum import Curriculum, CurriculumConfig, Level, ladder
+from rl_expire.env_faults import EnvFaultError
 from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import Governor, LearningConfig
 from rl_expire.interrupt import Interrupt
@@ -44,12 +46,13 @@ LOG_EVERY = 10
 """Updates between lines of metrics.jsonl."""
 LARGEST_SEED = 2**32 - 1
 MAY_CHANGE = (
-    *(("train", name) for name in ("total_steps", "checkpoint_every", "keep_last")),
+    *(("train", name) for name in ("total_steps", "checkpoint_every", "keep_last", "most_skipped")),
     *(("ppo", "learning_rate"), ("forgetting", "learning_rate")),
+    *(("faults", name) for name in ("on_env_fault", "most_env_faults", "env_timeout")),
 )
 """Options that can be given anew when a run goes on."""
 GROUPS = ("train", "curriculum", "learning", "ppo", "forgetting", "eval")
-"""Options that `config.json` holds under their own names, beside seed, env and agent."""
+"""Options that every experiment has."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Experiment:
     resume: Path | None = None
     """Run folder to go on with, or `latest`: the one under runs/ that was saved last. Its options
     are those it was made with; given anew can be --train.total-steps, --train.checkpoint-every,
-    --train.keep-last and the learning rates."""
+    --train.keep-last, --train.most-skipped, what is done about faults, and the learning rates."""
     device: str = "auto"
     """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
     threads: int = 1
@@ -89,11 +92,11 @@ class Experiment:
     """The evaluation after training."""
 
     env_id: ClassVar[str]
-    """The environment's registered id."""
+    """The environment's registered id, or what is said in its place where it is an option."""
     level: ClassVar[tuple[str, ...]]
     """The options that say how hard the task is, the curriculum's first."""
-    difficulty: ClassVar[str]
-    """The key of the environment's info that says how hard an episode was."""
+    difficulty: ClassVar[str | None]
+    """The key of the environment's info that says how hard an episode was; None: all are alike."""
     scored_at: ClassVar[tuple[int, ...]]
     """Levels at which a trained agent is scored one by one, those beyond its training included."""
     measure: ClassVar[str] = "success"
@@ -109,6 +112,9 @@ class Experiment:
     compared_for: ClassVar[int | None] = None
     """The most environment steps of each of their runs; None: as many as of any other run."""
 
+    groups: ClassVar[tuple[str, ...]] = GROUPS
+    """Options that `config.json` holds under their own names, beside seed, env and agent."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"--seed is {self.seed}: choose one from 0 to {LARGEST_SEED}")
@@ -123,6 +129,31 @@ class Experiment:
     def env_options(self) -> dict[str, Any]:
         """Return the environment's keyword arguments."""
         return asdict(getattr(self, "env"))  # noqa: B009  (each subclass has its own type)
+
+    def environment(self) -> str:
+        """Return the environment's id."""
+        return self.env_id
+
+    def making(self) -> Making:
+        """Return how environments are made.
+
+        Raises:
+            ValueError: the environment is unknown.
+        """
+        return PLAIN
+
+    @classmethod
+    def is_of(cls, entry: Mapping[str, Any]) -> bool:
+        """Whether a run whose `config.json` has this entry `env` is one of this experiment."""
+        return entry["id"] == cls.env_id and bool(entry.get("level", True))
+
+    def env_of(self, entry: Mapping[str, Any]) -> Any:
+        """Return the options of the environment that this entry `env` tells."""
+        return type(getattr(self, "env"))(**entry["options"])  # noqa: B009
+
+    def flag(self, group: str, name: str) -> str:
+        """Return what an option is called on the command line."""
+        return f"--{group}.{name.replace('_', '-')}"
 
 
 def command_line(
@@ -178,7 +209,7 @@ def _run_called(name: str, experiment: type[Experiment]) -> Path:
     """Return the run folder that `--resume NAME` means."""
     if name != "latest":
         return Path(name)
-    path = latest_run(Path("runs"), experiment.env_id)
+    path = latest_run(Path("runs"), experiment.env_id, experiment.is_of)
     print(f"--resume latest: going on with {path}")
     return path
 
@@ -240,32 +271,45 @@ def _run(
     interrupt: Interrupt,
 ) -> None:
     """Do what `run` does, in a folder that is there and locked."""
-    with Progress(options.env_id) as progress:
+    with Progress(options.environment()) as progress:
         saver = Saver(trainer, folder, progress.warn)
         seconds = 0.0
         if options.resume is not None:
             _, config = RunFolder.open(folder.path)
             seconds = saver.resume()
-            changed = {group: asdict(getattr(options, group)) for group, _ in MAY_CHANGE}
-            write_json(folder.config, config | changed)
+            write_json(folder.config, config | _groups(options) | {"env": _env_entry(options)})
         for line in _not_exact(options, trainer, device):
             progress.warn(line)
         tracker = Tracker(
-            options.track, folder=folder.path, config=configuration(options), group=options.env_id
+            options.track,
+            folder=folder.path,
+            config=configuration(options),
+            group=options.environment(),
         )
         try:
             seconds = _train(trainer, saver, progress, tracker, interrupt, seconds)
         except NonFiniteLossError as error:
             tracker.finish(None)
             raise SystemExit(_explain(error, trainer, folder, _command())) from None
+        except EnvFaultError as error:
+            tracker.finish(None)
+            raise SystemExit(_failed(error, trainer, folder)) from None
+        finally:
+            trainer.envs.close()
     if interrupt.requested:
         tracker.finish(None)
         print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
         print(f"Go on with:  {_command()} --resume {folder.path}")
         return
     interrupt.patient = False
-    results = _evaluate(options, trainer, folder, device, seconds)
-    if options.video:
+    try:
+        results = _evaluate(options, trainer, folder, device, seconds)
+    except EnvFaultError as error:
+        tracker.finish(None)
+        raise SystemExit(_failed(error, trainer, folder)) from None
+    if options.video and not renders(options.environment(), options.env_options()):
+        print(f"no video: {options.environment()} does not render rgb_array")
+    elif options.video:
         print(f"making {folder.video} ...", flush=True)
         plots = options.track and importlib.util.find_spec("matplotlib") is not None
         watch(folder.path, page=True, stills=folder.stills if plots else None)
@@ -293,27 +337,37 @@ def _not_exact(options: Experiment, trainer: Trainer[Any], device: torch.device)
         )
     if options.resume is not None and not trainer.exact:
         yield (
-            f"{options.env_id} cannot be saved in the middle of an episode: new episodes begin, "
-            "and the run does not go on exactly as it would have"
+            f"{options.environment()} cannot be saved in the middle of an episode: new episodes "
+            "begin, and the run does not go on exactly as it would have"
         )
 
 
 def configuration(options: Experiment) -> dict[str, Any]:
     """Return all options, and where they were used, as `config.json` holds them."""
     return {
-        "env": {
-            "id": options.env_id,
-            "options": options.env_options(),
-            "level": options.level,
-            "measure": options.measure,
-        },
+        "env": _env_entry(options),
         "agent": agent_entry(options.agent),
         "seed": options.seed,
-        **{name: asdict(getattr(options, name)) for name in GROUPS},
+        **_groups(options),
         "commit": commit(),
         "hardware": hardware(),
-        "versions": {"torch": torch.__version__, "gymnasium": gymnasium.__version__},
+        "versions": {"torch": torch.__version__, "gymnasium": gym.__version__},
     }
+
+
+def _env_entry(options: Experiment) -> dict[str, Any]:
+    making = options.making()
+    return {
+        "id": options.environment(),
+        "options": options.env_options(),
+        "level": options.level,
+        "measure": options.measure,
+        **({} if making == PLAIN else {"making": asdict(making)}),
+    }
+
+
+def _groups(options: Experiment) -> dict[str, Any]:
+    return {name: asdict(getattr(options, name)) for name in options.groups}
 
 
 def as_before(experiment: type[Experiment], path: Path) -> Experiment:
@@ -325,11 +379,10 @@ def as_before(experiment: type[Experiment], path: Path) -> Experiment:
     folder, config = RunFolder.open(path)
     try:
         env_id = config["env"]["id"]
-        if env_id == experiment.env_id:
+        if experiment.is_of(config["env"]):
             default = experiment()
-            groups = {name: config[name] for name in GROUPS}
-            groups["env"] = config["env"]["options"]
-            made = {name: type(getattr(default, name))(**groups[name]) for name in groups}
+            made = {name: type(getattr(default, name))(**config[name]) for name in default.groups}
+            made["env"] = default.env_of(config["env"])
             agent = AGENT_CONFIGS[config["agent"]["name"]](**config["agent"]["options"])
             return replace(default, seed=config["seed"], resume=path, agent=agent, **made)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -349,12 +402,11 @@ def _check_contradictions(before: Experiment, now: Experiment) -> None:
         raise ValueError(f"--out {now.out} makes a new run: leave it or --resume out")
     if now.seed != before.seed:
         raise _contradiction(before, "--seed", now.seed, before.seed)
-    for group in ("env", "agent", *GROUPS):
+    for group in ("env", "agent", *now.groups):
         given, made_with = asdict(getattr(now, group)), asdict(getattr(before, group))
         for name, value in given.items():
             if value != made_with[name] and (group, name) not in MAY_CHANGE:
-                option = f"--{group}.{name.replace('_', '-')}"
-                raise _contradiction(before, option, value, made_with[name])
+                raise _contradiction(before, now.flag(group, name), value, made_with[name])
 
 
 def _contradiction(before: Experiment, option: str, now: Any, then: Any) -> ValueError:
@@ -382,6 +434,14 @@ def _explain(
     )
 
 
+def _failed(error: EnvFaultError, trainer: Trainer[Any], folder: RunFolder) -> str:
+    """Return what is to be said of an environment that stops the run."""
+    return (
+        f"{Path(sys.argv[0]).name}: error: after {trainer.steps:,} steps {error}. Go on with "
+        f"{_command()} --resume {folder.path}, once it is mended, or with --on-env-fault restart"
+    )
+
+
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -391,7 +451,7 @@ def _device(name: str) -> torch.device:
 
 
 def _new_path(options: Experiment) -> Path:
-    task = options.env_id.split("/")[-1].split("-")[0].lower()
+    task = options.environment().split("/")[-1].split(":")[-1].rsplit("-v", 1)[0].lower()
     return Path("runs") / f"{task}-seed{options.seed}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
@@ -403,7 +463,8 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     """
     env_options = options.env_options()
     try:
-        envs = make_envs(options.env_id, options.train.num_envs, env_options)
+        making = options.making()
+        envs = make_envs(options.environment(), options.train.num_envs, env_options, making)
     except ValueError as error:
         raise _as_option(error, env_options) from error
     spaces = envs.single_observation_space, envs.single_action_space
@@ -419,18 +480,22 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
         forget_steps=forget_steps[forgetting.method],
         tolerance=forgetting.tolerance,
     )
-    return Trainer(
-        agent,
-        envs,
-        governor,
-        options.difficulty,
-        options.measure,
-        train=options.train,
-        ppo=options.ppo,
-        forgetting=forgetting,
-        device=device,
-        seed=options.seed,
-    )
+    try:
+        return Trainer(
+            agent,
+            envs,
+            governor,
+            options.difficulty,
+            options.measure,
+            train=options.train,
+            ppo=options.ppo,
+            forgetting=forgetting,
+            device=device,
+            seed=options.seed,
+            solved_return=making.solved_return,
+        )
+    except EnvFaultError as error:
+        raise ValueError(f"{options.environment()} cannot begin: {error}") from error
 
 
 def _as_option(error: ValueError, env_options: dict[str, Any]) -> ValueError:
@@ -451,6 +516,8 @@ def _train(
     progress.start(trainer.steps)
 
     def report(metrics: dict[str, Any]) -> None:
+        for fault in trainer.faults:
+            progress.warn(f"{fault}; it is rebuilt, its episode truncated")
         progress.update(metrics, trainer.governor.remaining_steps)
         if trainer.updates % LOG_EVERY == 0 or trainer.finished:
             metrics["seconds"] = before + progress.seconds
@@ -476,10 +543,16 @@ def _evaluate(
     """Score the trained agent, print the table and write `results.json`."""
     print(f"trained {trainer.steps:,} steps in {clock(seconds)}; evaluating ...", flush=True)
     scores = evaluate_all(
-        trainer.agent, options.env_id, options.env_options(), options.level, options.eval, device
+        trainer.agent,
+        options.environment(),
+        options.env_options(),
+        options.level,
+        options.eval,
+        device,
+        options.making(),
     )
     results = {
-        "env_id": options.env_id,
+        "env_id": options.environment(),
         "agent": options.agent.name,
         "seed": options.seed,
         "commit": commit(),

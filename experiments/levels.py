@@ -40,6 +40,8 @@ def levels(
     device = torch.device("cpu")
     folder, config, agent = load_run(run, device)
     env = config["env"]
+    if not env.get("level"):
+        raise ValueError(f"{folder.config} does not say what makes its episodes hard")
     levels = levels or experiment_of(env["id"]).scored_at
     rows = []
     for level in levels:

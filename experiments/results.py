@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
+from making import PLAIN, Making, make_envs
 from rich.console import Console
 from rich.table import Table
-from runs import make_envs
 
 from rl_expire.evaluation import Score, evaluate, quotas
 from rl_expire.types import Agent, M
@@ -44,6 +45,7 @@ def evaluate_all(
     level: Sequence[str],
     config: EvalConfig,
     device: torch.device,
+    making: Making = PLAIN,
 ) -> dict[str, Any]:
     """Score `agent` over the whole task and at its hardest alone, greedy and sampled.
 
@@ -51,24 +53,39 @@ def evaluate_all(
         agent: the trained agent.
         env_id: the environment.
         options: its keyword arguments.
-        level: the options that say how hard it is, such as `max_length` and `min_length`.
+        level: the options that say how hard it is, such as `max_length` and `min_length`; none
+            where nothing does, and the whole task is its hardest.
         config: how many episodes.
         device: where the agent lives.
+        making: how environments are made.
 
     Returns:
         The `eval.` and `oracle.` keys of `results.json`.
     """
     hardest = at_hardest(options, level)
+    rows = min(config.num_envs, config.episodes)
 
     def score(task: dict[str, Any], greedy: bool) -> Score:
-        envs = make_envs(env_id, min(config.num_envs, config.episodes), task)
-        return evaluate(agent, envs, config.episodes, seed=EVAL_SEED, greedy=greedy, device=device)
+        with closing(make_envs(env_id, rows, task, making)) as envs:
+            return evaluate(
+                agent,
+                envs,
+                config.episodes,
+                seed=EVAL_SEED,
+                greedy=greedy,
+                device=device,
+                solved_return=making.solved_return,
+            )
 
-    ceiling, ceiling_hardest = (
-        expected_return(make_envs(env_id, 1, task)) for task in (options, hardest)
-    )
-    whole, longest = score(options, True), score(hardest, True)
+    def ceiling_of(task: dict[str, Any]) -> float:
+        with closing(make_envs(env_id, 1, task, making)) as envs:
+            return expected_return(envs)
+
+    ceiling, ceiling_hardest = ceiling_of(options), ceiling_of(hardest)
+    whole = score(options, True)
+    longest = score(hardest, True) if level else whole
     sampled = score(options, False)
+    longest_sampled = score(hardest, False) if level else sampled
     return {
         "eval.episodes": len(whole.episodes),
         "eval.success": whole.success,
@@ -88,8 +105,8 @@ def evaluate_all(
         "eval.withdrawn_held": together(whole.withdrawn_held),
         "eval_sampled.success": sampled.success,
         "eval_sampled.share": sampled.return_mean / ceiling,
-        "eval_sampled.success_at_max_length": score(hardest, False).success,
-        "oracle.return_mean": oracle_return(env_id, options, config),
+        "eval_sampled.success_at_max_length": longest_sampled.success,
+        "oracle.return_mean": oracle_return(env_id, options, config, making),
     }
 
 
@@ -110,20 +127,27 @@ def at_level(options: dict[str, Any], level: Sequence[str], value: int) -> dict[
 
 
 def at_hardest(options: dict[str, Any], level: Sequence[str]) -> dict[str, Any]:
-    """Return the environment's options with its difficulty fixed at its highest."""
+    """Return the environment's options with its difficulty, if it has one, at its highest."""
+    if not level:
+        return options
     return at_level(options, level, options[level[0]])
 
 
-def oracle_return(env_id: str, options: dict[str, Any], config: EvalConfig) -> float:
+def oracle_return(
+    env_id: str, options: dict[str, Any], config: EvalConfig, making: Making = PLAIN
+) -> float:
     """Play the environment's scripted oracle; return its mean return, NaN where it has none."""
     rows = min(config.num_envs, config.episodes)
-    envs = make_envs(env_id, rows, options)
-    make_oracle = getattr(envs.unwrapped, "oracle", None)
-    if make_oracle is None:
-        return float("nan")
-    oracle = make_oracle()
+    with closing(make_envs(env_id, rows, options, making)) as envs:
+        make_oracle = getattr(envs.unwrapped, "oracle", None)
+        return math.nan if make_oracle is None else _played(envs, make_oracle(), config.episodes)
+
+
+def _played(envs: VectorEnv, oracle: Any, episodes: int) -> float:
+    """Return the mean return of `episodes` episodes of the oracle."""
     obs, _ = envs.reset(seed=EVAL_SEED)
-    left, returns, running = quotas(config.episodes, rows), [], np.zeros(rows)
+    rows = envs.num_envs
+    left, returns, running = quotas(episodes, rows), [], np.zeros(rows)
     is_first = np.ones(rows, bool)
     while (left > 0).any():
         obs, reward, terminated, truncated, _ = envs.step(oracle.act(obs, is_first))
@@ -146,13 +170,14 @@ def print_table(results: dict[str, Any]) -> None:
     table.add_column("measure")
     table.add_column("value", justify="right")
     rows = {
-        "success": f"{results['eval.success']:.3f}",
-        "success at the hardest": f"{results['eval.success_at_max_length']:.3f}",
-        "share of perfect memory's return, greedy, sampled": f"{results['eval.share']:.3f}, "
-        f"{results['eval_sampled.share']:.3f}",
-        "success, actions sampled": f"{results['eval_sampled.success']:.3f}",
+        "success": _number(results["eval.success"], 3),
+        "success at the hardest": _number(results["eval.success_at_max_length"], 3),
+        "share of perfect memory's return, greedy, sampled": ", ".join(
+            _number(results[name], 3) for name in ("eval.share", "eval_sampled.share")
+        ),
+        "success, actions sampled": _number(results["eval_sampled.success"], 3),
         "mean return (oracle)": f"{results['eval.return_mean']:.3f} "
-        f"({results['oracle.return_mean']:.3f})",
+        f"({_number(results['oracle.return_mean'], 3)})",
         "memories kept, mean, per layer": layers or "-",
         "memories kept at the last decision, hardest, per layer": at_decision or "-",
         "lifetime of what matters, steps": _number(results["eval.span_relevant"], 1),

@@ -6,15 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import torch
 from cli import at_least
-from gymnasium.vector import AutoresetMode, VectorEnv
+from making import Making, make_env, make_envs
 
-import envs  # noqa: F401  (registers the environments)
 from agents import AGENT_CONFIGS, AgentConfig, make_agent
 from rl_expire.policy import WEIGHTS, read_policy, set_weights, weights_of
 from rl_expire.run_folder import RunFolder, RunFolderError
+
+__all__ = ["agent_entry", "load_run", "make_env", "make_envs", "use_threads"]
 
 
 def use_threads(threads: int) -> None:
@@ -26,35 +26,6 @@ def use_threads(threads: int) -> None:
     at_least(0, threads=threads)
     if threads:
         torch.set_num_threads(threads)
-
-
-def make_envs(env_id: str, num_envs: int, options: dict[str, Any]) -> VectorEnv:
-    """Make `num_envs` environments that reset themselves.
-
-    The environment's own vector form is used where it has one.
-
-    Raises:
-        ValueError: the environment is unknown or refuses its options.
-    """
-    try:
-        if gym.spec(env_id).vector_entry_point is not None:
-            return gym.make_vec(env_id, num_envs, "vector_entry_point", **options)
-        mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
-        return gym.make_vec(env_id, num_envs, "sync", vector_kwargs=mode, **options)
-    except (gym.error.Error, TypeError) as error:
-        raise ValueError(f"environment {env_id} cannot be made: {error}") from error
-
-
-def make_env(env_id: str, options: dict[str, Any]) -> gym.Env:
-    """Make one environment that can be rendered.
-
-    Raises:
-        ValueError: the environment is unknown, refuses its options or cannot render frames.
-    """
-    try:
-        return gym.make(env_id, render_mode="rgb_array", **options)
-    except (gym.error.Error, TypeError) as error:
-        raise ValueError(f"environment {env_id} cannot be made: {error}") from error
 
 
 def agent_entry(config: AgentConfig) -> dict[str, Any]:
@@ -71,14 +42,15 @@ def load_run(path: Path, device: torch.device) -> tuple[RunFolder, dict[str, Any
     run, config = RunFolder.open(path)
     try:
         env_id, options = config["env"]["id"], config["env"]["options"]
+        making = Making.of(config["env"])
         name, agent_options = config["agent"]["name"], config["agent"]["options"]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         raise RunFolderError(f"{run.config} is not the configuration of a run") from None
     if name not in AGENT_CONFIGS:
         known = ", ".join(AGENT_CONFIGS)
         raise RunFolderError(f"{path} was trained with agent {name!r}: this version knows {known}")
     try:
-        vector = make_envs(env_id, 1, options)
+        vector = make_envs(env_id, 1, options, making)
     except ValueError as error:
         raise RunFolderError(f"{path}: {error}") from error
     vector.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +16,12 @@ import cli
 import gymnasium as gym
 import torch
 import tyro
+from making import Making, make_env
 from results import at_level
-from runs import load_run, make_env
+from runs import load_run
 from watch_pair import check_same_env, pairs
 
-from rl_expire.retention import trace_episode
+from rl_expire.retention import Trace, trace_episode
 from rl_expire.retention_page import write_page
 from rl_expire.retention_stills import still_names, write_stills
 from rl_expire.retention_video import Scene, left_out, write_gif, write_still, write_video
@@ -71,8 +73,15 @@ def watch(
     page_path = page_beside(path) if page else None
     check_places((path, page_path, gif, still), stills)
     env = env_of(folder, configs[0]["env"], level)
+    solved_return = Making.of(configs[0]["env"]).solved_return
     played = [
-        [trace_episode(agent, env, seed=seed, greedy=not sampled, device=device) for seed in seeds]
+        [
+            judged(
+                trace_episode(agent, env, seed=seed, greedy=not sampled, device=device),
+                solved_return,
+            )
+            for seed in seeds
+        ]
         for _, _, agent in runs
     ]
     scenes: Sequence[Scene] = played[0] if compare is None else pairs(paths, configs, played)
@@ -101,14 +110,22 @@ def env_of(folder: RunFolder, entry: dict[str, Any], level: int | None) -> gym.E
     Raises:
         ValueError: it cannot be that hard, or not be shown.
     """
+    making = Making.of(entry)
     if level is None:
-        return make_env(entry["id"], entry["options"])
+        return make_env(entry["id"], entry["options"], making.wrappers)
     if not entry.get("level"):
         raise ValueError(f"--level: {folder.config} does not say what makes its episodes hard")
     try:
         return make_env(entry["id"], at_level(entry["options"], entry["level"], level))
     except ValueError as error:
         raise ValueError(f"--level {level}: {error}") from error
+
+
+def judged(trace: Trace, solved_return: float | None) -> Trace:
+    """Return `trace` with what its return says of success, where its environment says nothing."""
+    if trace.success is not None or trace.cut or solved_return is None:
+        return trace
+    return replace(trace, success=trace.total_reward >= solved_return)
 
 
 def check_places(files: Sequence[Path | None], stills: Path | None) -> None:

@@ -37,6 +37,8 @@ def _options(one: Config, two: Config) -> dict[str, tuple[Any, Any]]:
     """Return what decides the episodes, by name: the value in both runs."""
     ours, theirs = one["env"]["options"], two["env"]["options"]
     found = {"environment": (one["env"]["id"], two["env"]["id"])}
+    wrapped = [config["env"].get("making", {}).get("wrappers", []) for config in (one, two)]
+    found["--wrappers"] = (wrapped[0], wrapped[1])
     for name in ours | theirs:
         option = f"--env.{name.replace('_', '-')}"
         found[option] = (ours.get(name, "unknown"), theirs.get(name, "unknown"))

@@ -165,6 +165,13 @@ class Curriculum:
         self._recent.extend(recent)
 
 
-def by_key(episodes: Iterable[Episode], difficulty: str, measure: str) -> list[tuple[float, float]]:
-    """Return `(difficulty, success)` of episodes, reading both from their info by these keys."""
+def by_key(
+    episodes: Iterable[Episode], difficulty: str | None, measure: str
+) -> list[tuple[float, float]]:
+    """Return `(difficulty, success)` of episodes, reading both from their info by these keys.
+
+    Without a key of the difficulty all are alike, 1, and success is NaN where nothing tells it.
+    """
+    if difficulty is None:
+        return [(1.0, e.info.get(measure, math.nan)) for e in episodes]
     return [(e.info[difficulty], e.info.get(measure, 0.0)) for e in episodes]

@@ -28,13 +28,17 @@ class Resumable(Protocol):
 
 
 def env_state(envs: VectorEnv) -> dict[str, Any]:
-    """Return the state of `envs`, or where they have none, that of their random generators."""
+    """Return the state of `envs`, or where they have none, that of their random generators.
+
+    No generators at all where they cannot be had: some vector environments have no parts, and an
+    environment that has failed may give none.
+    """
     if isinstance(envs, Resumable):
         return {"exact": envs.state_dict()}
     try:
         generators = cast(Any, envs).get_attr("np_random")
         return {"generators": [g.bit_generator.state for g in generators]}
-    except (AttributeError, NotImplementedError):  # some vector environments have no parts
+    except Exception:  # whatever an environment raises, what was learned is to be saved
         return {"generators": []}
 
 

@@ -74,6 +74,7 @@ def evaluate(
     seed: int,
     greedy: bool,
     device: torch.device,
+    solved_return: float | None = None,
 ) -> Score:
     """Play exactly `episodes` episodes.
 
@@ -84,13 +85,14 @@ def evaluate(
         seed: of the environments.
         greedy: take the most likely action; otherwise sample.
         device: where the agent lives.
+        solved_return: as `Actor` takes it.
 
     Returns:
         The score over those episodes.
     """
     if episodes < 1:
         raise ValueError(f"--eval.episodes is {episodes}: choose 1 or more")
-    actor = Actor(envs, agent, device, seed)
+    actor = Actor(envs, agent, device, seed, solved_return)
     left = quotas(episodes, envs.num_envs)
     tally = _Tally()
     recalls = {mark: Recall(envs.num_envs) for mark in MARKS if mark in actor.info}
@@ -105,7 +107,7 @@ def evaluate(
         for mark, recall in recalls.items():
             recall.add(views, is_first, marks[mark], decides)
         transition = actor.advance(output.action)
-        ended = counted & (transition.terminated | transition.truncated)
+        ended = counted & (transition.terminated | transition.truncated) & ~transition.failed
         tally.add(views, actor.memory.nbytes / envs.num_envs, counted, marks["relevant"], ended)
         done += [e for e in actor.take_episodes() if counted[e.row]]
         left -= ended

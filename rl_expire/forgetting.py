@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from rl_expire.nonfinite import Skips
 from rl_expire.ppo import (
     average,
     masked_mean,
@@ -115,15 +116,17 @@ def forget_update(
     config: ForgettingConfig,
     *,
     alpha: float,
+    skips: Skips | None = None,
 ) -> dict[str, float]:
     """Improve the spans on one rollout; everything else is left alone.
 
     Returns:
-        Means over the minibatches of the distillation loss and the agent's diagnostics.
+        Means over the minibatches, those left out aside, of the distillation loss and the agent's
+        diagnostics.
 
     Raises:
         NonFiniteLossError: with the loss, and the ranges of the minibatch; the weights are those
-            before it.
+            before it. With `skips`, only after too many of them in a row.
     """
     seen: dict[str, list[Tensor]] = defaultdict(list)
     parameters = agent.span_parameters()
@@ -141,7 +144,10 @@ def forget_update(
             parameters,
             config.max_grad_norm,
             told_if_nonfinite(part, faded),
+            skips,
         )
+        if norm is None:
+            continue
         stats = {"distillation": change.detach(), "span_grad_norm": norm}
         for name, value in (stats | faded.diagnostics | span_stats(faded.spans, part)).items():
             seen[name].append(value)

@@ -267,11 +267,17 @@ class Recent:
     def __init__(self, window: int = 512):
         self._episodes: deque[tuple[float, float, float]] = deque(maxlen=window)
 
-    def add(self, episodes: Iterable[Episode], difficulty: str) -> None:
-        """Note finished episodes, reading how hard each was from `info[difficulty]`."""
+    def add(self, episodes: Iterable[Episode], difficulty: str | None) -> None:
+        """Note finished episodes, reading how hard each was from `info[difficulty]`; None: 1."""
         for e in episodes:
             success = e.info.get("success", math.nan)
-            self._episodes.append((e.info.get(difficulty, math.nan), success, e.total_reward))
+            hard = 1.0 if difficulty is None else e.info.get(difficulty, math.nan)
+            self._episodes.append((hard, success, e.total_reward))
+
+    @property
+    def mean_return(self) -> float:
+        """Mean return; NaN before there is an episode."""
+        return _mean([r for _, _, r in self._episodes])
 
     def state_dict(self) -> dict[str, Any]:
         """Return difficulty, success and return of the episodes, `[K, 3]`."""
@@ -295,7 +301,7 @@ class Recent:
         return {
             "success": _mean([s for _, s, _ in self._episodes]),
             "success_longest": _mean(longest),
-            "return": _mean([r for _, _, r in self._episodes]),
+            "return": self.mean_return,
         }
 
 

@@ -1,4 +1,4 @@
-"""What to say of a batch whose loss, or its gradient, was not finite."""
+"""A loss, or its gradient, that is not finite: the step is left out, and the batch described."""
 
 from __future__ import annotations
 
@@ -19,6 +19,33 @@ class NonFiniteLossError(RuntimeError):
     def __init__(self, message: str, description: dict[str, dict[str, Any]]):
         super().__init__(message)
         self.description = description
+
+
+class Skips:
+    """Counts the steps of an optimizer that were left out since their loss was not finite.
+
+    Args:
+        most: how many in a row are put up with.
+    """
+
+    def __init__(self, most: int):
+        self.most = most
+        self.total = self.in_a_row = 0
+
+    def taken(self) -> None:
+        """Note a step that went well."""
+        self.in_a_row = 0
+
+    def left_out(self, error: NonFiniteLossError) -> None:
+        """Note a step that was left out.
+
+        Raises:
+            NonFiniteLossError: `error` itself, if there have been too many.
+        """
+        self.total += 1
+        self.in_a_row += 1
+        if self.in_a_row > self.most:
+            raise error
 
 
 def describe(batch: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rl_expire.nonfinite import NonFiniteLossError, describe
+from rl_expire.nonfinite import NonFiniteLossError, Skips, describe
 from rl_expire.returns import gae
 from rl_expire.types import Agent, Evaluation, M, Rollout
 
@@ -143,20 +143,35 @@ def step_optimizer(
     parameters: Iterable[nn.Parameter],
     norm: float,
     batch: Mapping[str, Tensor] | None = None,
-) -> Tensor:
-    """Take one step down `loss`, its gradient clipped to `norm`; return the gradient's norm.
+    skips: Skips | None = None,
+) -> Tensor | None:
+    """Take one step down `loss`, its gradient clipped to `norm`.
+
+    Args:
+        optimizer: of `parameters`.
+        loss: `[]`.
+        parameters: whose gradients are clipped.
+        norm: the longest gradient.
+        batch: what an error is to describe.
+        skips: counts steps that are left out; None: the first one is an error.
+
+    Returns:
+        The gradient's norm before it was clipped; None if the step was left out because loss or
+        gradient is not finite: parameters and optimizer are then as they were.
 
     Raises:
-        NonFiniteLossError: the gradient is not finite; the parameters are left as they were, and
-            the error describes `batch`.
+        NonFiniteLossError: it was left out, and that is one too many.
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     total = nn.utils.clip_grad_norm_(parameters, norm)
-    if not torch.isfinite(total):
+    if not torch.isfinite(total + loss.detach()):
         message = f"loss {loss.item()}, gradient norm {total.item()}"
-        raise NonFiniteLossError(message, describe(batch or {}))
+        (skips or Skips(most=0)).left_out(NonFiniteLossError(message, describe(batch or {})))
+        return None
     optimizer.step()
+    if skips is not None:
+        skips.taken()
     return total
 
 
@@ -203,6 +218,7 @@ def ppo_update(
     *,
     entropy_cost: float,
     span_cost: float = 0.0,
+    skips: Skips | None = None,
 ) -> dict[str, float]:
     """Improve the agent on one rollout.
 
@@ -214,13 +230,14 @@ def ppo_update(
         config: the learner's options.
         entropy_cost: weight of the entropy bonus.
         span_cost: alpha, weight of the agent's own cost of memory (`Evaluation.aux_loss`).
+        skips: as `step_optimizer` takes it.
 
     Returns:
-        Means over the minibatches of what `ppo_loss` logs.
+        Means over the minibatches, those left out aside, of what `ppo_loss` logs.
 
     Raises:
         NonFiniteLossError: with the loss, and the ranges of the minibatch; the weights are those
-            before it.
+            before it. With `skips`, only after too many of them in a row.
     """
     advantages, returns = gae(
         rollout.reward,
@@ -253,10 +270,14 @@ def ppo_update(
                 parameters,
                 config.max_grad_norm,
                 told_if_nonfinite(part, evaluation, advantage=advantages[:, index]),
+                skips,
             )
+            if norm is None:
+                continue
             stats |= evaluation.diagnostics | span_stats(evaluation.spans, part)
             for name, value in (stats | {"grad_norm": norm}).items():
                 seen[name].append(value)
-        if config.stop_kl is not None and float(seen["approx_kl"][-1]) > config.stop_kl:
+        moved = seen["approx_kl"][-1:]
+        if config.stop_kl is not None and moved and float(moved[0]) > config.stop_kl:
             break
     return average(seen)

@@ -296,7 +296,7 @@ def _play(
         frames=frames,
         steps=tuple(steps),
         total_reward=total,
-        success=_flag(info, "success") if over else None,
+        success=_flag(info, "success" if "success" in info else "is_success") if over else None,
         terminated=terminated,
         truncated=truncated and not terminated,
         cut=not over,

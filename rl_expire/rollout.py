@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any, Generic
 
@@ -11,6 +11,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from rl_expire.env_faults import FAULT, EnvFaultError, check_batch, reason
 from rl_expire.env_state import env_state, load_env_state
 from rl_expire.fitting import check_fit, check_keys, check_layout
 from rl_expire.types import ActorOutput, Agent, M, Obs, Rollout, TimeStep
@@ -24,7 +25,8 @@ class Episode:
         row: which environment of the batch it ran in.
         total_reward: undiscounted sum of rewards.
         steps: number of actions taken.
-        info: the scalars of the environment's final info, such as `success`.
+        info: the scalars of the environment's final info, such as `success`; that one is also what
+            it calls `is_success`, or whether the return that counts as success was reached.
     """
 
     row: int
@@ -49,6 +51,7 @@ class Transition:
         terminated: bool.
         truncated: bool.
         valid: bool, false where a `NEXT_STEP` environment used the step to reset itself.
+        failed: bool, true where an episode was given up because its environment had to be rebuilt.
         final_obs: observations `[B, ...]`, true last ones where an episode ended; None if none did.
         info: the environments' info of this step, describing the observation now current.
         final_info: the info of the true last observations, where an episode ended.
@@ -58,15 +61,32 @@ class Transition:
     terminated: np.ndarray
     truncated: np.ndarray
     valid: np.ndarray
+    failed: np.ndarray
     final_obs: Any
     info: dict[str, Any]
     final_info: dict[str, Any]
 
 
 class Actor(Generic[M]):
-    """Steps environments with an agent, whichever way they autoreset, and notes the episodes."""
+    """Steps environments with an agent, whichever way they autoreset, and notes the episodes.
 
-    def __init__(self, envs: VectorEnv, agent: Agent[M], device: torch.device, seed: int):
+    Args:
+        envs: a vector environment that autoresets.
+        agent: the policy.
+        device: where it lives.
+        seed: of the environments.
+        solved_return: the return at which an episode is a success, where the environments' own
+            info does not say; None: nothing is known of such episodes.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv,
+        agent: Agent[M],
+        device: torch.device,
+        seed: int,
+        solved_return: float | None = None,
+    ):
         mode = envs.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         mode = AutoresetMode(mode)
         if mode == AutoresetMode.DISABLED:
@@ -74,8 +94,10 @@ class Actor(Generic[M]):
                 "the environments have autoreset disabled: make them with SAME_STEP or NEXT_STEP"
             )
         self.envs, self.agent, self.device = envs, agent, device
+        self.solved_return = solved_return
         self.next_step_mode = mode == AutoresetMode.NEXT_STEP
         self.episodes: list[Episode] = []
+        self.faults: list[str] = []
         self.seconds = {"env": 0.0, "act": 0.0}
         self._begin(*envs.reset(seed=seed))
 
@@ -83,6 +105,7 @@ class Actor(Generic[M]):
         """Start with the first step of new episodes everywhere."""
         rows, device = self.envs.num_envs, self.device
         self.info = info
+        self._note_faults(info)
         self.memory = self.agent.initial_memory(rows)
         self._total_reward = np.zeros(rows)
         self._steps = np.zeros(rows, dtype=np.int64)
@@ -102,12 +125,22 @@ class Actor(Generic[M]):
         return output
 
     def advance(self, action: Tensor) -> Transition:
-        """Step the environments; `self.step` and `self.info` become the next ones."""
+        """Step the environments; `self.step` and `self.info` become the next ones.
+
+        Raises:
+            EnvFaultError: one of them failed and was not rebuilt; nothing has changed here.
+        """
         chosen = action.cpu().numpy()
         began = perf_counter()
-        obs, reward, terminated, truncated, info = self.envs.step(chosen)
+        try:
+            obs, reward, terminated, truncated, info = self.envs.step(chosen)
+        except EnvFaultError:
+            raise
+        except Exception as error:
+            raise EnvFaultError(f"the environments cannot step: {reason(error)}") from error
         self.seconds["env"] += perf_counter() - began
         reward = np.asarray(reward, dtype=np.float32)
+        check_batch(reward, obs)
         terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
         valid = self.playing()
         truncated &= ~terminated
@@ -116,7 +149,10 @@ class Actor(Generic[M]):
         if ended.any():
             final_obs = obs if self.next_step_mode else info["final_obs"]
             final_info = info if self.next_step_mode else info.get("final_info", {})
-        self._note(reward, valid, ended, final_info or {})
+        failed = self._note_faults(final_info or {})
+        if info is not final_info:
+            self._note_faults(info)  # they failed to begin an episode: none is given up
+        self._note(reward, valid, ended, failed, final_info or {})
         is_first = self._ended if self.next_step_mode else ended
         self._ended = ended
         self.info = info
@@ -126,7 +162,9 @@ class Actor(Generic[M]):
             action,
             torch.as_tensor(reward, device=self.device),
         )
-        return Transition(reward, terminated, truncated, valid, final_obs, info, final_info or {})
+        return Transition(
+            reward, terminated, truncated, valid, failed, final_obs, info, final_info or {}
+        )
 
     def final_values(self, transition: Transition, action: Tensor) -> Tensor:
         """Return `[B]`: V of the true last observation where truncated, 0 elsewhere."""
@@ -160,6 +198,11 @@ class Actor(Generic[M]):
         """Return the episodes finished since the last call."""
         episodes, self.episodes = self.episodes, []
         return episodes
+
+    def take_faults(self) -> list[str]:
+        """Return what was wrong with environments that were rebuilt since the last call."""
+        faults, self.faults = self.faults, []
+        return faults
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of everything that decides how environments and memory go on."""
@@ -205,12 +248,25 @@ class Actor(Generic[M]):
             setattr(self, f"_{name}", state[name].copy())
         self.step = TimeStep(**_copied(state["step"])).map(lambda x: x.to(self.device))
 
+    def _note_faults(self, info: dict[str, Any]) -> np.ndarray:
+        """Return `[B]` bool, the rows that were rebuilt, and keep what was wrong with them."""
+        if FAULT not in info:
+            return np.zeros(self.envs.num_envs, dtype=bool)
+        rows = np.asarray(info[f"_{FAULT}"], dtype=bool)
+        self.faults += [str(said) for said in info[FAULT][rows]]
+        return rows
+
     def _note(
-        self, reward: np.ndarray, valid: np.ndarray, ended: np.ndarray, final_info: dict[str, Any]
+        self,
+        reward: np.ndarray,
+        valid: np.ndarray,
+        ended: np.ndarray,
+        failed: np.ndarray,
+        final_info: dict[str, Any],
     ) -> None:
         self._total_reward += reward * valid
         self._steps += valid
-        for row in np.flatnonzero(ended):
+        for row in np.flatnonzero(ended & ~failed):
             scalars = {
                 name: float(value[row])
                 for name, value in final_info.items()
@@ -218,12 +274,27 @@ class Actor(Generic[M]):
                 and isinstance(value, np.ndarray)
                 and value.ndim == 1
                 and value.dtype.kind in "biuf"
+                and final_info.get(f"_{name}", ended)[row]
             }
-            self.episodes.append(
-                Episode(int(row), float(self._total_reward[row]), int(self._steps[row]), scalars)
+            episode = Episode(
+                int(row), float(self._total_reward[row]), int(self._steps[row]), scalars
             )
+            self.episodes.append(judged(episode, self.solved_return))
         self._total_reward[ended] = 0.0
         self._steps[ended] = 0
+
+
+def judged(episode: Episode, solved_return: float | None) -> Episode:
+    """Return `episode` with `success` in its info, wherever there is a way to tell."""
+    if "success" in episode.info:
+        return episode
+    if "is_success" in episode.info:
+        success = episode.info["is_success"]
+    elif solved_return is not None:
+        success = float(episode.total_reward >= solved_return)
+    else:
+        return episode
+    return replace(episode, info={**episode.info, "success": success})
 
 
 def _episode(told: Any) -> Episode:

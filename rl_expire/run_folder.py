@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -111,8 +111,16 @@ class RunFolder:
             lock.release()
 
 
-def latest_run(runs: Path, env_id: str) -> Path:
+def latest_run(
+    runs: Path, name: str, is_one: Callable[[dict[str, Any]], bool] | None = None
+) -> Path:
     """Return the run of an environment in the folder `runs` that was saved last.
+
+    Args:
+        runs: where to look.
+        name: the environment's id, or what to call it in a message.
+        is_one: tells of the entry `env` of a configuration whether it counts; None: its id is to be
+            `name`.
 
     Raises:
         RunFolderError: there is none.
@@ -125,11 +133,12 @@ def latest_run(runs: Path, env_id: str) -> Path:
     for path in runs.glob("*/config.json"):
         with suppress(RunFolderError, KeyError, TypeError):
             run, config = RunFolder.open(path.parent)
-            if config["env"]["id"] == env_id and run.checkpoints.exist:
+            entry = config["env"]
+            if (is_one(entry) if is_one else entry["id"] == name) and run.checkpoints.exist:
                 found.append(run)
     if not found:
         raise RunFolderError(
-            f"--resume latest: no run of {env_id} with a checkpoint in {runs}/: "
+            f"--resume latest: no run of {name} with a checkpoint in {runs}/: "
             "give the run's own folder, or start one"
         )
     return max(found, key=saved_at).path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic, perf_counter
@@ -12,10 +13,12 @@ from gymnasium.vector import VectorEnv
 from torch import nn
 
 from rl_expire.curriculum import by_key
+from rl_expire.env_faults import EnvFaultError
 from rl_expire.env_state import Resumable
 from rl_expire.fitting import check_fit, check_keys, number
 from rl_expire.forgetting import Forgetful, ForgettingConfig, forget_update
 from rl_expire.governor import MOST_STEPS, Governor, Plan, Recent
+from rl_expire.nonfinite import Skips
 from rl_expire.optimizer_state import load_optimizer_state, optimizer_state
 from rl_expire.ppo import PPOConfig, ppo_update
 from rl_expire.random_state import random_state, set_random_state
@@ -47,6 +50,9 @@ class TrainConfig:
     """Updates between checkpoints, and never more than a minute."""
     keep_last: int = 2
     """Checkpoints kept, the newest; the best one is kept besides."""
+    most_skipped: int = 8
+    """Steps of an optimizer in a row that are left out since loss or gradient is not finite; with
+    one more the run stops. Weights and optimizer stay as they are meanwhile."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -57,6 +63,8 @@ class TrainConfig:
             if value is not None and value < 1:
                 option = "--train." + name.replace("_", "-")
                 raise ValueError(f"{option} is {value}: choose 1 or more")
+        if self.most_skipped < 0:
+            raise ValueError(f"--train.most-skipped is {self.most_skipped}: choose 0 or more")
 
 
 class Changeable(Protocol):
@@ -72,16 +80,18 @@ class Trainer(Generic[M]):
     Args:
         agent: also an `nn.Module`, and `Forgetful` if it has lifetimes.
         envs: a vector environment that autoresets, with a method `change(**options)` that takes
-            the options of the curriculum's levels, from each one's next episode on.
+            the options of the curriculum's levels, if they have any, from each one's next episode
+            on.
         governor: decides what each update does.
         difficulty: the key of the environments' info that says how hard an episode was, on the
-            scale of the curriculum's levels.
+            scale of the curriculum's levels; None where there is one level, 1.
         measure: the key that says, as an episode ends, how well it went; 1 is perfect.
         train: sizes and budget.
         ppo: the learner of the policy.
         forgetting: the learner of the lifetimes.
         device: where agent and rollouts live.
         seed: of the environments.
+        solved_return: as `Actor` takes it.
     """
 
     def __init__(
@@ -89,7 +99,7 @@ class Trainer(Generic[M]):
         agent: Agent[M],
         envs: VectorEnv,
         governor: Governor,
-        difficulty: str,
+        difficulty: str | None,
         measure: str,
         *,
         train: TrainConfig,
@@ -97,6 +107,7 @@ class Trainer(Generic[M]):
         forgetting: ForgettingConfig,
         device: torch.device,
         seed: int,
+        solved_return: float | None = None,
     ):
         assert isinstance(agent, nn.Module)
         for option, parts in (
@@ -112,7 +123,7 @@ class Trainer(Generic[M]):
         self.difficulty, self.measure = difficulty, measure
         self.train, self.ppo, self.forgetting = train, ppo, forgetting
         self.set_level()
-        self.actor = Actor(envs, agent, device, seed)
+        self.actor = Actor(envs, agent, device, seed, solved_return)
         self.joint = forgetting.method == "joint"
         self.spans = agent.span_parameters()
         apart = set() if self.joint else {id(p) for p in self.spans}
@@ -122,6 +133,10 @@ class Trainer(Generic[M]):
             [{"params": self.spans}], lr=forgetting.learning_rate, momentum=forgetting.momentum
         )
         self.recent = Recent()
+        self.skips = Skips(train.most_skipped)
+        self.env_faults = 0
+        self.faults: list[str] = []
+        """What was wrong with environments that were rebuilt during the last update."""
         self.updates = 0
         self.learn_seconds = 0.0
         self.good: list[dict[str, Any]] = []
@@ -145,16 +160,20 @@ class Trainer(Generic[M]):
 
     def set_level(self) -> None:
         """Tell the environments the curriculum's level."""
-        cast(Changeable, self.envs.unwrapped).change(**self.governor.curriculum.options)
+        if self.governor.curriculum.options:
+            cast(Changeable, self.envs.unwrapped).change(**self.governor.curriculum.options)
 
     def update(self) -> dict[str, float]:
         """Collect one rollout, learn from it, and return what is worth logging.
 
         Raises:
-            NonFiniteLossError: the loss or its gradient was not finite; the weights are those
-                before the minibatch that it describes.
+            EnvFaultError: an environment failed; the weights are those of the last update.
+            NonFiniteLossError: loss or gradient was not finite too often in a row; the weights are
+                those before the first of these minibatches.
         """
         rollout = collect(self.actor, self.rollout_length)
+        self.faults = self.actor.take_faults()
+        self.env_faults += len(self.faults)
         plan = self.governor.plan()
         began = perf_counter()
         stats = self._learn(rollout, plan)
@@ -169,6 +188,8 @@ class Trainer(Generic[M]):
             "upper_half_success": self.governor.curriculum.success,
             "alpha": plan.alpha_share * self.forgetting.alpha,
             "learning_rate": plan.rate * self.ppo.learning_rate,
+            "skipped_updates": self.skips.total,
+            "env_faults": self.env_faults,
         }
         return logged | self.recent.summary(self.governor.curriculum.level) | stats
 
@@ -188,6 +209,7 @@ class Trainer(Generic[M]):
             rollout,
             self.forgetting,
             alpha=plan.alpha_share * self.forgetting.alpha,
+            skips=self.skips,
         )
 
     def _improve(
@@ -205,6 +227,7 @@ class Trainer(Generic[M]):
             ppo,
             entropy_cost=plan.entropy_cost,
             span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
+            skips=self.skips,
         )
 
     def _follow(self, steps: int) -> None:
@@ -253,9 +276,20 @@ class Trainer(Generic[M]):
 
     @property
     def score(self) -> tuple[int, float] | None:
-        """What checkpoints are compared by: level and success there; None before it is known."""
+        """What checkpoints are compared by: level and success there; None before it is known.
+
+        Where nothing tells success, the mean return.
+        """
         curriculum = self.governor.curriculum
-        return (curriculum.index, curriculum.success) if curriculum.measured else None
+        if not curriculum.measured:
+            return None
+        untold = math.isnan(curriculum.success)
+        return curriculum.index, self.recent.mean_return if untold else curriculum.success
+
+    @property
+    def sound(self) -> bool:
+        """Whether the last minibatch could be learned from: if not, the weights may be bad."""
+        return self.skips.in_a_row == 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of all that decides how training goes on, random generators included."""
@@ -265,6 +299,7 @@ class Trainer(Generic[M]):
             "governor": self.governor.state_dict(),
             "recent": self.recent.state_dict(),
             "updates": self.updates,
+            "counts": {"skipped_updates": self.skips.total, "env_faults": self.env_faults},
             "good": list(self.good),
             "actor": self.actor.state_dict(),
             "random": random_state(),
@@ -287,7 +322,12 @@ class Trainer(Generic[M]):
 
     def _load(self, state: dict[str, Any]) -> None:
         keys = ("agent", "optimizer", "span_optimizer", "governor", "recent", "updates", "good")
-        check_keys(state, (*keys, "actor", "random"), "the state")
+        check_keys(state, (*keys, "counts", "actor", "random"), "the state")
+        check_keys(state["counts"], ("skipped_updates", "env_faults"), "counts")
+        skipped, faults = (
+            number(state["counts"][name], int, 0, MOST_STEPS, f"counts/{name}")
+            for name in ("skipped_updates", "env_faults")
+        )
         updates = number(state["updates"], int, 0, MOST_STEPS, "updates")
         if not isinstance(state["good"], list):
             raise ValueError("good is no list")
@@ -301,6 +341,7 @@ class Trainer(Generic[M]):
         self.governor.load_state_dict(state["governor"])
         self.recent.load_state_dict(state["recent"])
         self.updates, self.good = updates, list(state["good"])
+        self.skips.total, self.skips.in_a_row, self.env_faults = skipped, 0, faults
         self.set_level()
         self.actor.load_state_dict(state["actor"])
         self._try_acting()
@@ -329,12 +370,26 @@ def train(
             end.
         stop: asked between updates, the only time when a checkpoint holds all there is.
 
+    Nothing is saved while the losses are not finite: the weights they come from are not good.
+
     Returns:
         Whether training came to its end.
+
+    Raises:
+        EnvFaultError: an environment failed; if environments are not saved with their episodes,
+            what was learned up to then has been saved.
+        NonFiniteLossError: of `Trainer.update`; the last checkpoint is the last good one.
     """
     saved_at = monotonic()
     while not trainer.finished and not stop():
-        report(trainer.update())
+        try:
+            report(trainer.update())
+        except EnvFaultError:
+            if not trainer.exact and trainer.sound:
+                save()
+            raise
+        if not trainer.sound:
+            continue
         due = trainer.updates % trainer.train.checkpoint_every == 0
         if due or monotonic() - saved_at >= LONGEST_UNSAVED:
             save()

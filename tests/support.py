@@ -113,9 +113,13 @@ def sample_obs(space: gym.Space, shape: tuple[int, ...], rng: np.random.Generato
     if isinstance(space, spaces.MultiDiscrete):
         tokens = rng.integers(0, space.nvec, (*shape, *space.nvec.shape))
         return torch.as_tensor(tokens + space.start)
+    if isinstance(space, spaces.MultiBinary):
+        return torch.as_tensor(rng.integers(0, 2, (*shape, *space.shape), dtype=np.int8))
     assert isinstance(space, spaces.Box)
     if space.dtype == np.uint8:
-        return torch.as_tensor(rng.integers(0, 4, (*shape, *space.shape), dtype=np.uint8))
+        cells = space.shape[-1] == 3 and max(space.shape) <= 32
+        most = 4 if cells else 256
+        return torch.as_tensor(rng.integers(0, most, (*shape, *space.shape), dtype=np.uint8))
     return torch.as_tensor(rng.normal(size=(*shape, *space.shape)).astype(space.dtype))
 
 

@@ -18,19 +18,21 @@ MORE = {
     "matrix of doubles": spaces.Box(-1.0, 1.0, (2, 3), np.float64),
     "tokens from 3 on": spaces.Discrete(5, start=3),
     "sequences from 10 and 20 on": spaces.MultiDiscrete([4, 6], start=[10, 20]),
+    "pixels": spaces.Box(0, 255, (48, 40, 3), np.uint8),
+    "grey pixels": spaces.Box(0, 255, (36, 36, 1), np.uint8),
+    "stacked frames": spaces.Box(0, 255, (4, 36, 40), np.uint8),
+    "tiny grey pixels": spaces.Box(0, 255, (7, 7, 1), np.uint8),
+    "integers": spaces.Box(0, 9, (4,), np.int64),
+    "bits": spaces.MultiBinary(4),
     "grid with bounds": spaces.Box(
         np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), (10, 5, 3), np.uint8), dtype=np.uint8
     ),
 }
 SUPPORTED = SPACES | MORE
 UNSUPPORTED: dict[str, gym.Space] = {
-    "pixels": spaces.Box(0, 255, (64, 64, 3), np.uint8),
-    "grey pixels": spaces.Box(0, 255, (7, 7, 1), np.uint8),
-    "integers": spaces.Box(0, 9, (4,), np.int64),
     "text": spaces.Text(8),
     "tuple": spaces.Tuple((spaces.Discrete(2), spaces.Discrete(2))),
     "matrix of tokens": spaces.MultiDiscrete(np.array([[2, 3], [4, 5]])),
-    "bits": spaces.MultiBinary(4),
     "dict of a dict": spaces.Dict({"inner": spaces.Dict({"token": spaces.Discrete(3)})}),
 }
 

@@ -147,6 +147,7 @@ def test_gradients_are_scaled_down_to_the_norm_and_never_up() -> None:
         weight = nn.Parameter(torch.zeros(4))
         optimizer = torch.optim.SGD([weight], lr=1.0)
         norm = step_optimizer(optimizer, (weight * size).sum() / 2, [weight], 0.5)
+        assert norm is not None
         assert float(norm) == pytest.approx(size)
         assert float(weight.detach().norm()) == pytest.approx(moved, rel=1e-4)
 

@@ -1,0 +1,135 @@
+"""Environments that fail on purpose, and one that shows pixels; importing this registers them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+LENGTH = 6
+"""Steps of an episode."""
+FAULTS = ["raise", "nan reward", "inf obs", "shape", "dtype", "key", "reset", "hang", "die"]
+
+
+class FaultyEnv(gym.Env):
+    """Counts to `LENGTH`, and fails at step `at` of an episode.
+
+    Args:
+        fault: one of `FAULTS`, or `none`.
+        at: step of the episode at which it fails.
+        once: a file made at the first fault of all: while it is there, all goes well. None: it
+            fails in every episode.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+    observation_space = spaces.Dict({"count": spaces.Box(-9.0, 99.0, (2,), np.float32)})
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, fault: str = "none", at: int = 3, once: str | None = None):
+        self.fault, self.at, self.once, self.count = fault, at, once, 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin again; the fault `reset` is one from the second episode on."""
+        super().reset(seed=seed)
+        if self.fault == "reset" and self.count and self._now():
+            raise RuntimeError("no such level")
+        self.count = 0
+        return self._obs(), {}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Count one on."""
+        self.count += 1
+        obs, reward = self._obs(), 1.0
+        fails = self.fault not in ("none", "reset")
+        if fails and self.count == self.at and self._now():
+            obs, reward = self._failing(obs, reward)
+        over = self.count == LENGTH
+        return obs, reward, over, False, {"is_success": True} if over else {}
+
+    def _obs(self) -> Any:
+        return {"count": np.array([self.count, self.np_random.random()], np.float32)}
+
+    def _now(self) -> bool:
+        if self.once is None:
+            return True
+        if Path(self.once).exists():
+            return False
+        Path(self.once).touch()
+        return True
+
+    def _failing(self, obs: Any, reward: float) -> tuple[Any, float]:
+        if self.fault == "raise":
+            raise ZeroDivisionError("the physics\nbroke down")
+        if self.fault == "hang":
+            time.sleep(600)
+        if self.fault == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        odd: dict[str, Any] = {
+            "inf obs": {"count": np.array([np.inf, 0.0], np.float32)},
+            "shape": {"count": np.zeros(3, np.float32)},
+            "dtype": {"count": np.array(["a", "b"])},
+            "key": {"size": np.zeros(2, np.float32)},
+        }
+        return odd.get(self.fault, obs), np.nan if self.fault == "nan reward" else reward
+
+
+class PixelsEnv(gym.Env):
+    """A grey picture, uint8 `[40, 36, 1]`: left or right half bright; reward for saying which."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
+    observation_space = spaces.Box(0, 255, (40, 36, 1), np.uint8)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, render_mode: str | None = None):
+        self.render_mode = render_mode
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Draw a side."""
+        super().reset(seed=seed)
+        self.side, self.count = int(self.np_random.integers(2)), 0
+        return self._obs(), {}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Three of these are an episode."""
+        self.count += 1
+        return self._obs(), float(action == self.side), False, self.count == 3, {}
+
+    def _obs(self) -> Any:
+        picture = np.zeros((40, 36, 1), np.uint8)
+        picture[:, 18 * self.side : 18 + 18 * self.side] = 255
+        return picture
+
+    def render(self) -> Any:
+        """The picture, in colour."""
+        return np.repeat(self._obs(), 3, axis=-1)
+
+
+def continuous(**_: Any) -> gym.Env:
+    """An environment with continuous actions."""
+    env: Any = PixelsEnv()
+    env.action_space = spaces.Box(-1.0, 1.0, (2,))
+    return env
+
+
+def nested(**_: Any) -> gym.Env:
+    """An environment whose observations are a tuple in a dict."""
+    env: Any = PixelsEnv()
+    pair = spaces.Tuple((spaces.Discrete(2),))
+    env.observation_space = spaces.Dict({"a": spaces.Discrete(2), "b": pair})
+    return env
+
+
+gym.register("Faulty-v0", entry_point="tests.faulty:FaultyEnv")
+gym.register("Pixels-v0", entry_point="tests.faulty:PixelsEnv")
+gym.register("Continuous-v0", entry_point="tests.faulty:continuous")
+gym.register("Nested-v0", entry_point="tests.faulty:nested")
