@@ -15,7 +15,8 @@ class ExpireSpanConfig(SpanConfig):
     """The Expire-Span transformer."""
 
     span_cost: SpanCost = "mean"
-    """What forgetting is paid for by: the `mean` span, or spans on the `ramp` only."""
+    """What forgetting is paid for by: the `mean` span, spans on the `ramp` only, or the `geometric`
+    mean, which presses on long and short ones alike."""
 
     name: ClassVar[str] = "expire-span"
 

@@ -15,6 +15,8 @@ from experiment import Experiment, command_line
 from agents import AgentConfig, ExpireSpanConfig
 from rl_expire.curriculum import CurriculumConfig
 from rl_expire.governor import LearningConfig
+from rl_expire.ppo import PPOConfig
+from rl_expire.training import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,32 @@ class Portal(Experiment):
 
     env: PortalOptions = field(default_factory=PortalOptions)
     """The environment."""
-    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, layers=2))
-    """The agent with its memory. Where a door has led shows only after it; the first layer puts
-    the two together, and the second remembers it."""
-    curriculum: CurriculumConfig = field(
-        default_factory=partial(CurriculumConfig, start=1, advance_at=0.93)
+    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, layers=2, last_obs=True))
+    """The agent with its memory. Where a door has led shows a step later, so a state holds the
+    observation before as well; the first layer puts the two together, the second remembers it."""
+    train: TrainConfig = field(
+        default_factory=partial(TrainConfig, num_envs=64, rollout_length=32, longest_rollout=128)
     )
-    """How the number of rooms grows while training."""
-    learning: LearningConfig = field(default_factory=partial(LearningConfig, solved_at=0.96))
+    """The training run. A door and the next time it is met have to be in one rollout, or what is
+    written of it does not learn."""
+    curriculum: CurriculumConfig = field(
+        default_factory=partial(CurriculumConfig, start=1, growth=1.1, advance_at=0.88)
+    )
+    """How the number of rooms grows while training: by one at a time."""
+    learning: LearningConfig = field(
+        default_factory=partial(
+            LearningConfig,
+            solved_at=0.94,
+            entropy_start=0.01,
+            entropy_end=0.002,
+            rate_end=0.5,
+            patience=500_000,
+        )
+    )
     """When the task counts as learned: its measure is the share of what perfect memory gets."""
+    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85))
+    """The learner of the policy: a door decides about the next few steps, so it need not look far
+    ahead."""
 
     env_id: ClassVar[str] = "RLExpire/Portal-v0"
     level: ClassVar[tuple[str, ...]] = ("rooms",)

@@ -93,6 +93,15 @@ def mean_span(spans: Tensor) -> Tensor:
     return spans.mean()
 
 
+def geometric_span(spans: Tensor, ramp: float) -> Tensor:
+    """The geometric mean of how long memories are held, `spans` and R, in steps.
+
+    Its logarithm pulls every memory alike, in proportion to its own length; that of `mean_span`
+    pulls the longest most, which are those that are needed.
+    """
+    return (spans + ramp).log().mean().exp()
+
+
 def ramp_span(spans: Tensor, remaining: Tensor, ramp: float) -> Tensor:
     """The paper's cost where only memories on the ramp pay.
 

@@ -13,9 +13,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rl_expire.expire_span import Fade, SpanHead, fade_bias, is_held, mean_span, ramp_span
+from rl_expire.expire_span import (
+    Fade,
+    SpanHead,
+    fade_bias,
+    geometric_span,
+    is_held,
+    mean_span,
+    ramp_span,
+)
 
-SpanCost = Literal["mean", "ramp"]
+SpanCost = Literal["mean", "ramp", "geometric"]
 
 
 class Lifetime(nn.Module):
@@ -77,8 +85,10 @@ class ExpireSpan(Lifetime):
         return fade_bias(remaining, self.ramp, self.shape).unsqueeze(1)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
-        """Return the mean lifetime, or that of the memories on the ramp."""
-        return mean_span(own) if self.paid == "mean" else ramp_span(spans, remaining, self.ramp)
+        """Return the mean lifetime, that of the memories on the ramp, or the geometric mean."""
+        if self.paid == "ramp":
+            return ramp_span(spans, remaining, self.ramp)
+        return geometric_span(own, self.ramp) if self.paid == "geometric" else mean_span(own)
 
     def calibrate(self, hidden: Tensor) -> None:
         """Centre the inputs of the lifetimes."""

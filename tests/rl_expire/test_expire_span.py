@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from agents import ExpireSpanConfig
-from rl_expire.expire_span import Fade, SpanHead, fade_bias, is_held, mean_span, ramp_span
+from rl_expire.expire_span import (
+    Fade,
+    SpanHead,
+    fade_bias,
+    geometric_span,
+    is_held,
+    mean_span,
+    ramp_span,
+)
 from tests.support import expire_agent, random_steps, set_spans
 
 FADES: list[Fade] = ["linear", "log-linear"]
@@ -119,6 +127,7 @@ def test_span_equals_a_loop() -> None:
 def test_costs_by_hand() -> None:
     spans = torch.tensor([[2.0, 6.0], [1.0, 3.0]])
     close(mean_span(spans), 3.0)
+    close(geometric_span(spans, 2.0), (4 * 8 * 3 * 5) ** 0.25)
     # On the ramp of 4: both of (-1, -3); only the first of (-3.9, 0); none; only the last.
     remaining = torch.tensor([[[-1.0, -3.0], [-3.9, 0.0]], [[-4.0, INF], [-INF, -0.1]]])
     close(ramp_span(spans, remaining, 4.0), (8 + 2 + 0 + 3) / 4 / 4)
@@ -135,6 +144,15 @@ def test_ramp_cost_equals_a_loop() -> None:
                 if -ramp < float(remaining[b, t, k]) < 0:
                     total += float(spans[b, k])
     close(ramp_span(spans, remaining, ramp), total / (rows * queries) / ramp)
+
+
+def test_the_geometric_mean_pulls_long_and_short_spans_in_proportion_to_what_they_cost() -> None:
+    spans = torch.tensor([10.0, 300.0], dtype=torch.float64, requires_grad=True)
+    held = (spans + 8.0).detach()
+    for cost, pulls in ((mean_span(spans), held), (geometric_span(spans, 8.0), torch.ones(2))):
+        (gradient,) = torch.autograd.grad(cost.log(), spans)
+        relative = gradient * held
+        close(relative / relative[0], (pulls / pulls[0]).double())
 
 
 @pytest.mark.parametrize("ramp", [2.0, 8.0])
