@@ -222,11 +222,11 @@ def _class_of_options(
         raise ValueError(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
     if before is not None and name not in (None, before.agent.name):
         raise _contradiction(before, "--agent", name, before.agent.name)
+    own = experiment().agent if before is None else before.agent
+    config = AGENT_CONFIGS[name or own.name]
     # What does not set the agents apart is up to the experiment, whichever agent it is.
-    same = experiment().agent if before is None else before.agent
-    config = AGENT_CONFIGS[name or same.name]
-    names = "last_action", "last_obs", "layers"
-    default = partial(config, **{name: getattr(same, name) for name in names})
+    shared = {name: getattr(own, name) for name in ("last_action", "last_obs", "layers")}
+    default = partial(replace, own) if type(own) is config else partial(config, **shared)
     agent = ("agent", config, field(default_factory=default))
     return make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)
 

@@ -11,6 +11,7 @@ from tests.experiments.conftest import on_path
 
 with on_path():
     from corridor import Corridor, CorridorOptions
+    from experiment import Experiment, command_line
     from instruction import Instruction, InstructionOptions
     from portal import Portal, PortalOptions
 
@@ -93,3 +94,16 @@ def test_withdrawals_are_learned_with_one_instruction_then_the_others_then_decoy
 def test_portal_levels_grow_from_one_room_to_all_of_them() -> None:
     levels = Portal(env=PortalOptions(rooms=5)).levels()
     assert [level.options for level in levels] == [{"rooms": n} for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("experiment", [Corridor, Portal, Instruction])
+def test_the_command_line_begins_with_the_experiments_own_agent(
+    experiment: type[Experiment],
+) -> None:
+    own = experiment().agent
+    chosen: list[Experiment] = []
+    for words in ([], ["--agent", own.name], ["--agent", "lstm"]):
+        command_line(experiment, words, chosen.append)
+    assert chosen[0].agent == chosen[1].agent == own
+    other = chosen[2].agent
+    assert (other.name, other.layers, other.last_obs) == ("lstm", own.layers, own.last_obs)
