@@ -12,7 +12,6 @@ from typing import ClassVar
 
 from experiment import Experiment, command_line
 
-from agents import AgentConfig, ExpireSpanConfig
 from envs.instruction import InstructionSize
 from rl_expire.curriculum import CurriculumConfig, Level, ladder
 from rl_expire.governor import LearningConfig
@@ -50,11 +49,6 @@ class Instruction(Experiment):
 
     env: InstructionOptions = field(default_factory=InstructionOptions)
     """The environment."""
-    agent: AgentConfig = field(
-        default_factory=partial(ExpireSpanConfig, ramp=4.0, span_cost="geometric")
-    )
-    """The agent with its memory. Every memory is held for the ramp at least, and an episode has few
-    sentences."""
     train: TrainConfig = field(
         default_factory=partial(TrainConfig, num_envs=64, rollout_length=32, longest_rollout=128)
     )

@@ -43,9 +43,7 @@ class Portal(Experiment):
 
     env: PortalOptions = field(default_factory=PortalOptions)
     """The environment."""
-    agent: AgentConfig = field(
-        default_factory=partial(ExpireSpanConfig, layers=2, last_obs=True, span_cost="geometric")
-    )
+    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, layers=2, last_obs=True))
     """The agent with its memory. Where a door has led shows a step later, so a state holds the
     observation before as well; the first layer puts the two together, the second remembers it."""
     train: TrainConfig = field(
