@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -202,6 +203,9 @@ def test_an_offline_run_is_written_into_its_folder(
         (copy,) = tmp_path.glob(f"wandb/offline-run-*/files/media/{kind}/*{path.suffix}")
         assert copy.read_bytes() == path.read_bytes()
     (written,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    deadline = monotonic() + 30
+    while b"eval.success" not in written.read_bytes() and monotonic() < deadline:
+        sleep(0.05)  # wandb's service may still be writing when `finish` returns
     content = written.read_bytes()
     assert b"eval.success" in content
     # One value or two may be cut apart by the file's own blocks.
