@@ -60,9 +60,10 @@ class FaultyEnv(gym.Env):
     def _now(self) -> bool:
         if self.once is None:
             return True
-        if Path(self.once).exists():
+        try:  # all at once: several processes may come here at the same time
+            Path(self.once).touch(exist_ok=False)
+        except FileExistsError:
             return False
-        Path(self.once).touch()
         return True
 
     def _failing(self, obs: Any, reward: float) -> tuple[Any, float]:

@@ -122,7 +122,7 @@ def test_what_cannot_be_trained_is_said_in_one_line_and_leaves_nothing(
 def test_a_fault_stops_the_run_saved_and_with_restart_it_goes_on(
     fault: str, how: str, call: Call, tmp_path: Path
 ) -> None:
-    words = [*FAULTY, "--vectorization", how, "--env-timeout", "10", "--env.option"]
+    words = [*FAULTY, "--vectorization", how, "--env-timeout", "1.5", "--env.option"]
     options = [f"fault={fault}", f"once={tmp_path / 'once'}"]
     (tmp_path / "once").touch()  # all is well at first
     done = call("train.py", *words, *options, "--train.total-steps", "48", "--out", "run")
