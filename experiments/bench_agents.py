@@ -11,10 +11,11 @@ import torch
 from bench_train import time_updates
 from cli import at_least
 from experiment import as_before, make_trainer
+from making import make_envs
 from results import EVAL_SEED, at_hardest
 from rich.console import Console
 from rich.table import Table
-from runs import load_run, make_envs, use_threads
+from runs import load_run, use_threads
 from tasks import experiment_of
 
 from agents import AGENT_CONFIGS

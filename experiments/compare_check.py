@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from compare_runs import Run
 from experiment import Experiment, command_line, configuration, make_trainer
+from making import make_envs
 from results import at_level
-from runs import make_envs
 from tasks import EXPERIMENTS
 
 from agents import AGENT_CONFIGS

@@ -50,7 +50,7 @@ class Instruction(Experiment):
     env: InstructionOptions = field(default_factory=InstructionOptions)
     """The environment."""
     train: TrainConfig = field(
-        default_factory=partial(TrainConfig, num_envs=64, rollout_length=32, longest_rollout=128)
+        default_factory=partial(TrainConfig, num_envs=64, longest_rollout=128)
     )
     """The training run. An instruction and its place have to be in one rollout, or what is written
     of the instruction does not learn."""

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import cli
 import torch
 import tyro
+from making import make_envs
 from results import EVAL_SEED, at_level, expected_return, together
 from rich.console import Console
 from rich.table import Table
-from runs import load_run, make_envs, use_threads
+from runs import load_run, use_threads
 from tasks import experiment_of
 
 from rl_expire.evaluation import Score, evaluate

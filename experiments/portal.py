@@ -47,7 +47,7 @@ class Portal(Experiment):
     """The agent with its memory. Where a door has led shows a step later, so a state holds the
     observation before as well; the first layer puts the two together, the second remembers it."""
     train: TrainConfig = field(
-        default_factory=partial(TrainConfig, num_envs=64, rollout_length=32, longest_rollout=128)
+        default_factory=partial(TrainConfig, num_envs=64, longest_rollout=128)
     )
     """The training run. A door and the next time it is met have to be in one rollout, or what is
     written of it does not learn."""

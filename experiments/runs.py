@@ -8,13 +8,11 @@ from typing import Any
 
 import torch
 from cli import at_least
-from making import Making, make_env, make_envs
+from making import Making, make_envs
 
 from agents import AGENT_CONFIGS, AgentConfig, make_agent
 from rl_expire.policy import WEIGHTS, read_policy, set_weights, weights_of
 from rl_expire.run_folder import RunFolder, RunFolderError
-
-__all__ = ["agent_entry", "load_run", "make_env", "make_envs", "use_threads"]
 
 
 def use_threads(threads: int) -> None:

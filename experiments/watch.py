@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ from results import at_level
 from runs import load_run
 from watch_pair import check_same_env, pairs
 
-from rl_expire.retention import Trace, trace_episode
+from rl_expire.retention import trace_episode
 from rl_expire.retention_page import write_page
 from rl_expire.retention_stills import still_names, write_stills
 from rl_expire.retention_video import Scene, left_out, write_gif, write_still, write_video
@@ -76,9 +75,13 @@ def watch(
     solved_return = Making.of(configs[0]["env"]).solved_return
     played = [
         [
-            judged(
-                trace_episode(agent, env, seed=seed, greedy=not sampled, device=device),
-                solved_return,
+            trace_episode(
+                agent,
+                env,
+                seed=seed,
+                greedy=not sampled,
+                device=device,
+                solved_return=solved_return,
             )
             for seed in seeds
         ]
@@ -119,13 +122,6 @@ def env_of(folder: RunFolder, entry: dict[str, Any], level: int | None) -> gym.E
         return make_env(entry["id"], at_level(entry["options"], entry["level"], level))
     except ValueError as error:
         raise ValueError(f"--level {level}: {error}") from error
-
-
-def judged(trace: Trace, solved_return: float | None) -> Trace:
-    """Return `trace` with what its return says of success, where its environment says nothing."""
-    if trace.success is not None or trace.cut or solved_return is None:
-        return trace
-    return replace(trace, success=trace.total_reward >= solved_return)
 
 
 def check_places(files: Sequence[Path | None], stills: Path | None) -> None:

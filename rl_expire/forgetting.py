@@ -130,10 +130,10 @@ def forget_update(
     """
     seen: dict[str, list[Tensor]] = defaultdict(list)
     parameters = agent.span_parameters()
-    length, rows = rollout.action.shape
+    rows = rollout.action.shape[1]
     for index in minibatches(rows, config.minibatches, rollout.action.device):
         part = rollout.select(index)
-        steps = part.steps.map(lambda x: x[:length])
+        steps = part.acted_on
         with torch.no_grad():
             unfaded = agent.evaluate(steps, part.memory, faded=False)
         faded = agent.evaluate(steps, part.memory, faded=True)

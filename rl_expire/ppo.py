@@ -251,11 +251,11 @@ def ppo_update(
         lam=config.gae_lambda,
     )
     seen: dict[str, list[Tensor]] = defaultdict(list)
-    length, rows = rollout.action.shape
+    rows = rollout.action.shape[1]
     for _ in range(config.epochs):
         for index in minibatches(rows, config.minibatches, rollout.action.device):
             part = rollout.select(index)
-            evaluation = agent.evaluate(part.steps.map(lambda x: x[:length]), part.memory)
+            evaluation = agent.evaluate(part.acted_on, part.memory)
             loss, stats = ppo_loss(
                 evaluation,
                 part,

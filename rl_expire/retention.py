@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from rl_expire.retention_importance import Importance, measure_importance
-from rl_expire.rollout import to_tensor
+from rl_expire.rollout import success_of, to_tensor
 from rl_expire.types import Agent, LayerView, M, TimeStep
 
 MAX_STEPS = 20_000
@@ -180,6 +180,7 @@ def trace_episode(
     device: torch.device | None = None,
     max_steps: int = MAX_STEPS,
     most_bytes: int = MOST_BYTES,
+    solved_return: float | None = None,
 ) -> Trace:
     """Play one episode and note everything.
 
@@ -194,6 +195,7 @@ def trace_episode(
         device: where the agent lives; the CPU if None.
         max_steps: give up after this many steps; the trace is then marked as `cut`.
         most_bytes: of frames and memories noted, about.
+        solved_return: as `Actor` takes it.
 
     Returns:
         The trace.
@@ -207,7 +209,8 @@ def trace_episode(
     # Sampling is reproducible, and the caller's random numbers go on as if nothing had happened.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        return _play(agent, env, seed, greedy, device, max_steps, _Recording(most_bytes))
+        recording = _Recording(most_bytes)
+        return _play(agent, env, seed, greedy, device, max_steps, recording, solved_return)
 
 
 class _Recording:
@@ -251,6 +254,7 @@ def _play(
     device: torch.device,
     max_steps: int,
     recording: _Recording,
+    solved_return: float | None,
 ) -> Trace:
     obs, info = env.reset(seed=seed)
     frames, steps, inputs = recording.frames, recording.steps, []
@@ -284,6 +288,7 @@ def _play(
         )
         frames.append(_render(env))
     over = terminated or truncated
+    success = success_of(info, total, solved_return) if over else None
     importance = None
     if not _keeps_past(steps):
         steps = [replace(step, layers=()) for step in steps]
@@ -296,7 +301,7 @@ def _play(
         frames=frames,
         steps=tuple(steps),
         total_reward=total,
-        success=_flag(info, "success" if "success" in info else "is_success") if over else None,
+        success=None if success is None else bool(success),
         terminated=terminated,
         truncated=truncated and not terminated,
         cut=not over,

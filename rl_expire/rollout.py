@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any, Generic
@@ -284,17 +285,22 @@ class Actor(Generic[M]):
         self._steps[ended] = 0
 
 
+def success_of(
+    info: Mapping[str, Any], total_reward: float, solved_return: float | None
+) -> Any | None:
+    """Return what an episode's final info says of success, else what its return does, else None."""
+    for name in ("success", "is_success"):
+        if name in info:
+            return info[name]
+    return None if solved_return is None else total_reward >= solved_return
+
+
 def judged(episode: Episode, solved_return: float | None) -> Episode:
     """Return `episode` with `success` in its info, wherever there is a way to tell."""
-    if "success" in episode.info:
+    success = success_of(episode.info, episode.total_reward, solved_return)
+    if success is None:
         return episode
-    if "is_success" in episode.info:
-        success = episode.info["is_success"]
-    elif solved_return is not None:
-        success = float(episode.total_reward >= solved_return)
-    else:
-        return episode
-    return replace(episode, info={**episode.info, "success": success})
+    return replace(episode, info={**episode.info, "success": float(success)})
 
 
 def _episode(told: Any) -> Episode:

@@ -247,8 +247,7 @@ class Trainer(Generic[M]):
 
     def _begin_forgetting(self) -> None:
         rollout = collect(self.actor, self.rollout_length)
-        steps = rollout.steps.map(lambda x: x[: len(rollout.action)])
-        cast(Forgetful[M], self.agent).calibrate_spans(steps, rollout.memory)
+        cast(Forgetful[M], self.agent).calibrate_spans(rollout.acted_on, rollout.memory)
         self.actor.memory = self.agent.refresh(self.actor.memory)
 
     def _only_these_learn(self, parameters: list[nn.Parameter]) -> None:

@@ -217,6 +217,11 @@ class Rollout(Generic[M]):
     relevant: Tensor
     memory: M
 
+    @property
+    def acted_on(self) -> TimeStep:
+        """The steps `[T, B]` that actions were chosen at, without the one after the last."""
+        return self.steps.map(lambda x: x[: len(self.action)])
+
     def select(self, rows: Tensor) -> Rollout[M]:
         """Return the rollout of the environments `rows [K]` only: a minibatch over envs."""
         columns = {

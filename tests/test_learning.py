@@ -101,7 +101,7 @@ def test_what_is_out_of_memory_is_guessed(config: AgentConfig) -> None:
 def test_on_a_short_corridor_lifetimes_become_selective() -> None:
     from corridor import Corridor, CorridorOptions
     from experiment import make_trainer
-    from runs import make_envs
+    from making import make_envs
 
     options = Corridor(seed=1, env=CorridorOptions(max_length=20))
     options = replace(

@@ -108,7 +108,8 @@ def lstm_fixture(own_run: Path, tmp_path: Path) -> Path:
     run = Path(shutil.copytree(own_run, tmp_path / "lstm"))
     agent = LSTMConfig(width=8)
     with on_path():
-        from runs import agent_entry, make_env
+        from making import make_env
+        from runs import agent_entry
     change_config(run, "agent", to=agent_entry(agent))
     env = make_env("RLExpire/Corridor-v0", {})
     weights = make_agent(env.observation_space, env.action_space, agent).state_dict()
