@@ -15,8 +15,7 @@ class ExpireSpanConfig(SpanConfig):
     """The Expire-Span transformer."""
 
     span_cost: SpanCost = "mean"
-    """What forgetting is paid for by: the `mean` span, spans on the `ramp` only, or the `geometric`
-    mean, which presses on long and short ones alike."""
+    """What joint training pays for: the `mean` span, or spans on the `ramp` only."""
 
     name: ClassVar[str] = "expire-span"
 

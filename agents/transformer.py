@@ -280,8 +280,9 @@ class MemoryTransformer(nn.Module, Generic[C]):
         """Replay `steps [T, B]` from `memory` with gradients."""
         states = self.embedding(steps, memory.seen)[0].transpose(0, 1)
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
-        spans, costs, diagnostics = [], [], {}
+        spans, costs, prices, diagnostics = [], [], [], {}
         for n, (layer, slots) in enumerate(zip(self._layers(), memory.layers, strict=True)):
+            prices.append(layer.lifetime.price(states))
             states, own, cost, kept = layer.evaluate(
                 states, episode, slots, memory.clock, faded=faded
             )
@@ -289,7 +290,8 @@ class MemoryTransformer(nn.Module, Generic[C]):
             costs.append(cost)
             diagnostics[f"kept/{n}"] = kept
         logits, value = self.heads(states.transpose(0, 1))
-        return Evaluation(logits, value, torch.stack(costs).mean(), torch.stack(spans), diagnostics)
+        cost, price = torch.stack(costs).mean(), torch.stack(prices).mean()
+        return Evaluation(logits, value, cost, torch.stack(spans), diagnostics, price)
 
     @torch.no_grad()
     def refresh(self, memory: TransformerMemory) -> TransformerMemory:

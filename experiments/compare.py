@@ -19,7 +19,8 @@ from typing import Annotated
 import cli
 import tyro
 from compare_check import check, make_writable, variant
-from compare_report import report
+from compare_recorded import left_to_do, merged, recorded
+from compare_report import cell_of, report
 from compare_runs import Run, run_all
 from tasks import EXPERIMENTS
 
@@ -34,6 +35,7 @@ def compare(
     levels: tuple[int, ...] = (),
     jobs: int = 0,
     out: Path | None = None,
+    earlier: Path | None = None,
     track: bool = False,
 ) -> None:
     """Train every agent with every seed, then write comparison.json, table.md and the plots.
@@ -50,6 +52,8 @@ def compare(
         levels: Levels at which the trained agents are scored one by one; by default the task's own.
         jobs: Runs at a time, each on one CPU thread; 0: as many as there are cores.
         out: Folder of the comparison; by default runs/compare-TASK.
+        earlier: comparison.json of an earlier one, made here or on another machine: the runs in it
+            are not made again, and reported with the others.
         track: Log to wandb as well, all runs in one group.
     """
     if task not in EXPERIMENTS:
@@ -73,11 +77,14 @@ def compare(
         for words in dict.fromkeys(agents)
     ]
     check(runs, levels)
+    before = recorded(earlier) if earlier else []
+    runs = left_to_do(runs, before, levels)
     make_writable(out)
     failed, seen_through = run_all(runs, levels, jobs or os.cpu_count() or 1)
     command = shlex.join(["python", "experiments/compare.py", *sys.argv[1:]])
     about = {"command": command, "commit": commit(), "hardware": hardware()}
-    report(out, [run for run in runs if run.finished(levels)], about)
+    now = [cell_of(run) for run in runs if run.finished(levels)]
+    report(out, task, merged(before, now), about)
     _conclude(failed, seen_through)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from compare_plots import plot_all
+from compare_recorded import Cell
 from compare_runs import Run, read_metrics
 from compare_table import markdown, print_rows
 
@@ -19,26 +20,24 @@ from rl_expire.statistics import estimate
 CLOSE = 0.95
 """Share of the oracle's return that counts as having solved the task, for the time it took."""
 
-Cell = dict[str, Any]
 
-
-def report(out: Path, runs: Sequence[Run], about: dict[str, Any]) -> None:
+def report(out: Path, task: str, cells: list[Cell], about: dict[str, Any]) -> None:
     """Write comparison.json, table.md and the plots into `out`, and print the table.
 
     Args:
         out: the comparison's folder.
-        runs: its finished runs; without any, nothing is written.
+        task: the experiment's name.
+        cells: its finished runs, by variant; without any, nothing is written.
         about: what else to keep, such as the command, the commit and the hardware.
     """
-    if not runs:
+    if not cells:
         return
-    cells = [cell(run) for run in runs]
     # Runs made earlier, or elsewhere, are not the work of the commit and machine of this report.
     about = about | {f"{name}_of_runs": among(cells, name) for name in ("commit", "hardware")}
     variants = list(dict.fromkeys(c["variant"] for c in cells))
     rows = [row([c for c in cells if c["variant"] == variant]) for variant in variants]
     write_json(out / "comparison.json", {**about, "rows": rows, "runs": cells})
-    print_rows(rows, runs[0].task)
+    print_rows(rows, task)
     (out / "table.md").write_text(markdown(rows, about))
     plot_all(out, cells)
     print(f"comparison.json, table.md and plots are in {out}")
@@ -49,7 +48,7 @@ def among(cells: list[Cell], name: str) -> str:
     return "; ".join(dict.fromkeys(str(c["results"][name]) for c in cells))
 
 
-def cell(run: Run) -> Cell:
+def cell_of(run: Run) -> Cell:
     """Return what one run showed."""
     folder = run.folder
     results = json.loads(folder.results.read_text())

@@ -77,8 +77,12 @@ class SpanHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Return the spans `[...]`, in steps, of states `[..., D]`."""
+        return self.max_span * torch.sigmoid(self.logit(hidden))
+
+    def logit(self, hidden: Tensor) -> Tensor:
+        """Return the logits `[...]` of the spans, log(e / (L - e))."""
         centred = (hidden - self.center) / self.scale
-        return self.max_span * torch.sigmoid(centred @ self.weight + self.bias)
+        return centred @ self.weight + self.bias
 
     @torch.no_grad()
     def calibrate(self, hidden: Tensor) -> None:
@@ -93,13 +97,20 @@ def mean_span(spans: Tensor) -> Tensor:
     return spans.mean()
 
 
-def geometric_span(spans: Tensor, ramp: float) -> Tensor:
-    """The geometric mean of how long memories are held, `spans` and R, in steps.
+def span_price(logits: Tensor, max_span: float, ramp: float) -> Tensor:
+    """What learning to forget pays: the mean of log(1 + o / R), in nats.
 
-    Its logarithm pulls every memory alike, in proportion to its own length; that of `mean_span`
-    pulls the longest most, which are those that are needed.
+    o = e / (1 - e / L), in steps: the span itself where it is short, and beyond all bounds as it
+    nears L. For e well above R the price is that of its logarithm, so that halving it saves the
+    same whether it was 300 steps long or 30; and its pull on the logit is the same all the way
+    up, where that of any function of e would vanish with the slope of the sigmoid.
+
+    Args:
+        logits: of the spans, any shape.
+        max_span: L, in steps.
+        ramp: R, in steps.
     """
-    return (spans + ramp).log().mean().exp()
+    return nn.functional.softplus(logits + math.log(max_span / ramp)).mean()
 
 
 def ramp_span(spans: Tensor, remaining: Tensor, ramp: float) -> Tensor:

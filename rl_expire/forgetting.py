@@ -26,9 +26,6 @@ from rl_expire.ppo import (
 )
 from rl_expire.types import Agent, Evaluation, M, Rollout, TimeStep
 
-LEAST_COST = 1e-6
-"""Memory that costs less, in steps, is pushed no further: the logarithm of 0 has no gradient."""
-
 
 @dataclass(frozen=True)
 class ForgettingConfig:
@@ -39,8 +36,8 @@ class ForgettingConfig:
     `joint`: the paper's own way, spans learn with everything else, from the task's loss and alpha.
     `never`: every memory lives for its initial span."""
     alpha: float = 0.03
-    """Price of memory after learning: weight of the logarithm of the mean span in the loss. Memory
-    that is half as long saves the same whether it was 300 steps long or 30."""
+    """Price of memory after learning: weight of the mean logarithm of lifetimes in the loss. Memory
+    that lives half as long saves the same whether it was 300 steps or 30."""
     joint_alpha: float = 1e-5
     """Price of memory in joint training: weight of the mean span itself, as in the paper."""
     steps: int = 2_500_000
@@ -140,7 +137,7 @@ def forget_update(
         change = distillation(faded, unfaded, part.valid, part.choice)
         norm = step_optimizer(
             optimizer,
-            change + alpha * faded.aux_loss.clamp(min=LEAST_COST).log(),
+            change + alpha * faded.price,
             parameters,
             config.max_grad_norm,
             told_if_nonfinite(part, faded),

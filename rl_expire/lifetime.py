@@ -17,13 +17,13 @@ from rl_expire.expire_span import (
     Fade,
     SpanHead,
     fade_bias,
-    geometric_span,
     is_held,
     mean_span,
     ramp_span,
+    span_price,
 )
 
-SpanCost = Literal["mean", "ramp", "geometric"]
+SpanCost = Literal["mean", "ramp"]
 
 
 class Lifetime(nn.Module):
@@ -51,6 +51,13 @@ class Lifetime(nn.Module):
             own: `[B, T]`, the lifetimes of the segment's states.
             spans: `[B, K]`, those of all memories.
             remaining: `[B, T, K]`, infinite where a memory cannot be seen.
+        """
+
+    @abstractmethod
+    def price(self, hidden: Tensor) -> Tensor:
+        """Return the price `[]` of remembering states `[..., D]` that forgetting is learned by.
+
+        It grows with the logarithm of the lifetime.
         """
 
     @abstractmethod
@@ -85,10 +92,12 @@ class ExpireSpan(Lifetime):
         return fade_bias(remaining, self.ramp, self.shape).unsqueeze(1)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
-        """Return the mean lifetime, that of the memories on the ramp, or the geometric mean."""
-        if self.paid == "ramp":
-            return ramp_span(spans, remaining, self.ramp)
-        return geometric_span(own, self.ramp) if self.paid == "geometric" else mean_span(own)
+        """Return the mean lifetime, or that of the memories on the ramp."""
+        return ramp_span(spans, remaining, self.ramp) if self.paid == "ramp" else mean_span(own)
+
+    def price(self, hidden: Tensor) -> Tensor:
+        """Return the mean price of a lifetime."""
+        return span_price(self.head.logit(hidden), self.head.max_span, self.ramp)
 
     def calibrate(self, hidden: Tensor) -> None:
         """Centre the inputs of the lifetimes."""
@@ -119,6 +128,10 @@ class FixedWindow(Lifetime):
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
         """Return zero: there is nothing to choose."""
         return own.new_zeros(())
+
+    def price(self, hidden: Tensor) -> Tensor:
+        """Return zero, likewise."""
+        return hidden.new_zeros(())
 
     def calibrate(self, hidden: Tensor) -> None:
         """Nothing to measure."""
@@ -158,6 +171,10 @@ class HeadWindows(Lifetime):
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
         """Return the mean window (their equation 3)."""
         return self.windows.mean()
+
+    def price(self, hidden: Tensor) -> Tensor:
+        """Return the mean price of a window."""
+        return span_price(self.bias, self.max_span, self.ramp)
 
     def calibrate(self, hidden: Tensor) -> None:
         """Nothing to measure."""

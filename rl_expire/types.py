@@ -85,6 +85,8 @@ class Evaluation:
         aux_loss: `[]`, the agent's own cost of memory (mean span), unscaled; 0 without one.
         spans: `[N, T, B]`, the lifetime in steps given to each state; N = 0 without lifetimes.
         diagnostics: scalars to log, by name.
+        price: `[]`, of lifetimes, what forgetting is learned by: it grows with their logarithm; 0
+            without them.
     """
 
     logits: Tensor
@@ -92,6 +94,7 @@ class Evaluation:
     aux_loss: Tensor
     spans: Tensor
     diagnostics: dict[str, Tensor] = field(default_factory=dict)
+    price: Tensor = field(default_factory=lambda: torch.zeros(()))
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,35 @@ def test_what_is_finished_is_skipped(own: Path, call: Call) -> None:
     assert after == before
 
 
+def test_runs_of_an_earlier_comparison_are_reported_and_not_made_again(
+    compared: Path, call: Call, tmp_path: Path
+) -> None:
+    words = list(WORDS)
+    words[words.index("transformer-xl:3")] = "memoryless"
+    words[words.index("cmp")] = "ended-here"
+    with runs_by(Inside) as commands:
+        done = call("compare.py", *words, "--earlier", str(compared / "comparison.json"), *TINY)
+    assert done.code == 0, done.err
+    assert ["memoryless" in command for command in commands] == [True, False]
+    assert commands[1][0].endswith("levels.py")
+    before = json.loads((compared / "comparison.json").read_text())["runs"]
+    after = json.loads((tmp_path / "ended-here" / "comparison.json").read_text())["runs"]
+    assert [run["variant"] for run in after] == ["expire-span", "transformer-xl:3", "memoryless"]
+    assert after[:2] == before
+
+
+def test_an_earlier_comparison_must_have_been_made_by_the_same_commands(
+    compared: Path, call: Call
+) -> None:
+    found = compared / "comparison.json"
+    done = call("compare.py", *WORDS, "--earlier", str(found), *TINY, "--ppo.gamma", "0.9")
+    assert done.code == 2
+    assert "--earlier has expire-span, seed 1, made by 'python" in done.err
+    done = call("compare.py", *WORDS, "--earlier", str(compared / "table.md"), *TINY)
+    assert done.code == 2
+    assert "table.md is no comparison: give the comparison.json of one" in done.err
+
+
 def test_what_was_interrupted_goes_on_and_what_never_began_begins(own: Path, call: Call) -> None:
     before = time.time_ns()
     trained = own / "expire-span" / "seed-1"

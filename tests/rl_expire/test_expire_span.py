@@ -12,10 +12,10 @@ from rl_expire.expire_span import (
     Fade,
     SpanHead,
     fade_bias,
-    geometric_span,
     is_held,
     mean_span,
     ramp_span,
+    span_price,
 )
 from tests.support import expire_agent, random_steps, set_spans
 
@@ -127,7 +127,6 @@ def test_span_equals_a_loop() -> None:
 def test_costs_by_hand() -> None:
     spans = torch.tensor([[2.0, 6.0], [1.0, 3.0]])
     close(mean_span(spans), 3.0)
-    close(geometric_span(spans, 2.0), (4 * 8 * 3 * 5) ** 0.25)
     # On the ramp of 4: both of (-1, -3); only the first of (-3.9, 0); none; only the last.
     remaining = torch.tensor([[[-1.0, -3.0], [-3.9, 0.0]], [[-4.0, INF], [-INF, -0.1]]])
     close(ramp_span(spans, remaining, 4.0), (8 + 2 + 0 + 3) / 4 / 4)
@@ -146,13 +145,17 @@ def test_ramp_cost_equals_a_loop() -> None:
     close(ramp_span(spans, remaining, ramp), total / (rows * queries) / ramp)
 
 
-def test_the_geometric_mean_pulls_long_and_short_spans_in_proportion_to_what_they_cost() -> None:
-    spans = torch.tensor([10.0, 300.0], dtype=torch.float64, requires_grad=True)
-    held = (spans + 8.0).detach()
-    for cost, pulls in ((mean_span(spans), held), (geometric_span(spans, 8.0), torch.ones(2))):
-        (gradient,) = torch.autograd.grad(cost.log(), spans)
-        relative = gradient * held
-        close(relative / relative[0], (pulls / pulls[0]).double())
+def test_the_price_of_a_span_is_the_logarithm_of_what_it_is_and_more_near_the_longest() -> None:
+    spans = [0.5, 10.0, 300.0, 599.0]
+    logits = torch.tensor([math.log(e / (600 - e)) for e in spans], dtype=torch.float64)
+    expected = sum(math.log(1 + e / (1 - e / 600) / 4) for e in spans) / 4
+    close(span_price(logits, 600.0, 4.0), expected)
+
+
+def test_the_price_pulls_long_spans_alike_however_flat_the_sigmoid() -> None:
+    logits = torch.tensor([-3.0, 0.0, 5.0, 40.0, -40.0], requires_grad=True)
+    (pull,) = torch.autograd.grad(5 * span_price(logits, 600.0, 4.0), logits)
+    torch.testing.assert_close(pull, torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]), atol=0.15, rtol=0)
 
 
 @pytest.mark.parametrize("ramp", [2.0, 8.0])

@@ -87,6 +87,18 @@ def test_what_remembering_costs() -> None:
     assert head_windows(2.0, 6.0).cost(own, spans, remaining).item() == pytest.approx(4.0)
 
 
+def test_what_forgetting_is_learned_by() -> None:
+    states = torch.eye(4).unsqueeze(0)
+    # 5 of 20 steps, and windows of 2 and 6: o = e / (1 - e / 20), over the ramp.
+    lifetime, windows = expire_span(), head_windows(2.0, 6.0)
+    assert lifetime.price(states).item() == pytest.approx(
+        math.log1p(5 / (1 - 5 / 20) / lifetime.ramp)
+    )
+    expected = [math.log1p(e / (1 - e / windows.max_span) / windows.ramp) for e in (2.0, 6.0)]
+    assert windows.price(states).item() == pytest.approx(sum(expected) / 2)
+    assert FixedWindow(3).price(states).item() == 0
+
+
 def test_measuring_does_not_move_lifetimes_before_anything_is_learned() -> None:
     hidden = torch.randn(3, 7, 4) * 5 + 2
     for lifetime in (expire_span(), FixedWindow(3), head_windows(2.0, 6.0)):
