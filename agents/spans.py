@@ -19,7 +19,7 @@ class SpanConfig(TransformerConfig):
     """L, the longest span there can be, in steps."""
     initial_fraction: float = 0.5
     """The share of L that every span is before anything is learned."""
-    ramp: float = 8.0
+    ramp: float = 4.0
     """R, the steps over which an expiring memory fades; the reach of learning to forget."""
     fade: Fade = "log-linear"
     """Shape of the fade: ours (log-linear) or the paper's (linear)."""

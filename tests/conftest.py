@@ -7,6 +7,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+torch.set_num_threads(1)  # `pytest -n auto` has a process a core already
 
 
 @pytest.fixture(autouse=True)
