@@ -82,7 +82,13 @@ class CompressiveLayer(MemoryLayer):
         slots.span = slots.span.masked_fill(group, FREE).masked_fill(place, self.reach)
 
     def evaluate(
-        self, states: Tensor, episode: Tensor, slots: SlotMemory, clock: Tensor, *, faded: bool
+        self,
+        states: Tensor,
+        episode: Tensor,
+        slots: SlotMemory,
+        clock: Tensor,
+        *,
+        early: float | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Do for `states [B, T, D]` at once what `act` does one by one."""
         age, visible = self._reach(episode, slots, clock)

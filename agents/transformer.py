@@ -146,7 +146,13 @@ class MemoryLayer(nn.Module):
         return state + self.feed_forward(state), weights[:, :, 0]
 
     def evaluate(
-        self, states: Tensor, episode: Tensor, slots: SlotMemory, clock: Tensor, *, faded: bool
+        self,
+        states: Tensor,
+        episode: Tensor,
+        slots: SlotMemory,
+        clock: Tensor,
+        *,
+        early: float | None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Do for `states [B, T, D]` at once what `act` does one by one.
 
@@ -156,7 +162,7 @@ class MemoryLayer(nn.Module):
             slots: the memory before the segment, constant but for its keys, values and spans,
                 which are computed anew.
             clock: `[B]`, the time of the segment's first step on each row's clock.
-            faded: false lets every memory still held count fully (the teacher of forgetting).
+            early: see `MemoryTransformer.evaluate`.
 
         Returns:
             The next layer's input `[B, T, D]`, the states' spans `[B, T]`, the cost of this
@@ -173,8 +179,8 @@ class MemoryLayer(nn.Module):
             visible = visible & ~evicted(remaining, visible, self.ramp, self.capacity)
         held = visible & is_held(remaining, self.ramp)
         bias = torch.zeros_like(remaining).unsqueeze(1)
-        if faded:
-            bias = self.lifetime.fade(remaining, age)
+        if early is not None:
+            bias = self.lifetime.fade(remaining, age, early)
         mixed, _ = self.attention(
             query, key, value, age, bias.masked_fill(~held.unsqueeze(1), -torch.inf)
         )
@@ -275,16 +281,24 @@ class MemoryTransformer(nn.Module, Generic[C]):
         return self.heads.act(state, greedy=greedy), memory
 
     def evaluate(
-        self, steps: TimeStep, memory: TransformerMemory, *, faded: bool = True
+        self, steps: TimeStep, memory: TransformerMemory, *, early: float | None = 0.0
     ) -> Evaluation:
-        """Replay `steps [T, B]` from `memory` with gradients."""
+        """Replay `steps [T, B]` from `memory` with gradients.
+
+        Args:
+            steps: `[T, B]`.
+            memory: as it was before the first of them.
+            early: 0 for what `act` would say. Otherwise for learning to forget: the share of its
+                lifetime for which every memory fades ahead of time, or None, where none fades
+                before it is dropped.
+        """
         states = self.embedding(steps, memory.seen)[0].transpose(0, 1)
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
         spans, costs, prices, diagnostics = [], [], [], {}
         for n, (layer, slots) in enumerate(zip(self._layers(), memory.layers, strict=True)):
             prices.append(layer.lifetime.price(states))
             states, own, cost, kept = layer.evaluate(
-                states, episode, slots, memory.clock, faded=faded
+                states, episode, slots, memory.clock, early=early
             )
             spans.append(own.transpose(0, 1))
             costs.append(cost)
@@ -339,7 +353,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
         for layer, slots in zip(self._layers(), memory.layers, strict=True):
             inputs = states
-            states, *_ = layer.evaluate(inputs, episode, slots, memory.clock, faded=True)
+            states, *_ = layer.evaluate(inputs, episode, slots, memory.clock, early=0.0)
             layer.lifetime.calibrate(inputs)
 
     def feature_parameters(self) -> list[nn.Parameter]:

@@ -128,6 +128,7 @@ def row(cells: list[Cell]) -> dict[str, Any]:
         "precision_per_layer": layers("eval.precision_per_layer"),
         "kept_per_layer": layers("eval.kept_per_layer"),
         "kept_at_decision_per_layer": layers("eval.kept_at_decision_per_layer"),
+        "withdrawn_held": result("eval.withdrawn_held"),
         "bytes_held": result("eval.bytes_held"),
         "steps": result("train.steps"),
         "steps_per_second": result("train.steps_per_second"),

@@ -58,6 +58,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "kept at the decision": lambda r: per_layer(r["kept_at_decision_per_layer"]),
     "recall": lambda r: layers_and_union(r, "recall"),
     "precision": lambda r: layers_and_union(r, "precision"),
+    "withdrawn, held": lambda r: number(r["withdrawn_held"], 3),
     "bytes": lambda r: number(r["bytes_held"]),
     "parameters": lambda r: f"{r['parameters']:,}",
     "steps (M)": lambda r: number({"mean": r["steps"]["mean"] / 1e6}, 2),
@@ -89,6 +90,7 @@ sampled: over the whole task with actions drawn from the policy.
 - kept: memories held per layer, mean over steps; at the decision: as the hardest episodes end.
 - recall: observations that matter, held when something is decided; precision: memories held then,
   older than the ramp, that matter; of each layer, and after the semicolon of all together.
+- withdrawn, held: instructions that were withdrawn, still held as the episode ends.
 - bytes: the memory of one environment, mean over steps. steps (M): millions of environment steps.
 - acting steps/s: at {level_name} {acting_level}, beside whatever else was running; bench.py agents
   times agents side by side.

@@ -25,12 +25,12 @@ LOG_LINEAR_DEPTH = 10.0
 """The log-linear bias at the end of the ramp, -c: a memory is dropped at e^-10 of its weight."""
 
 
-def fade_bias(remaining: Tensor, ramp: float, fade: Fade) -> Tensor:
+def fade_bias(remaining: Tensor, ramp: float | Tensor, fade: Fade) -> Tensor:
     """Return the additive attention bias of memories with `remaining` steps left.
 
     Args:
         remaining: r, any shape, in steps; -inf for a slot that is free.
-        ramp: R > 0, in steps.
+        ramp: R > 0, in steps; may be one for each memory.
         fade: the shape of the fade.
 
     Returns:
@@ -45,6 +45,29 @@ def fade_bias(remaining: Tensor, ramp: float, fade: Fade) -> Tensor:
         # Division may round to -1 on some devices, although r > -R.
         bias = torch.log1p((inside / ramp).clamp(min=-1 + 2**-24))
     return bias.masked_fill(~alive, -math.inf)
+
+
+def early_fade_bias(
+    remaining: Tensor, span: Tensor, ramp: float, fade: Fade, early: float
+) -> Tensor:
+    """Return `fade_bias` where fading begins ahead of time, as it does for those who learn it.
+
+    The ramp begins when the share `early` of the lifetime is still left, and ends where it would
+    have, R steps after it. So a memory that is needed says so before it is lost, and over a stretch
+    as long as its lifetime is uncertain, where the ramp alone is a few steps that hardly any
+    episode hits upon.
+
+    Args:
+        remaining: r, any shape, in steps; -inf for a slot that is free.
+        span: e, of the same shape, in steps.
+        ramp: R, in steps.
+        fade: the shape of the fade.
+        early: in [0, 1).
+    """
+    if early == 0:
+        return fade_bias(remaining, ramp, fade)
+    ahead = early * span.clamp(min=0.0)
+    return fade_bias(remaining - ahead, ramp + ahead, fade)
 
 
 def is_held(remaining: Tensor, ramp: float) -> Tensor:

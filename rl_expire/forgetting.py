@@ -44,6 +44,9 @@ class ForgettingConfig:
     """Environment steps of the forgetting phase."""
     tolerance: float = 0.03
     """Share of the score, lost while forgetting, at which alpha is withheld entirely."""
+    early: float = 0.3
+    """Share of its lifetime for which a memory fades ahead of time in the eyes of what learns, so
+    that one that is needed is missed before it is lost."""
     learning_rate: float = 0.05
     """Rate of plain SGD with momentum on the spans (Adam would blow a small, steady pull up)."""
     momentum: float = 0.9
@@ -62,8 +65,11 @@ class ForgettingConfig:
             if not getattr(self, name) > 0:
                 option = "--forgetting." + name.replace("_", "-")
                 raise ValueError(f"{option} is {getattr(self, name)}: choose a number above 0")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"--forgetting.momentum is {self.momentum}: choose one in [0, 1)")
+        for name in ("early", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"--forgetting.{name} is {getattr(self, name)}: choose one in [0, 1)"
+                )
         if self.steps < 1:
             raise ValueError(f"--forgetting.steps is {self.steps}: choose 1 or more")
         if not 0 < self.tolerance < 1:
@@ -75,8 +81,11 @@ class ForgettingConfig:
 class Forgetful(Agent[M], Protocol[M]):
     """An agent whose memories carry learned lifetimes."""
 
-    def evaluate(self, steps: TimeStep, memory: M, *, faded: bool = True) -> Evaluation:
-        """As `Agent.evaluate`; `faded=False` lets every memory still held count fully."""
+    def evaluate(self, steps: TimeStep, memory: M, *, early: float | None = 0.0) -> Evaluation:
+        """As `Agent.evaluate`, but memories fade for a share `early` of their lifetime already.
+
+        With None, every memory that is still held counts fully.
+        """
         ...
 
     def feature_parameters(self) -> list[nn.Parameter]:
@@ -132,8 +141,8 @@ def forget_update(
         part = rollout.select(index)
         steps = part.acted_on
         with torch.no_grad():
-            unfaded = agent.evaluate(steps, part.memory, faded=False)
-        faded = agent.evaluate(steps, part.memory, faded=True)
+            unfaded = agent.evaluate(steps, part.memory, early=None)
+        faded = agent.evaluate(steps, part.memory, early=config.early)
         change = distillation(faded, unfaded, part.valid, part.choice)
         norm = step_optimizer(
             optimizer,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rl_expire.expire_span import (
     Fade,
     SpanHead,
-    fade_bias,
+    early_fade_bias,
     is_held,
     mean_span,
     ramp_span,
@@ -40,8 +40,11 @@ class Lifetime(nn.Module):
         """Return the lifetimes `[...]` of states `[..., D]`."""
 
     @abstractmethod
-    def fade(self, remaining: Tensor, age: Tensor) -> Tensor:
-        """Return the attention bias `[B, 1 or H, T, K]` of memories, given `[B, T, K]` each."""
+    def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
+        """Return the attention bias `[B, 1 or H, T, K]` of memories, given `[B, T, K]` each.
+
+        With `early`, fading begins ahead of time (see `early_fade_bias`).
+        """
 
     @abstractmethod
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
@@ -87,9 +90,10 @@ class ExpireSpan(Lifetime):
         """Return the lifetimes `[...]` of states `[..., D]`."""
         return self.head(hidden)
 
-    def fade(self, remaining: Tensor, age: Tensor) -> Tensor:
+    def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
         """Return the bias `[B, 1, T, K]`, the same for every head."""
-        return fade_bias(remaining, self.ramp, self.shape).unsqueeze(1)
+        span = remaining + age
+        return early_fade_bias(remaining, span, self.ramp, self.shape, early).unsqueeze(1)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
         """Return the mean lifetime, or that of the memories on the ramp."""
@@ -120,7 +124,7 @@ class FixedWindow(Lifetime):
         """Return the window for each of the states `[..., D]`."""
         return hidden.new_full(hidden.shape[:-1], self.window)
 
-    def fade(self, remaining: Tensor, age: Tensor) -> Tensor:
+    def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
         """Return zeros `[B, 1, T, K]` inside the window, -inf outside."""
         zeros = torch.zeros_like(remaining)
         return zeros.masked_fill(~is_held(remaining, self.ramp), -math.inf).unsqueeze(1)
@@ -162,11 +166,12 @@ class HeadWindows(Lifetime):
         """Return the longest window for each of the states `[..., D]`."""
         return self.windows.max().expand(hidden.shape[:-1])
 
-    def fade(self, remaining: Tensor, age: Tensor) -> Tensor:
+    def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
         """Return the bias `[B, H, T, K]` of each head."""
-        left = self.windows.view(1, -1, 1, 1) - age.unsqueeze(1)
+        windows = self.windows.view(1, -1, 1, 1)
         gone = ~is_held(remaining, self.ramp).unsqueeze(1)
-        return fade_bias(left.masked_fill(gone, -math.inf), self.ramp, self.shape)
+        left = (windows - age.unsqueeze(1)).masked_fill(gone, -math.inf)
+        return early_fade_bias(left, windows, self.ramp, self.shape, early)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
         """Return the mean window (their equation 3)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -19,6 +20,7 @@ import pytest
 from rl_expire import checkpoint
 from rl_expire.run_folder import RunFolder
 from rl_expire.training import Trainer
+from tests.experiments.conftest import call as call_script
 from tests.support import same_tree
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "corridor.py"
@@ -159,10 +161,49 @@ def test_a_disk_that_has_space_again_loses_nothing(
     same_tree(state(tmp_path / "again"), state(tiny_run))
 
 
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+class Started:
+    """A run in a process that was started for it."""
+
+    def __init__(self, words: list[str], cwd: Path):
+        self.process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), *words],
+            cwd=cwd,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def killed(self) -> bool:
+        """Kill it, and return whether that was what ended it."""
+        self.process.kill()
+        self.process.communicate()
+        return self.process.returncode == -signal.SIGKILL
+
+
+class Forked:
+    """A run in a copy of this process, which has imported everything already."""
+
+    def __init__(self, words: list[str], cwd: Path):
+        self.process = multiprocessing.get_context("fork").Process(
+            target=call_script, args=("corridor.py", *words), kwargs={"cwd": cwd}
+        )
+        self.process.start()
+
+    def running(self) -> bool:
+        return self.process.is_alive()
+
+    def killed(self) -> bool:
+        """Kill it, and return whether that was what ended it."""
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("kills", "start"), [(2, Started), (20, Forked)])
 def test_killed_at_random_moments_it_goes_on_each_time(
-    kills: int, tiny: list[str], tmp_path: Path, call: Call
+    kills: int, start: type[Started | Forked], tiny: list[str], tmp_path: Path, call: Call
 ) -> None:
     dice, run = random.Random(kills), tmp_path / "run"
     steps = str(128 * 20 * (kills + 1))
@@ -176,20 +217,13 @@ def test_killed_at_random_moments_it_goes_on_each_time(
         else:
             shutil.rmtree(run, ignore_errors=True)  # killed before the first checkpoint
             go_on = [*words, "--out", "run"]
-        process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), *go_on],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        process = start(go_on, tmp_path)
         # From when it begins to write: importing Torch is not what is tested.
         before = checkpoints(run)
-        while process.poll() is None and checkpoints(run) == before:
+        while process.running() and checkpoints(run) == before:
             time.sleep(0.01)
         time.sleep(dice.random() * 0.15)
-        process.kill()
-        _, err = process.communicate()
-        assert process.returncode == -signal.SIGKILL, err
+        assert process.killed()
         saved = state(run)["updates"] if RunFolder(run).checkpoints.exist else -1
         assert saved >= last, "nothing that was saved is lost"
         last = saved

@@ -11,6 +11,7 @@ from agents import ExpireSpanConfig
 from rl_expire.expire_span import (
     Fade,
     SpanHead,
+    early_fade_bias,
     fade_bias,
     is_held,
     mean_span,
@@ -83,6 +84,23 @@ def test_mask_equals_a_loop(fade: Fade, ramp: float) -> None:
     remaining = torch.linspace(-2 * ramp, 2 * ramp, 403, dtype=torch.float64)
     expected = [naive_mask(float(r), ramp, fade) for r in remaining]
     close(fade_bias(remaining, ramp, fade).exp(), expected)
+
+
+@fades
+def test_ahead_of_time_the_ramp_begins_within_the_lifetime_and_ends_where_it_did(
+    fade: Fade,
+) -> None:
+    span, ramp, early = 20.0, 4.0, 0.3
+    age = torch.arange(0.0, 30.0, dtype=torch.float64)
+    bias = early_fade_bias(span - age, torch.full_like(age, span), ramp, fade, early)
+    # From an age of 14 to one of 24.
+    expected = [naive_mask(14.0 - float(a), 10.0, fade) for a in age]
+    close(bias.exp(), expected)
+    assert torch.equal(bias.isneginf(), fade_bias(span - age, ramp, fade).isneginf())
+    torch.testing.assert_close(
+        early_fade_bias(span - age, torch.full_like(age, span), ramp, fade, 0.0),
+        fade_bias(span - age, ramp, fade),
+    )
 
 
 @fades

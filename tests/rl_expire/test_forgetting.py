@@ -52,7 +52,7 @@ def collected(agent: Any) -> Rollout[Any]:
 
 def change(agent: Any, rollout: Rollout[Any]) -> Tensor:
     steps = rollout.steps.map(lambda x: x[:T])
-    unfaded = agent.evaluate(steps, rollout.memory, faded=False)
+    unfaded = agent.evaluate(steps, rollout.memory, early=None)
     return distillation(
         agent.evaluate(steps, rollout.memory), unfaded, rollout.valid, rollout.choice
     )
@@ -122,6 +122,25 @@ def test_alpha_shortens_the_lifetime_of_what_nobody_needs() -> None:
     assert spans[0.1] < 490.0
 
 
+def test_a_memory_that_is_needed_is_missed_before_it_is_lost() -> None:
+    """The oldest memory is 10 steps old, and lives 12.5 steps: nothing fades."""
+    pulls = {}
+    for early in (0.0, 0.5):
+        agent = expire_agent(max_span=25.0, ramp=1.0)
+        set_spans(agent, 0.0)
+        rollout = collected(agent)
+        steps, config = rollout.acted_on, ForgettingConfig(early=early)
+        assert change(agent, rollout).item() == pytest.approx(0.0, abs=1e-9)
+        seen = agent.evaluate(steps, rollout.memory, early=config.early)
+        unfaded = agent.evaluate(steps, rollout.memory, early=None)
+        distillation(seen, unfaded, rollout.valid, rollout.choice).backward()
+        grad = agent.span_parameters()[1].grad
+        assert grad is not None
+        pulls[early] = float(grad)
+    assert pulls[0.0] == pytest.approx(0.0, abs=1e-9)
+    assert pulls[0.5] < 0, "a step down the gradient must lengthen lifetimes"
+
+
 def test_memory_of_any_length_well_above_the_ramp_shrinks_by_the_same_share() -> None:
     gradients = []
     for max_span, logit in ((1e6, -3.0), (1e8, -3.0), (1e6, 30.0)):
@@ -155,6 +174,7 @@ def test_memory_that_costs_nothing_is_no_trouble(alpha: float) -> None:
         ({"tolerance": 1.0}, "--forgetting.tolerance is 1.0"),
         ({"minibatches": 0}, "--forgetting.minibatches is 0"),
         ({"momentum": 1.0}, "--forgetting.momentum is 1.0"),
+        ({"early": 1.0}, "--forgetting.early is 1.0"),
     ],
 )
 def test_impossible_options_are_refused_by_name(options: dict[str, Any], says: str) -> None:

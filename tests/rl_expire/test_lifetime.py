@@ -53,8 +53,9 @@ def test_a_free_slot_is_never_seen_whatever_its_age(lifetime: str, shape: Fade) 
         "fixed": FixedWindow(2),
         "heads": HeadWindows(3, max_span=20.0, initial_fraction=0.5, ramp=4.0, shape=shape),
     }
-    fade = made[lifetime].fade(row(-INF, -INF), row(0, 1))
-    assert (fade == -INF).all()
+    for early in (0.0, 0.3):
+        fade = made[lifetime].fade(row(-INF, -INF), row(0, 1), early)
+        assert (fade == -INF).all()
     assert fade.shape == (1, 3 if lifetime == "heads" else 1, 1, 2)
 
 
@@ -76,6 +77,17 @@ def test_its_memories_fade_over_the_ramp_and_are_gone(
 ) -> None:
     fade = expire_span(shape=shape).fade(row(3, 0, -2, -4), row(0, 1, 2, 3)).flatten()
     torch.testing.assert_close(fade, torch.tensor(expected or [0.0, 0.0, -5.0, -INF]))
+
+
+def test_ahead_of_time_each_memory_fades_by_its_own_lifetime() -> None:
+    # Fading begins at 7.5 of 10 steps and 6 of 8, 0.5 and 2 ago; ramps of 4 + 2.5 and 4 + 2.
+    fade = expire_span(shape="log-linear").fade(row(2, 0), row(8, 8), 0.25)[0, 0, 0]
+    torch.testing.assert_close(fade, torch.tensor([-10 * 0.5 / 6.5, -10 * 2 / 6]))
+    windows = HeadWindows(2, max_span=20.0, initial_fraction=0.5, ramp=4.0, shape="log-linear")
+    with torch.no_grad():
+        windows.bias.copy_(torch.tensor([math.log(z / (20.0 - z)) for z in (10.0, 8.0)]))
+    fade = windows.fade(row(2), row(8), 0.25)[0, :, 0, 0]
+    torch.testing.assert_close(fade, torch.tensor([-10 * 0.5 / 6.5, -10 * 2 / 6]))
 
 
 def test_what_remembering_costs() -> None:
