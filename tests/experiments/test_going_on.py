@@ -208,6 +208,7 @@ def test_killed_at_random_moments_it_goes_on_each_time(
     dice, run = random.Random(kills), tmp_path / "run"
     steps = str(128 * 20 * (kills + 1))
     words = [*tiny, "--train.total-steps", steps, "--train.checkpoint-every", "3"]
+    words += ["--ppo.epochs", "1", "--ppo.minibatches", "1"]
     done = call("corridor.py", *words, "--out", "whole")
     assert done.code == 0, done.err
     last = -1
@@ -222,7 +223,7 @@ def test_killed_at_random_moments_it_goes_on_each_time(
         before = checkpoints(run)
         while process.running() and checkpoints(run) == before:
             time.sleep(0.01)
-        time.sleep(dice.random() * 0.15)
+        time.sleep(dice.random() * 0.1)
         assert process.killed()
         saved = state(run)["updates"] if RunFolder(run).checkpoints.exist else -1
         assert saved >= last, "nothing that was saved is lost"
