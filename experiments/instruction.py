@@ -14,6 +14,7 @@ from experiment import Experiment, command_line
 
 from envs.instruction import InstructionSize
 from rl_expire.curriculum import CurriculumConfig, Level, ladder
+from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import LearningConfig
 from rl_expire.ppo import PPOConfig
 from rl_expire.training import TrainConfig
@@ -70,6 +71,8 @@ class Instruction(Experiment):
     is something to choose in one step of ten, so the bonus for all of them has to be larger."""
     ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.95, gae_lambda=0.9))
     """The learner of the policy: a deed is rewarded at once, so it need not look far ahead."""
+    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, alpha=0.05))
+    """What is forgotten: sentences of many kinds, each with a lifetime to be found."""
 
     env_id: ClassVar[str] = "RLExpire/Instruction-v0"
     level: ClassVar[tuple[str, ...]] = ("max_distance",)
