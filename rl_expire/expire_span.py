@@ -48,7 +48,7 @@ def fade_bias(remaining: Tensor, ramp: float | Tensor, fade: Fade) -> Tensor:
 
 
 def early_fade_bias(
-    remaining: Tensor, span: Tensor, ramp: float, fade: Fade, early: float
+    remaining: Tensor, age: Tensor, ramp: float, fade: Fade, early: float
 ) -> Tensor:
     """Return `fade_bias` where fading begins ahead of time, as it does for those who learn it.
 
@@ -59,14 +59,14 @@ def early_fade_bias(
 
     Args:
         remaining: r, any shape, in steps; -inf for a slot that is free.
-        span: e, of the same shape, in steps.
+        age: t - i, of a shape that fits, in steps; e = r + age.
         ramp: R, in steps.
         fade: the shape of the fade.
         early: in [0, 1).
     """
     if early == 0:
         return fade_bias(remaining, ramp, fade)
-    ahead = early * span.clamp(min=0.0)
+    ahead = early * (remaining + age).clamp(min=0.0)
     return fade_bias(remaining - ahead, ramp + ahead, fade)
 
 

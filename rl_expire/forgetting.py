@@ -3,7 +3,8 @@
 The agent is asked twice about the same steps: once with its memories fading, once with every memory
 it still holds counting fully. The difference between the two answers says, at every step and
 without the noise of returns, whether a fading memory still matters. The spans alone learn from it,
-against a small price on their length.
+against a small price on their length. In the first answer memories fade ahead of time, so that what
+is needed is missed before it is lost.
 """
 
 from __future__ import annotations

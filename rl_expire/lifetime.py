@@ -92,8 +92,7 @@ class ExpireSpan(Lifetime):
 
     def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
         """Return the bias `[B, 1, T, K]`, the same for every head."""
-        span = remaining + age
-        return early_fade_bias(remaining, span, self.ramp, self.shape, early).unsqueeze(1)
+        return early_fade_bias(remaining, age, self.ramp, self.shape, early).unsqueeze(1)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
         """Return the mean lifetime, or that of the memories on the ramp."""
@@ -168,10 +167,11 @@ class HeadWindows(Lifetime):
 
     def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
         """Return the bias `[B, H, T, K]` of each head."""
-        windows = self.windows.view(1, -1, 1, 1)
+        age = age.unsqueeze(1)
+        left = self.windows.view(1, -1, 1, 1) - age
         gone = ~is_held(remaining, self.ramp).unsqueeze(1)
-        left = (windows - age.unsqueeze(1)).masked_fill(gone, -math.inf)
-        return early_fade_bias(left, windows, self.ramp, self.shape, early)
+        left = left.masked_fill(gone, -math.inf)
+        return early_fade_bias(left, age, self.ramp, self.shape, early)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
         """Return the mean window (their equation 3)."""

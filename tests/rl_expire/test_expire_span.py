@@ -92,13 +92,13 @@ def test_ahead_of_time_the_ramp_begins_within_the_lifetime_and_ends_where_it_did
 ) -> None:
     span, ramp, early = 20.0, 4.0, 0.3
     age = torch.arange(0.0, 30.0, dtype=torch.float64)
-    bias = early_fade_bias(span - age, torch.full_like(age, span), ramp, fade, early)
+    bias = early_fade_bias(span - age, age, ramp, fade, early)
     # From an age of 14 to one of 24.
     expected = [naive_mask(14.0 - float(a), 10.0, fade) for a in age]
     close(bias.exp(), expected)
     assert torch.equal(bias.isneginf(), fade_bias(span - age, ramp, fade).isneginf())
     torch.testing.assert_close(
-        early_fade_bias(span - age, torch.full_like(age, span), ramp, fade, 0.0),
+        early_fade_bias(span - age, age, ramp, fade, 0.0),
         fade_bias(span - age, ramp, fade),
     )
 
