@@ -4,9 +4,9 @@
   fall as the curriculum grows, and a collapse brings the last good weights back.
 - `settle`, once the task is solved: both fall to nothing. A moving average passes any threshold by
   luck sooner or later; a policy that is to be frozen must pass it at the end of this as well.
-- `forget`: the lifetimes learn; their price rises to alpha at once, is withheld while the score is
-  down, and is taken away again at the end, so that what still matters is pushed well inside its
-  lifetime. The policy slowly adapts to what it still remembers, on features that stay as they are.
+- `forget`: the lifetimes learn; their price is withheld while the score is down, and their learning
+  rate falls to nothing in the end, so that they come to rest. The policy slowly adapts to what it
+  still remembers, on features that stay as they are.
 - `end`.
 """
 
@@ -28,6 +28,8 @@ Phase = Literal["learn", "settle", "forget", "end"]
 KEPT = ("phase", "phase_from", "steps", "rate", "calm", "near_from", "solved_at", "reference")
 """What a checkpoint holds of a governor, besides its curriculum."""
 MOST_STEPS = 2**62
+SLOWING = 0.4
+"""Share of the forgetting phase, at its end, over which lifetimes learn ever more slowly."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,14 @@ class Plan:
         rate: factor on the policy's learning rate.
         entropy_cost: weight of the entropy bonus.
         alpha_share: factor in [0, 1] on the price of memory.
+        span_rate: factor in [0, 1] on the learning rate of lifetimes while forgetting.
     """
 
     phase: Phase
     rate: float
     entropy_cost: float
     alpha_share: float
+    span_rate: float
 
 
 class Governor:
@@ -135,7 +139,8 @@ class Governor:
         }.get(self.phase, 1.0)
         entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
         rate = self.rate * config.rate_end**progress
-        return Plan(self.phase, slower * rate, slower * entropy, self._alpha_share())
+        span_rate = min(1.0, (1 - self.phase_done) / SLOWING) if self.phase == "forget" else 0.0
+        return Plan(self.phase, slower * rate, slower * entropy, self._alpha_share(), span_rate)
 
     def observe(self, steps: int, episodes: Iterable[tuple[float, float]]) -> Move | None:
         """Take in the result of one update.
@@ -231,9 +236,8 @@ class Governor:
     def _alpha_share(self) -> float:
         if self.phase != "forget":
             return 0.0
-        falling = min(1.0, max(0.0, (0.85 - self.phase_done) / 0.25))
         lost = (self.reference - self.curriculum.success) / self.reference
-        return falling * min(1.0, max(0.0, 1 - lost / self.tolerance))
+        return min(1.0, max(0.0, 1 - lost / self.tolerance))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything needed to go on."""

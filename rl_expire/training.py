@@ -203,6 +203,8 @@ class Trainer(Generic[M]):
             adapting = [p for p in self.learned_with_ppo if id(p) not in features]
             stats = self._improve(rollout, plan, adapting, replace(self.ppo, epochs=1))
         self._only_these_learn(self.spans)
+        for group in self.span_optimizer.param_groups:
+            group["lr"] = plan.span_rate * self.forgetting.learning_rate
         return stats | forget_update(
             agent,
             self.span_optimizer,
@@ -335,8 +337,6 @@ class Trainer(Generic[M]):
         for weights in [*state["good"], state]:  # good ones are tried on: they must fit, too
             self._set_weights(weights)
         load_optimizer_state(self.span_optimizer, state["span_optimizer"], "span_optimizer")
-        for group in self.span_optimizer.param_groups:
-            group["lr"] = self.forgetting.learning_rate
         self.governor.load_state_dict(state["governor"])
         self.recent.load_state_dict(state["recent"])
         self.updates, self.good = updates, list(state["good"])

@@ -162,15 +162,13 @@ def test_nothing_moves_the_curriculum_while_forgetting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("done", "share"),
-    [(0, 1.0), (0.6, 1.0), (0.65, 0.8), (0.725, 0.5), (0.85, 0.0), (0.99, 0.0)],
+    ("done", "rate"), [(0, 1.0), (0.6, 1.0), (0.7, 0.75), (0.8, 0.5), (0.96, 0.1)]
 )
-def test_alpha_is_whole_for_most_of_the_phase_and_gone_at_its_end(
-    done: float, share: float
-) -> None:
+def test_lifetimes_come_to_rest_and_are_paid_for_to_the_end(done: float, rate: float) -> None:
     g = forgetting()
     g.observe(150 + round(1000 * done), [])
-    assert g.plan().alpha_share == pytest.approx(share)
+    assert g.plan().span_rate == pytest.approx(rate)
+    assert g.plan().alpha_share == 1.0
 
 
 @pytest.mark.parametrize(
