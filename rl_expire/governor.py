@@ -2,8 +2,9 @@
 
 - `learn`: memories live long and only the policy learns; the learning rate and the entropy bonus
   fall as the curriculum grows, and a collapse brings the last good weights back.
-- `settle`, once the task is solved: both fall to nothing. A moving average passes any threshold by
-  luck sooner or later; a policy that is to be frozen must pass it at the end of this as well.
+- `settle`, once the task is solved, or mastered and as good as it gets: both fall to nothing. A
+  moving average passes any threshold by luck sooner or later; a policy that is to be frozen must
+  pass it at the end of this as well.
 - `forget`: the lifetimes learn; their price is withheld while the score is down, and their learning
   rate falls to nothing in the end, so that they come to rest. The policy slowly adapts to what it
   still remembers, on features that stay as they are.
@@ -28,6 +29,8 @@ Phase = Literal["learn", "settle", "forget", "end"]
 KEPT = ("phase", "phase_from", "steps", "rate", "calm", "near_from", "solved_at", "reference")
 """What a checkpoint holds of a governor, besides its curriculum."""
 MOST_STEPS = 2**62
+CALMEST = 0.2
+"""Factor on the learning rate below which a mastered task is not waited for any more."""
 SLOWING = 0.4
 """Share of the forgetting phase, at its end, over which lifetimes learn ever more slowly."""
 
@@ -185,12 +188,13 @@ class Governor:
 
     def _following(self, move: Move | None) -> Phase:
         """Return the phase that comes next, which may be the same."""
-        if self.phase == "learn" and self.forget_steps is not None and self.learned():
+        enough = self.learned() or self._as_good_as_it_gets()
+        if self.phase == "learn" and self.forget_steps is not None and enough:
             return "settle"
         if self.phase == "settle" and move == "retreat":
             return "learn"
         if self.phase == "settle" and self.phase_done >= 1:
-            if not self.learned():
+            if not enough:
                 return "learn"
             return "forget" if self.forget_steps else "end"
         if self.phase == "forget" and self.phase_done >= 1:
@@ -232,6 +236,12 @@ class Governor:
             and curriculum.measured
             and curriculum.success >= self.config.solved_at
         )
+
+    def _as_good_as_it_gets(self) -> bool:
+        """Whether the full task is mastered, and no calm has brought it any further."""
+        curriculum = self.curriculum
+        mastered = curriculum.measured and curriculum.success >= curriculum.config.advance_at
+        return curriculum.at_goal and mastered and self.calm <= CALMEST
 
     def _alpha_share(self) -> float:
         if self.phase != "forget":

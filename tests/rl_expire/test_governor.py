@@ -145,6 +145,19 @@ def test_below_the_full_task_and_without_patience_nothing_calms_down() -> None:
         assert g.plan() == before
 
 
+def test_what_is_mastered_but_never_solved_is_left_at_that_once_it_is_calm_enough() -> None:
+    for window, successes, phase in ((20, 19, "settle"), (20, 18, "learn")):  # to advance: 19
+        g = governor(window=window, patience=100)
+        g.config = replace(g.config, solved_at=0.99)
+        for steps in (0, 100, 200, 299):
+            g.observe(steps, episodes(GOAL, successes, window))
+            assert g.phase == "learn"
+        g.observe(300, episodes(GOAL, successes, window))
+        assert (g.calm, g.phase, g.solved_at) == (0.125, phase, None)
+        g.observe(350, episodes(GOAL, successes, window))
+        assert g.phase == ("forget" if phase == "settle" else "learn")
+
+
 def test_a_move_undoes_the_calm() -> None:
     g = governor(start=16, patience=100)
     g.observe(50, episodes(16, 10))
