@@ -78,13 +78,14 @@ def compare(
     ]
     check(runs, levels)
     before = recorded(earlier) if earlier else []
+    order = [run.variant for run in runs]
     runs = left_to_do(runs, before, levels)
     make_writable(out)
     failed, seen_through = run_all(runs, levels, jobs or os.cpu_count() or 1)
     command = shlex.join(["python", "experiments/compare.py", *sys.argv[1:]])
     about = {"command": command, "commit": commit(), "hardware": hardware()}
     now = [cell_of(run) for run in runs if run.finished(levels)]
-    report(out, task, merged(before, now), about)
+    report(out, task, merged(before, now, order), about)
     _conclude(failed, seen_through)
 
 

@@ -54,8 +54,11 @@ def left_to_do(runs: Sequence[Run], earlier: Sequence[Cell], levels: Sequence[in
     return left
 
 
-def merged(earlier: Sequence[Cell], now: Sequence[Cell]) -> list[Cell]:
-    """Return all runs, those made `now` in the place of the same ones made `earlier`."""
+def merged(earlier: Sequence[Cell], now: Sequence[Cell], order: Sequence[str]) -> list[Cell]:
+    """Return all runs, those made `now` in the place of the same ones made `earlier`.
+
+    Variants come in the given `order`, any others after them.
+    """
     by_key = {(cell["variant"], cell["seed"]): cell for cell in [*earlier, *now]}
-    variants = list(dict.fromkeys(variant for variant, _ in by_key))
+    variants = list(dict.fromkeys([*order, *(variant for variant, _ in by_key)]))
     return [by_key[key] for key in sorted(by_key, key=lambda key: (variants.index(key[0]), key[1]))]
