@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compare_runs import Run
+from compare_runs import Run, has_all
 
 Cell = dict[str, Any]
 KEYS = {"variant", "seed", "command", "curve", "results", "levels", "minutes_to_solve"}
@@ -49,7 +49,7 @@ def left_to_do(runs: Sequence[Run], earlier: Sequence[Cell], levels: Sequence[in
                 f"--earlier has {run.name}, made by {cell['command']!r}: "
                 "give the same options, or leave it out"
             )
-        elif not set(levels) <= {line["level"] for line in cell["levels"]}:
+        elif not has_all(levels, cell["levels"]):
             left.append(run)
     return left
 

@@ -117,6 +117,11 @@ def scored(folder: RunFolder, levels: Sequence[int]) -> bool:
         rows = json.loads(folder.levels.read_text())["levels"]
     except (OSError, ValueError, KeyError):
         return False
+    return has_all(levels, rows)
+
+
+def has_all(levels: Sequence[int], rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether there is a score in `rows` for each of `levels`."""
     return set(levels) <= {row["level"] for row in rows}
 
 

@@ -174,11 +174,10 @@ class Governor:
 
     def _wait(self, *, moved: bool) -> None:
         """Calm down where the full task has been nearly mastered for too long."""
-        curriculum, patience = self.curriculum, self.config.patience
-        near = curriculum.measured and curriculum.success >= curriculum.config.retreat_at
+        patience, near = self.config.patience, self._reached(self.curriculum.config.retreat_at)
         if moved:
             self.calm = 1.0
-        if moved or not near or not curriculum.at_goal or self.phase != "learn":
+        if moved or not near or self.phase != "learn":
             self.near_from = None
         elif self.near_from is None:
             self.near_from = self.steps
@@ -230,18 +229,16 @@ class Governor:
 
     def learned(self) -> bool:
         """Whether the full task is solved."""
-        curriculum = self.curriculum
-        return (
-            curriculum.at_goal
-            and curriculum.measured
-            and curriculum.success >= self.config.solved_at
-        )
+        return self._reached(self.config.solved_at)
 
     def _as_good_as_it_gets(self) -> bool:
         """Whether the full task is mastered, and no calm has brought it any further."""
+        return self.calm <= CALMEST and self._reached(self.curriculum.config.advance_at)
+
+    def _reached(self, success: float) -> bool:
+        """Whether the full task is trained, and so much success was measured at it."""
         curriculum = self.curriculum
-        mastered = curriculum.measured and curriculum.success >= curriculum.config.advance_at
-        return curriculum.at_goal and mastered and self.calm <= CALMEST
+        return curriculum.at_goal and curriculum.measured and curriculum.success >= success
 
     def _alpha_share(self) -> float:
         if self.phase != "forget":

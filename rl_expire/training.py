@@ -203,8 +203,7 @@ class Trainer(Generic[M]):
             adapting = [p for p in self.learned_with_ppo if id(p) not in features]
             stats = self._improve(rollout, plan, adapting, replace(self.ppo, epochs=1))
         self._only_these_learn(self.spans)
-        for group in self.span_optimizer.param_groups:
-            group["lr"] = plan.span_rate * self.forgetting.learning_rate
+        set_rate(self.span_optimizer, plan.span_rate * self.forgetting.learning_rate)
         return stats | forget_update(
             agent,
             self.span_optimizer,
@@ -219,8 +218,7 @@ class Trainer(Generic[M]):
     ) -> dict[str, float]:
         """Let `parameters` learn from the rewards of `rollout`."""
         self._only_these_learn(parameters)
-        for group in self.optimizer.param_groups:
-            group["lr"] = plan.rate * ppo.learning_rate
+        set_rate(self.optimizer, plan.rate * ppo.learning_rate)
         return ppo_update(
             self.agent,
             parameters,
@@ -351,6 +349,12 @@ class Trainer(Generic[M]):
         output, _ = self.agent.act(self.actor.step, self.actor.memory.snapshot())
         if not bool(output.logits.isfinite().all() & output.value.isfinite().all()):
             raise ValueError("with it the agent's policy is not finite")
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Let `optimizer` go on at the learning rate `rate`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def train(

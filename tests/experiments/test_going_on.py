@@ -175,11 +175,11 @@ class Started:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def killed(self) -> bool:
-        """Kill it, and return whether that was what ended it."""
+    def kill(self) -> None:
+        """Kill it; nothing else may have ended it."""
         self.process.kill()
-        self.process.communicate()
-        return self.process.returncode == -signal.SIGKILL
+        _, err = self.process.communicate()
+        assert self.process.returncode == -signal.SIGKILL, err
 
 
 class Forked:
@@ -194,11 +194,11 @@ class Forked:
     def running(self) -> bool:
         return self.process.is_alive()
 
-    def killed(self) -> bool:
-        """Kill it, and return whether that was what ended it."""
+    def kill(self) -> None:
+        """Kill it; nothing else may have ended it."""
         self.process.kill()
         self.process.join()
-        return self.process.exitcode == -signal.SIGKILL
+        assert self.process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(("kills", "start"), [(2, Started), (20, Forked)])
@@ -224,7 +224,7 @@ def test_killed_at_random_moments_it_goes_on_each_time(
         while process.running() and checkpoints(run) == before:
             time.sleep(0.01)
         time.sleep(dice.random() * 0.1)
-        assert process.killed()
+        process.kill()
         saved = state(run)["updates"] if RunFolder(run).checkpoints.exist else -1
         assert saved >= last, "nothing that was saved is lost"
         last = saved

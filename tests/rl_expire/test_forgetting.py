@@ -50,12 +50,10 @@ def collected(agent: Any) -> Rollout[Any]:
     return made_up_rollout(T, B, memory, first=False, ends=0.05)
 
 
-def change(agent: Any, rollout: Rollout[Any]) -> Tensor:
-    steps = rollout.steps.map(lambda x: x[:T])
-    unfaded = agent.evaluate(steps, rollout.memory, early=None)
-    return distillation(
-        agent.evaluate(steps, rollout.memory), unfaded, rollout.valid, rollout.choice
-    )
+def change(agent: Any, rollout: Rollout[Any], early: float = 0.0) -> Tensor:
+    steps = rollout.acted_on
+    faded, unfaded = (agent.evaluate(steps, rollout.memory, early=e) for e in (early, None))
+    return distillation(faded, unfaded, rollout.valid, rollout.choice)
 
 
 @pytest.mark.parametrize("fade", ["linear", "log-linear"])
@@ -129,11 +127,8 @@ def test_a_memory_that_is_needed_is_missed_before_it_is_lost() -> None:
         agent = expire_agent(max_span=25.0, ramp=1.0)
         set_spans(agent, 0.0)
         rollout = collected(agent)
-        steps, config = rollout.acted_on, ForgettingConfig(early=early)
         assert change(agent, rollout).item() == pytest.approx(0.0, abs=1e-9)
-        seen = agent.evaluate(steps, rollout.memory, early=config.early)
-        unfaded = agent.evaluate(steps, rollout.memory, early=None)
-        distillation(seen, unfaded, rollout.valid, rollout.choice).backward()
+        change(agent, rollout, early).backward()
         grad = agent.span_parameters()[1].grad
         assert grad is not None
         pulls[early] = float(grad)
