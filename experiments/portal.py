@@ -14,6 +14,7 @@ from experiment import Experiment, command_line
 
 from agents import AgentConfig, ExpireSpanConfig
 from rl_expire.curriculum import CurriculumConfig
+from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import LearningConfig
 from rl_expire.ppo import PPOConfig
 from rl_expire.training import TrainConfig
@@ -62,10 +63,12 @@ class Portal(Experiment):
             entropy_start=0.01,
             entropy_end=0.002,
             rate_end=0.5,
-            patience=500_000,
+            patience=300_000,
         )
     )
     """When the task counts as learned: its measure is the share of what perfect memory gets."""
+    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_600_000))
+    """How lifetimes are learned afterwards: the second layer's are found by then."""
     ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85))
     """The learner of the policy: a door decides about the next few steps, so it need not look far
     ahead."""
