@@ -73,7 +73,24 @@ def integers(
         high: Largest value, itself included.
 
     Returns:
-        Integers in `[low, high]`, int64, of the broadcast shape. The bias against any value is
+        Integers as of `within`, of the broadcast shape.
+
+    Raises:
+        ValueError: If the range is empty or holds more than 2**32 values.
+    """
+    return within(draw(key, index), low, high)
+
+
+def within(bits: UIntArray, low: int, high: int) -> npt.NDArray[np.int64]:
+    """Turns random bits into uniform integers.
+
+    Args:
+        bits: Output of `draw`, any shape. Only the upper 32 bits are used.
+        low: Smallest value.
+        high: Largest value, itself included.
+
+    Returns:
+        Integers in `[low, high]`, int64, of the shape of `bits`. The bias against any value is
         below `(high - low + 1) / 2**32`.
 
     Raises:
@@ -82,7 +99,7 @@ def integers(
     count = high - low + 1
     if not 1 <= count <= _LARGEST_RANGE:
         raise ValueError(f"integers: low={low}, high={high} must span 1 to 2**32 values")
-    scaled = (draw(key, index) >> _SHIFT_32) * np.uint64(count) >> _SHIFT_32
+    scaled = (bits >> _SHIFT_32) * np.uint64(count) >> _SHIFT_32
     return scaled.astype(np.int64) + low
 
 
@@ -97,7 +114,12 @@ def permutations(key: UIntArray, index: int, count: int) -> npt.NDArray[np.int64
     Returns:
         Orders, int64 `[N, count]`.
     """
-    return draw(key[:, None], index + np.arange(count)).argsort(axis=1)
+    return orders(draw(key[:, None], index + np.arange(count)))
+
+
+def orders(bits: UIntArray) -> npt.NDArray[np.int64]:
+    """Turns random bits `[N, K]` into orders of 0 to K - 1, int64 `[N, K]`."""
+    return bits.argsort(axis=1)
 
 
 def chance(bits: UIntArray, probability: float) -> npt.NDArray[np.bool_]:

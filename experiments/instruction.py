@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from experiment import Experiment, command_line
 
-from envs.instruction import InstructionSize
+from envs.instruction_script import InstructionSize
 from rl_expire.curriculum import CurriculumConfig, Level, ladder
 from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import LearningConfig
