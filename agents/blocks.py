@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from agents.encoders import make_encoder
-from rl_expire.types import ActorOutput, TimeStep
+from rl_expire.types import ActorOutput, Obs, TimeStep
 
 
 def num_actions(space: gym.Space) -> int:
@@ -55,6 +56,9 @@ class LayersConfig:
     """Whether the agent is told its last action, in which it can leave itself notes."""
     last_obs: bool = False
     """Whether each state also holds the observation before: what led to what is then one memory."""
+    reconstruct: float = 0.0
+    """Weight of reading the observation back from the state, while learning: what tells one moment
+    from another then fills the state, instead of what is the same everywhere."""
 
     name: ClassVar[str]
     """What the command line and `config.json` call the agent."""
@@ -63,6 +67,8 @@ class LayersConfig:
 
     def __post_init__(self) -> None:
         at_least(1, self, "width", "layers", "feed_forward")
+        if not 0 <= self.reconstruct < math.inf:
+            raise ValueError(f"--agent.reconstruct is {self.reconstruct}: choose 0 or more")
 
 
 class StepEmbedding(nn.Module):
@@ -85,6 +91,10 @@ class StepEmbedding(nn.Module):
         self.reward = nn.Linear(1, width, bias=False)
         self.before = nn.Linear(width, width, bias=False) if config.last_obs else None
         nn.init.normal_(self.action.weight, std=0.1)
+        self.reconstruct = config.reconstruct
+        self.reader = None
+        if config.reconstruct:
+            self.reader = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, self.encoder.outputs))
 
     def nothing_seen(self, rows: int) -> Tensor:
         """Return what `forward` is given as `seen` before the first step of all."""
@@ -111,6 +121,16 @@ class StepEmbedding(nn.Module):
         before = torch.cat([seen.unsqueeze(0), obs[:-1]])
         before = before.masked_fill(steps.is_first.unsqueeze(-1), 0.0)
         return states + self.before(before), obs[-1]
+
+    def reconstruction(self, states: Tensor, obs: Obs) -> Tensor:
+        """Return how badly `states [T, B, D]` tell their own `obs [T, B]`, weighted, `[]`.
+
+        An auxiliary loss (Pleines et al. 2023, section 4: TrXL with observation reconstruction);
+        0 without.
+        """
+        if self.reader is None:
+            return states.new_zeros(())
+        return self.reconstruct * self.encoder.misread(self.reader(states), obs)
 
     def act(self, step: TimeStep, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Embed one step `[B]`; as `forward`, without T."""

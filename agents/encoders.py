@@ -11,6 +11,7 @@ from gymnasium import spaces
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from torch import Tensor, nn
 
+from agents.encoder import Encoder, misread_categories
 from agents.pixels import PixelEncoder, channel_axis
 from rl_expire.types import Obs
 
@@ -18,7 +19,7 @@ LARGEST_GRID = 32
 """A uint8 `[h, w, 3]` box with longer sides holds pixels, not cells."""
 
 
-def make_encoder(space: gym.Space, width: int, path: str = "") -> nn.Module:
+def make_encoder(space: gym.Space, width: int, path: str = "") -> Encoder:
     """Return the encoder for `space`.
 
     MiniGrid cells (uint8 `[h, w, 3]`) are read as categories, larger or other uint8 pictures as
@@ -64,7 +65,7 @@ def is_grid(space: spaces.Box) -> bool:
     )
 
 
-class GridEncoder(nn.Module):
+class GridEncoder(Encoder):
     """MiniGrid cells as categories: each (place, channel, value) has its own learned vector."""
 
     offsets: Tensor
@@ -82,18 +83,26 @@ class GridEncoder(nn.Module):
         self.register_buffer("last", categories - 1, persistent=False)
         self.last: Tensor
         self.inputs = int(categories.sum())
+        self.outputs = len(categories) * max(sizes)
         self.net = nn.Sequential(nn.Linear(self.inputs, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode uint8 `[..., h, w, 3]`."""
-        assert isinstance(obs, Tensor)
-        cells = obs.flatten(-3).to(torch.int64)
-        index = torch.minimum(cells, self.last) + self.offsets
-        one_hot = torch.zeros(*index.shape[:-1], self.inputs, device=obs.device)
+        index = self._categories(obs) + self.offsets
+        one_hot = torch.zeros(*index.shape[:-1], self.inputs, device=index.device)
         return self.net(one_hot.scatter_(-1, index, 1.0))
 
+    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+        """Cross-entropy of a channel of a cell, in nats."""
+        return misread_categories(read, self._categories(obs))
 
-class TokenEncoder(nn.Module):
+    def _categories(self, obs: Obs) -> Tensor:
+        """Return `[..., h * w * 3]`, which category each channel of each cell is."""
+        assert isinstance(obs, Tensor)
+        return torch.minimum(obs.flatten(-3).to(torch.int64), self.last)
+
+
+class TokenEncoder(Encoder):
     """A sequence of token ids: embedding and position, pooled by a learned attention.
 
     `start` is the first id, of each place or of all; ids beyond the vocabulary count as its last.
@@ -104,6 +113,7 @@ class TokenEncoder(nn.Module):
     def __init__(self, vocabulary: int, start: int | np.ndarray, length: int | None, width: int):
         super().__init__()
         self.single = length is None
+        self.outputs = (length or 1) * vocabulary
         self.register_buffer("start", torch.as_tensor(start), persistent=False)
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Parameter(torch.randn(length or 1, width) * 0.02)
@@ -112,41 +122,68 @@ class TokenEncoder(nn.Module):
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode integers `[..., length]`, or `[...]` where made with length None."""
-        assert isinstance(obs, Tensor)
-        tokens = (obs.to(torch.int64) - self.start).clamp(0, self.token.num_embeddings - 1)
-        if self.single:
-            tokens = tokens.unsqueeze(-1)
-        words = torch.relu(self.token(tokens) + self.position)
+        words = torch.relu(self.token(self._tokens(obs)) + self.position)
         weights = torch.softmax(self.score(words), dim=-2)
         return self.net((weights * words).sum(-2))
 
+    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+        """Cross-entropy of a token, in nats."""
+        return misread_categories(read, self._tokens(obs))
 
-class VectorEncoder(nn.Module):
+    def _tokens(self, obs: Obs) -> Tensor:
+        """Return `[..., length]`, counted from 0."""
+        assert isinstance(obs, Tensor)
+        tokens = (obs.to(torch.int64) - self.start).clamp(0, self.token.num_embeddings - 1)
+        return tokens.unsqueeze(-1) if self.single else tokens
+
+
+class VectorEncoder(Encoder):
     """Any box of numbers, flattened to a vector, squashed so that large inputs stay tame."""
 
     def __init__(self, inputs: int, dims: int, width: int):
         super().__init__()
         self.dims = dims
+        self.outputs = inputs
         self.net = nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode numbers `[..., *shape]`."""
+        return self.net(self._squashed(obs))
+
+    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+        """Squared error of a squashed number."""
+        return (read - self._squashed(obs)).pow(2).mean()
+
+    def _squashed(self, obs: Obs) -> Tensor:
         assert isinstance(obs, Tensor)
         flat = obs.to(torch.float32)
         flat = flat.flatten(-self.dims) if self.dims else flat.unsqueeze(-1)
-        return self.net(torch.sign(flat) * torch.log1p(flat.abs()))
+        return torch.sign(flat) * torch.log1p(flat.abs())
 
 
-class DictEncoder(nn.Module):
+class DictEncoder(Encoder):
     """A dictionary of observations: the sum of its parts' encodings."""
 
     def __init__(self, space: spaces.Dict, width: int):
         super().__init__()
-        self.parts = nn.ModuleDict(
-            {name: make_encoder(s, width, f"[{name!r}]") for name, s in space.items()}
-        )
+        made = {name: make_encoder(s, width, f"[{name!r}]") for name, s in space.items()}
+        self.parts = nn.ModuleDict(made)
+        self.outputs = sum(encoder.outputs for encoder in made.values())
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode a dict of tensors with equal leading dimensions."""
         assert isinstance(obs, dict)
-        return torch.stack([encoder(obs[name]) for name, encoder in self.parts.items()]).sum(0)
+        return torch.stack([encoder(obs[name]) for name, encoder in self._encoders()]).sum(0)
+
+    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+        """Sum of what the parts misread."""
+        assert isinstance(obs, dict)
+        parts = read.split([encoder.outputs for _, encoder in self._encoders()], dim=-1)
+        misread = [
+            encoder.misread(part, obs[name])
+            for part, (name, encoder) in zip(parts, self._encoders(), strict=True)
+        ]
+        return torch.stack(misread).sum()
+
+    def _encoders(self) -> list[tuple[str, Encoder]]:
+        return [(name, part) for name, part in self.parts.items() if isinstance(part, Encoder)]

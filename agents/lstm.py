@@ -187,12 +187,19 @@ class LSTM(nn.Module):
 
     def evaluate(self, steps: TimeStep, memory: LSTMMemory) -> Evaluation:
         """Replay `steps [T, B]` from `memory` with gradients."""
-        states, _ = self.embedding(steps, memory.seen)
+        embedded, _ = self.embedding(steps, memory.seen)
+        states = embedded
         for layer, hidden, cell in zip(self._layers(), memory.hidden, memory.cell, strict=True):
             states = layer.evaluate(states, steps.is_first, hidden, cell)
         logits, value = self.heads(states)
         spans = value.new_zeros(0, *value.shape)
-        return Evaluation(logits, value, value.new_zeros(()), spans)
+        return Evaluation(
+            logits,
+            value,
+            value.new_zeros(()),
+            spans,
+            reconstruction=self.embedding.reconstruction(embedded, steps.obs),
+        )
 
     def refresh(self, memory: LSTMMemory) -> LSTMMemory:
         """Return the memory as it is: a state cannot be recomputed without its past."""

@@ -9,10 +9,13 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from agents.encoder import Encoder
 from rl_expire.types import Obs
 
 SMALLEST = 8
 """The side, in places, at which a picture has been shrunk enough."""
+READ_SIDE = 16
+"""The side of the smaller picture that is read back."""
 MOST_CHANNELS = 16
 """The longest axis that can be the colours or frames of a picture."""
 
@@ -29,7 +32,7 @@ def channel_axis(space: spaces.Box) -> int | None:
     return 0 if space.shape[0] <= MOST_CHANNELS else None
 
 
-class PixelEncoder(nn.Module):
+class PixelEncoder(Encoder):
     """Pixels as brightness in [0, 1], through strided convolutions."""
 
     def __init__(self, space: spaces.Box, axis: int, width: int):
@@ -50,12 +53,22 @@ class PixelEncoder(nn.Module):
                 # Torch's own start shrinks contrast at every layer, down to nothing at the end.
                 nn.init.orthogonal_(layer.weight, math.sqrt(2))
         self.out = nn.Linear(width, width)
+        self.outputs = space.shape[axis] * READ_SIDE**2
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode uint8 `[..., H, W, C]`, or `[..., C, H, W]`."""
         assert isinstance(obs, Tensor)
+        return self.out(self.net(self._pictures(obs))).view(*obs.shape[:-3], -1)
+
+    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+        """Squared error of brightness, the picture shrunk to `READ_SIDE` places a side."""
+        assert isinstance(obs, Tensor)
+        small = nn.functional.adaptive_avg_pool2d(self._pictures(obs), READ_SIDE)
+        return (read.flatten(0, -2) - small.flatten(1)).pow(2).mean()
+
+    def _pictures(self, obs: Tensor) -> Tensor:
+        """Return brightness in [0, 1], `[N, C, H, W]`."""
         pictures = obs.flatten(0, -4) if obs.dim() > 3 else obs.unsqueeze(0)
         if self.axis == -1:
             pictures = pictures.permute(0, 3, 1, 2)
-        encoded = self.out(self.net(pictures.to(torch.float32) / 255))
-        return encoded.view(*obs.shape[:-3], -1)
+        return pictures.to(torch.float32) / 255

@@ -292,7 +292,8 @@ class MemoryTransformer(nn.Module, Generic[C]):
                 lifetime for which every memory fades ahead of time, or None, where none fades
                 before it is dropped.
         """
-        states = self.embedding(steps, memory.seen)[0].transpose(0, 1)
+        embedded, _ = self.embedding(steps, memory.seen)
+        states = embedded.transpose(0, 1)
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
         spans, costs, prices, diagnostics = [], [], [], {}
         for n, (layer, slots) in enumerate(zip(self._layers(), memory.layers, strict=True)):
@@ -305,7 +306,10 @@ class MemoryTransformer(nn.Module, Generic[C]):
             diagnostics[f"kept/{n}"] = kept
         logits, value = self.heads(states.transpose(0, 1))
         cost, price = torch.stack(costs).mean(), torch.stack(prices).mean()
-        return Evaluation(logits, value, cost, torch.stack(spans), diagnostics, price)
+        reconstruction = self.embedding.reconstruction(embedded, steps.obs)
+        return Evaluation(
+            logits, value, cost, torch.stack(spans), diagnostics, price, reconstruction
+        )
 
     @torch.no_grad()
     def refresh(self, memory: TransformerMemory) -> TransformerMemory:

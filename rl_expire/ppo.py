@@ -266,7 +266,7 @@ def ppo_update(
             )
             norm = step_optimizer(
                 optimizer,
-                loss + span_cost * evaluation.aux_loss,
+                loss + span_cost * evaluation.aux_loss + evaluation.reconstruction,
                 parameters,
                 config.max_grad_norm,
                 told_if_nonfinite(part, evaluation, advantage=advantages[:, index]),
@@ -275,6 +275,8 @@ def ppo_update(
             if norm is None:
                 continue
             stats |= evaluation.diagnostics | span_stats(evaluation.spans, part)
+            if evaluation.reconstruction.requires_grad:
+                stats["reconstruction"] = evaluation.reconstruction.detach()
             for name, value in (stats | {"grad_norm": norm}).items():
                 seen[name].append(value)
         moved = seen["approx_kl"][-1:]

@@ -87,6 +87,8 @@ class Evaluation:
         diagnostics: scalars to log, by name.
         price: `[]`, of lifetimes, what forgetting is learned by: it grows with their logarithm; 0
             without them.
+        reconstruction: `[]`, how badly states tell their observations, weighted; 0 where they need
+            not.
     """
 
     logits: Tensor
@@ -95,6 +97,7 @@ class Evaluation:
     spans: Tensor
     diagnostics: dict[str, Tensor] = field(default_factory=dict)
     price: Tensor = field(default_factory=lambda: torch.zeros(()))
+    reconstruction: Tensor = field(default_factory=lambda: torch.zeros(()))
 
 
 @dataclass(frozen=True)
