@@ -64,7 +64,7 @@ class PixelEncoder(Encoder):
         """Squared error of brightness, the picture shrunk to `READ_SIDE` places a side."""
         assert isinstance(obs, Tensor)
         small = nn.functional.adaptive_avg_pool2d(self._pictures(obs), READ_SIDE)
-        return (read.flatten(0, -2) - small.flatten(1)).pow(2).mean()
+        return (read.reshape(small.shape) - small).pow(2).mean()
 
     def _pictures(self, obs: Tensor) -> Tensor:
         """Return brightness in [0, 1], `[N, C, H, W]`."""

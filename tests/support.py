@@ -87,6 +87,7 @@ AGENTS: dict[str, Make] = {
     for fade in ("linear", "log-linear")
 } | {
     "expire-span, last obs": _expire(last_obs=True),
+    "expire-span, reconstructing": _expire(reconstruct=1.0),
     "transformer-xl": _other(TransformerXLConfig(width=16, heads=2, window=5)),
     "transformer-xl, 3 layers": _other(TransformerXLConfig(width=16, heads=2, layers=3, window=4)),
     "adaptive-span": _other(AdaptiveSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)),
@@ -98,7 +99,9 @@ AGENTS: dict[str, Make] = {
         CompressiveConfig(width=16, heads=2, layers=2, window=2, rate=3, compressed=1)
     ),
     "lstm": _other(LSTMConfig(width=16)),
-    "lstm, 2 layers, last obs": _other(LSTMConfig(width=16, layers=2, last_obs=True)),
+    "lstm, 2 layers, last obs, reconstructing": _other(
+        LSTMConfig(width=16, layers=2, last_obs=True, reconstruct=1.0)
+    ),
     "memoryless": _other(MemorylessConfig(width=16, heads=2)),
 }
 """Every agent; each is made as `AGENTS[name](observation_space, **options)`."""

@@ -1,16 +1,19 @@
 """Every supported observation space is encoded, and every other is refused in one line."""
 
+import math
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from torch import Tensor, nn
 
 from agents.blocks import num_actions
 from agents.encoders import make_encoder
 from rl_expire.types import map_obs
-from tests.support import SPACES, sample_obs
+from tests.support import SPACES, VECTOR, sample_obs
 
 WIDTH = 16
 MORE = {
@@ -66,6 +69,83 @@ def test_every_weight_can_learn(space: gym.Space) -> None:
             continue  # a softmax over tokens ignores what is added to all, or to a single one
         assert p.grad is not None, name
         assert p.grad.abs().sum() > 0, name
+
+
+@each
+def test_codes_can_learn_to_be_read_back(space: gym.Space) -> None:
+    torch.manual_seed(0)
+    encoder = make_encoder(space, WIDTH)
+    reader = nn.Linear(WIDTH, encoder.outputs)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *reader.parameters()], 1e-2)
+    obs = sample_obs(space, (5,), np.random.default_rng(0))
+    misread = []
+    for _ in range(150):
+        optimizer.zero_grad()
+        misread.append(encoder.misread(reader(encoder(obs)), obs))
+        misread[-1].backward()
+        optimizer.step()
+    assert misread[-1] < 0.1 * misread[0]
+
+
+@each
+def test_what_is_misread_does_not_depend_on_leading_shapes(space: gym.Space) -> None:
+    encoder = make_encoder(space, WIDTH)
+    obs = sample_obs(space, (3, 2), np.random.default_rng(0))
+    read = torch.randn(3, 2, encoder.outputs)
+    one_by_one = [
+        encoder.misread(read[t, b], map_obs(lambda x, at=(t, b): x[at], obs))
+        for t in range(3)
+        for b in range(2)
+    ]
+    torch.testing.assert_close(encoder.misread(read, obs), torch.stack(one_by_one).mean())
+
+
+@pytest.mark.parametrize(
+    ("space", "obs", "categories", "most"),
+    [
+        (spaces.MultiDiscrete([4, 6], start=[10, 20]), [10, 25], [0, 5], 6),
+        (spaces.Discrete(5, start=3), 4, [1], 5),
+        (SPACES["minigrid"], [[[1, 4, 2]] * 3] * 3, [1, 4, 2] * 9, 11),
+    ],
+)
+def test_categories_are_misread_by_their_cross_entropy(
+    space: gym.Space, obs: Any, categories: list[int], most: int
+) -> None:
+    encoder = make_encoder(space, WIDTH)
+    read = torch.randn(encoder.outputs)
+    naive = 0.0
+    for place, category in enumerate(categories):
+        scores = read[place * most : (place + 1) * most].tolist()
+        naive += math.log(sum(math.exp(s) for s in scores)) - scores[category]
+    dtype = torch.uint8 if isinstance(space, spaces.Box) else torch.int64
+    misread = encoder.misread(read, torch.tensor(obs, dtype=dtype))
+    assert float(misread) == pytest.approx(naive / len(categories), rel=1e-5)
+
+
+def test_numbers_are_misread_by_their_squared_error_and_parts_add_up() -> None:
+    compass = make_encoder(VECTOR, WIDTH)
+    obs = torch.tensor([0.0, 1.0, -3.0, 2.0])
+    read = torch.tensor([0.5, 1.0, -1.0, 0.0])
+    squashed = [math.copysign(math.log1p(abs(x)), x) for x in obs.tolist()]
+    naive = sum((r - x) ** 2 for r, x in zip(read.tolist(), squashed, strict=True)) / 4
+    assert float(compass.misread(read, obs)) == pytest.approx(naive, rel=1e-5)
+    both = make_encoder(spaces.Dict({"compass": VECTOR, "token": spaces.Discrete(5)}), WIDTH)
+    assert both.outputs == 4 + 5
+    scores, token = torch.randn(5), torch.tensor(2)
+    alone = make_encoder(spaces.Discrete(5), WIDTH).misread(scores, token)
+    together = both.misread(torch.cat([read, scores]), {"compass": obs, "token": token})
+    assert float(together) == pytest.approx(naive + float(alone), rel=1e-5)
+
+
+def test_pictures_are_misread_by_the_brightness_of_their_parts() -> None:
+    encoder = make_encoder(MORE["pixels"], WIDTH)
+    picture = torch.zeros(48, 40, 3, dtype=torch.uint8)
+    picture[:, 20:, 1] = 255  # green on the right
+    small = torch.zeros(3, 16, 16)
+    small[1, :, 8:] = 1.0
+    assert float(encoder.misread(small.flatten(), picture)) == pytest.approx(0.0, abs=1e-6)
+    small[1, 0, 0] = 1.0
+    assert float(encoder.misread(small.flatten(), picture)) == pytest.approx(1 / 768, rel=1e-4)
 
 
 def test_tokens_are_counted_from_the_first_of_their_space() -> None:

@@ -212,6 +212,28 @@ def test_the_cost_of_memory_reaches_the_lifetimes_in_proportion() -> None:
     assert (grown[1] - grown[0]).abs().max() > 1e-4
 
 
+def test_what_states_tell_of_observations_is_learned_along_where_it_is_asked_for() -> None:
+    assert "reconstruction" not in logged(expire_agent())
+    agent = expire_agent(reconstruct=2.0)
+    assert agent.embedding.reader is not None
+    before = [p.detach().clone() for p in agent.embedding.reader.parameters()]
+    first = logged(agent)["reconstruction"]
+    after = agent.embedding.reader.parameters()
+    assert all((a != b).any() for a, b in zip(after, before, strict=True))
+    for _ in range(30):
+        logged(agent)
+    assert logged(agent)["reconstruction"] < 0.8 * first
+
+
+def logged(agent: Any) -> dict[str, float]:
+    """What one update logs; it is always of the same rollout."""
+    rollout = made_up_rollout(T, B, agent.initial_memory(B))
+    parameters = list(agent.parameters())
+    optimizer = torch.optim.Adam(parameters, 1e-2)
+    config = PPOConfig(minibatches=1, epochs=1, stop_kl=None)
+    return ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0)
+
+
 def test_span_statistics_leave_out_what_is_not_there() -> None:
     rollout = rollout_of()
     spans = torch.arange(2.0 * T * B).view(2, T, B)
