@@ -225,7 +225,8 @@ def _class_of_options(
     own = experiment().agent if before is None else before.agent
     config = AGENT_CONFIGS[name or own.name]
     # What does not set the agents apart is up to the experiment, whichever agent it is.
-    shared = {name: getattr(own, name) for name in ("last_action", "last_obs", "layers")}
+    names = ("last_action", "last_obs", "layers", "reconstruct")
+    shared = {name: getattr(own, name) for name in names}
     default = partial(replace, own) if type(own) is config else partial(config, **shared)
     agent = ("agent", config, field(default_factory=default))
     return make_dataclass(experiment.__name__, [agent], bases=(experiment,), frozen=True)

@@ -17,7 +17,10 @@ from experiment import GROUPS, Experiment, command_line
 from making import Making, spec_of
 from results import EvalConfig
 
+from agents import AgentConfig, ExpireSpanConfig
 from rl_expire.curriculum import CurriculumConfig, Level
+from rl_expire.governor import LearningConfig
+from rl_expire.ppo import PPOConfig
 from rl_expire.training import TrainConfig
 
 PLAIN_NAME = tyro.conf.arg(prefix_name=False)
@@ -93,10 +96,22 @@ class Train(Experiment):
     """The environment."""
     faults: Faults = field(default_factory=Faults)
     """What happens when an environment fails."""
+    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, reconstruct=10.0))
+    """The agent with its memory. Of a large observation little may matter, and nothing says what
+    until the task is half solved; states that tell all of it leave nothing out."""
     train: TrainConfig = field(
-        default_factory=partial(TrainConfig, total_steps=1_000_000, num_envs=16, rollout_length=64)
+        default_factory=partial(
+            TrainConfig, total_steps=10_000_000, num_envs=32, rollout_length=128
+        )
     )
-    """The training run."""
+    """The training run; it ends once the task is solved, and what can be forgotten forgotten."""
+    learning: LearningConfig = field(
+        default_factory=partial(LearningConfig, solved_at=0.97, entropy_end=0.02, rate_end=1.0)
+    )
+    """When the task counts as learned. There is one level, so both stay as they begin until it
+    is: where to look has to be found out by accident."""
+    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.997, epochs=4))
+    """The learner of the policy."""
     eval: EvalConfig = field(default_factory=partial(EvalConfig, episodes=100, num_envs=16))
     """The evaluation after training."""
     curriculum: Annotated[CurriculumConfig, tyro.conf.Suppress] = field(

@@ -1,5 +1,6 @@
 """The Expire-Span transformer: its options, what it holds, and its weights."""
 
+import math
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ ROWS = 3
     [
         ({"layers": 0}, "--agent.layers is 0: choose 1 or more"),
         ({"width": 0}, "--agent.width is 0: choose 1 or more"),
+        ({"reconstruct": -1.0}, "--agent.reconstruct is -1.0: choose 0 or more"),
+        ({"reconstruct": math.nan}, "--agent.reconstruct is nan: choose 0 or more"),
         ({"heads": 0}, "--agent.heads is 0: choose 1 or more"),
         ({"heads": -1}, "--agent.heads is -1: choose 1 or more"),
         ({"feed_forward": 0}, "--agent.feed-forward is 0: choose 1 or more"),
