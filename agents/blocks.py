@@ -125,8 +125,8 @@ class StepEmbedding(nn.Module):
     def reconstruction(self, states: Tensor, obs: Obs) -> Tensor:
         """Return how badly `states [T, B, D]` tell their own `obs [T, B]`, weighted, `[]`.
 
-        An auxiliary loss (Pleines et al. 2023, section 4: TrXL with observation reconstruction);
-        0 without.
+        An auxiliary loss, without which the Transformer-XL of Memory Gym stays behind a GRU
+        (Pleines et al. 2025, JMLR 26:6, abstract); 0 without `reconstruct`.
         """
         if self.reader is None:
             return states.new_zeros(())
