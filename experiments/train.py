@@ -19,6 +19,7 @@ from results import EvalConfig
 
 from agents import AgentConfig, ExpireSpanConfig
 from rl_expire.curriculum import CurriculumConfig, Level
+from rl_expire.forgetting import ForgettingConfig
 from rl_expire.governor import LearningConfig
 from rl_expire.ppo import PPOConfig
 from rl_expire.training import TrainConfig
@@ -112,6 +113,8 @@ class Train(Experiment):
     is: where to look has to be found out by accident."""
     ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.997, epochs=4))
     """The learner of the policy."""
+    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_000_000))
+    """The learner of the lifetimes."""
     eval: EvalConfig = field(default_factory=partial(EvalConfig, episodes=100, num_envs=16))
     """The evaluation after training."""
     curriculum: Annotated[CurriculumConfig, tyro.conf.Suppress] = field(
