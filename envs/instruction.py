@@ -293,7 +293,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
             "decision": self._wanted(state) >= 0,
             "distance": (state.length - 1).astype(np.int64),
             "carried": carried,
-            "share": carried / state.asked,
+            "share": carried / np.maximum(1, state.asked),
             "success": state.success.copy(),
             "text": self.language.texts[state.sentence],
         }
