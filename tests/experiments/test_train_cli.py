@@ -201,6 +201,7 @@ def test_a_few_losses_that_are_not_finite_are_left_out_and_counted(
     fault=st.sampled_from(["none", "raise", "odd"]),
     restart=st.booleans(),
     rate=st.sampled_from(["1e-3", "1e30", "0"]),
+    reconstruct=st.sampled_from(["0", "10", "1e30", "-1"]),
 )
 def test_any_small_configuration_trains_or_is_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory,
@@ -214,10 +215,12 @@ def test_any_small_configuration_trains_or_is_refused_in_one_line(
     fault: str,
     restart: bool,
     rate: str,
+    reconstruct: str,
 ) -> None:
     done = call_in(
         *("train.py", "--env-id", "tests.faulty:Faulty-v0", "--env.option", f"fault={fault}"),
         *("--agent", agent, "--agent.layers", str(layers), "--agent.width", str(width)),
+        *("--agent.reconstruct", reconstruct),
         *("--vectorization", how, "--on-env-fault", "restart" if restart else "stop"),
         *("--ppo.learning-rate", rate, "--ppo.minibatches", str(minibatches), "--no-video"),
         *("--forgetting.minibatches", str(max(1, minibatches))),

@@ -37,7 +37,9 @@ SMALL: dict[str, Any] = {"width": 8, "heads": 2}
 SHORT: dict[str, Any] = {"max_span": 12.0, "ramp": 3.0, **SMALL}
 AGENTS: dict[str, AgentConfig] = {
     "expire-span": ExpireSpanConfig(**SHORT),
-    "expire-span, 2 layers, little room": ExpireSpanConfig(**SHORT, layers=2, capacity=5),
+    "expire-span, 2 layers, little room": ExpireSpanConfig(
+        **SHORT, layers=2, capacity=5, reconstruct=1.0
+    ),
     "transformer-xl": TransformerXLConfig(**SMALL, window=5),
     "adaptive-span": AdaptiveSpanConfig(**SHORT),
     "compressive": CompressiveConfig(**SMALL, window=2, rate=2, compressed=2),
