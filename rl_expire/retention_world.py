@@ -28,6 +28,9 @@ from rl_expire.retention_canvas import (
     write,
 )
 
+_LABEL = 20
+"""Pixels that a label needs above its line."""
+
 
 @dataclass(frozen=True)
 class Room:
@@ -38,7 +41,7 @@ class Room:
         frame: height of the frame, at most.
         gap: from the line that says which step it is to what is below.
         heading: height of the policy's heading; 0 for none.
-        bars: actions whose probability is shown, at most.
+        bars: actions whose probability is shown, at most; the most likely ones, if fewer fit.
         pitch: from one bar to the next.
         crowded: the same where there are more than four bars.
         outcome: height of the box that says how the episode ended.
@@ -104,11 +107,13 @@ class WorldColumn:
         if self.room.heading:
             write(draw, (self.left, top + 18), "what it does", 16, DIM)
         order = sorted(range(len(step.policy)), key=lambda a: -float(step.policy[a]))
-        shown = sorted(order[: self.room.bars])
+        free = self._free_below(top + self.room.heading)
+        shown = order[: min(self.room.bars, max(1, free // self.room.crowded))]
         if step.action not in shown:
             shown[-1] = step.action
-        pitch = self.room.pitch if len(shown) <= 4 else self.room.crowded
-        for row, action in enumerate(shown):
+        roomy = len(shown) <= 4 and len(shown) * self.room.pitch <= free
+        pitch = self.room.pitch if roomy else self.room.crowded
+        for row, action in enumerate(sorted(shown)):
             y = top + self.room.heading + row * pitch
             taken = action == step.action
             colour = TEXT if taken else DIM
@@ -121,6 +126,12 @@ class WorldColumn:
                 end = left + max(2, round(share * (right - left)))
                 draw.rectangle((left, y, end, y + 18), fill=TEXT if taken else RULE)
             write(draw, (self.right, y + 15), f"{100 * share:.0f} %", 18, colour, "rs")
+
+    def _free_below(self, top: int) -> int:
+        """Return how many pixels there are for bars from `top` on."""
+        if self.room.rewards is None:
+            return self.room.bars * self.room.pitch
+        return self.room.rewards - _LABEL - top
 
     def _draw_outcome(self, draw: ImageDraw.ImageDraw, top: int) -> None:
         trace, height = self.trace, self.room.outcome
