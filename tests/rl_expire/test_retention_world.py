@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,5 +51,5 @@ def test_no_line_is_written_over_another(
     assert f"action {actions - 1}" in shown, "and what it is likeliest to do"
     assert any("reward" in text for text, _, _ in lines)
     lines.sort(key=lambda line: line[2])
-    for (above, _, bottom), (below, top, _) in zip(lines, lines[1:], strict=False):
+    for (above, _, bottom), (below, top, _) in pairwise(lines):
         assert bottom <= top + 6, f"{above!r} and {below!r}"
