@@ -65,6 +65,11 @@ def test_a_finished_run_can_be_continued_with_a_larger_budget(run: Path) -> None
     assert {"success", "success_longest", "kept/0", "span_other", "phase"} <= lines[-1].keys()
 
 
+def heed_interrupts() -> None:
+    """What a shell puts into the background inherits that Ctrl-C is not for it; this one's is."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
 def test_told_to_end_it_keeps_what_was_learned_and_says_how_to_go_on(
     told: signal.Signals, tmp_path: Path
@@ -77,6 +82,7 @@ def test_told_to_end_it_keeps_what_was_learned_and_says_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        preexec_fn=heed_interrupts,
     )
     metrics = tmp_path / "run" / "metrics.jsonl"
     began = time.monotonic()
