@@ -126,9 +126,10 @@ class StepEmbedding(nn.Module):
         """Return how badly `states [T, B, D]` tell their own `obs [T, B]`, weighted, `[]`.
 
         An auxiliary loss, without which the Transformer-XL of Memory Gym stays behind a GRU
-        (Pleines et al. 2025, JMLR 26:6, abstract); 0 without `reconstruct`.
+        (Pleines et al. 2025, JMLR 26:6, abstract). 0 without `reconstruct`, and where the embedding
+        does not learn, as while forgetting: reading a large observation back is not free.
         """
-        if self.reader is None:
+        if self.reader is None or not states.requires_grad:
             return states.new_zeros(())
         return self.reconstruct * self.encoder.misread(self.reader(states), obs)
 

@@ -166,9 +166,10 @@ class DictEncoder(Encoder):
 
     def __init__(self, space: spaces.Dict, width: int):
         super().__init__()
-        made = {name: make_encoder(s, width, f"[{name!r}]") for name, s in space.items()}
-        self.parts = nn.ModuleDict(made)
-        self.outputs = sum(encoder.outputs for encoder in made.values())
+        self.parts = nn.ModuleDict(
+            {name: make_encoder(s, width, f"[{name!r}]") for name, s in space.items()}
+        )
+        self.outputs = sum(encoder.outputs for _, encoder in self._encoders())
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode a dict of tensors with equal leading dimensions."""

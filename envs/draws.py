@@ -99,22 +99,12 @@ def within(bits: UIntArray, low: int, high: int) -> npt.NDArray[np.int64]:
     count = high - low + 1
     if not 1 <= count <= _LARGEST_RANGE:
         raise ValueError(f"integers: low={low}, high={high} must span 1 to 2**32 values")
-    scaled = (bits >> _SHIFT_32) * np.uint64(count) >> _SHIFT_32
-    return scaled.astype(np.int64) + low
+    return below(bits, np.uint64(count)) + low
 
 
-def permutations(key: UIntArray, index: int, count: int) -> npt.NDArray[np.int64]:
-    """Draws an order of 0 to `count` - 1 for each key.
-
-    Args:
-        key: Keys, uint64 `[N]`.
-        index: The first of the `count` draws of that key that it takes (see `draw`).
-        count: How many there are to be ordered.
-
-    Returns:
-        Orders, int64 `[N, count]`.
-    """
-    return orders(draw(key[:, None], index + np.arange(count)))
+def below(bits: UIntArray, count: np.uint64 | UIntArray) -> npt.NDArray[np.int64]:
+    """Turns random bits into integers of [0, `count`), int64; `count`, to 2**32, broadcasts."""
+    return ((bits >> _SHIFT_32) * count >> _SHIFT_32).astype(np.int64)
 
 
 def orders(bits: UIntArray) -> npt.NDArray[np.int64]:

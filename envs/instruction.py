@@ -219,13 +219,13 @@ class InstructionVectorEnv(ArrayVectorEnv):
         state.given[rows], state.asked[rows] = size.given, size.instructions
         state.fillers[rows] = script.places
         state.carried[rows], state.success[rows] = False, False
-        for field, values, empty in (
-            (state.place, script.places[:, : size.instructions], -1),
-            (state.deed, script.deeds[:, : size.instructions], -1),
-            (state.at, script.at, -1),
-            (state.what, script.what, -1),
+        for field, values in (
+            (state.place, script.places[:, : size.instructions]),
+            (state.deed, script.deeds[:, : size.instructions]),
+            (state.at, script.at),
+            (state.what, script.what),
         ):
-            wide = np.full((len(rows), field.shape[1]), empty, field.dtype)
+            wide = np.full((len(rows), field.shape[1]), -1, field.dtype)
             wide[:, : values.shape[1]] = values
             field[rows] = wide
         begun = state.select(rows)

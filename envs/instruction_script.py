@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from envs.array_env import IntArray
-from envs.draws import UIntArray, chance, draw, orders, within
+from envs.draws import UIntArray, below, chance, draw, orders, within
 from envs.instruction_grammar import NAMES, Language
 
 LONGEST = 1_000_000
-_HALF = np.uint64(32)
 _FIRST_DRAW = {
     "places": 0,
     "deeds": 1000,
@@ -219,4 +218,4 @@ def _one_in_each_part(bits: UIntArray, low: int, high: int) -> IntArray:
     count = bits.shape[1]
     edges = low + np.arange(count + 1) * (high - low) // max(1, count)
     width = (edges[1:] - edges[:-1]).astype(np.uint64)
-    return edges[:-1] + ((bits >> _HALF) * width >> _HALF).astype(np.int64)
+    return edges[:-1] + below(bits, width)

@@ -20,7 +20,7 @@ from envs.array_env import (
     Rows,
     SingleView,
 )
-from envs.draws import UIntArray, draw, permutations
+from envs.draws import UIntArray, draw, orders
 from envs.minigrid_view import (
     DOORS,
     EAST,
@@ -246,7 +246,7 @@ class PortalVectorEnv(ArrayVectorEnv):
 
     def _draw_looks(self, keys: UIntArray) -> IntArray:
         """Draws the looks of all rooms `[M, R]`: all different, or all the same."""
-        order = permutations(keys, _LOOKS, self._looks)
+        order = orders(draw(keys[:, None], _LOOKS + np.arange(self._looks)))
         rooms = self._state.sign.shape[1]
         return order[:, :rooms] if self.distinct else np.repeat(order[:, :1], rooms, axis=1)
 

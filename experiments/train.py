@@ -109,8 +109,8 @@ class Train(Experiment):
     learning: LearningConfig = field(
         default_factory=partial(LearningConfig, solved_at=0.97, entropy_end=0.02, rate_end=1.0)
     )
-    """When the task counts as learned. There is one level, so both stay as they begin until it
-    is: where to look has to be found out by accident."""
+    """When the task counts as learned. There is one level, at which learning rate and entropy bonus
+    stay as they begin until then: where to look has to be found out by accident."""
     ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.997, epochs=4))
     """The learner of the policy."""
     forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_000_000))

@@ -43,7 +43,7 @@ class Room:
         heading: height of the policy's heading; 0 for none.
         bars: actions whose probability is shown, at most; the most likely ones, if fewer fit.
         pitch: from one bar to the next.
-        crowded: the same where there are more than four bars.
+        crowded: the same where there are more than four bars, or no room for so few.
         outcome: height of the box that says how the episode ended.
         rewards: the line on which they are written; None to leave them out.
     """

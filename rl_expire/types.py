@@ -88,7 +88,7 @@ class Evaluation:
         price: `[]`, of lifetimes, what forgetting is learned by: it grows with their logarithm; 0
             without them.
         reconstruction: `[]`, how badly states tell their observations, weighted; 0 where they need
-            not.
+            not, and without gradients.
     """
 
     logits: Tensor

@@ -44,6 +44,20 @@ def test_what_led_to_a_first_step_does_not_matter_and_elsewhere_does() -> None:
         assert difference[1] > 0.01
 
 
+def test_observations_are_read_back_only_where_the_embedding_learns_by_it() -> None:
+    embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, reconstruct=2.0))
+    steps = random_steps(4, 3)
+
+    def reconstruction() -> Tensor:
+        return embedding.reconstruction(embedding(steps, embedding.nothing_seen(3))[0], steps.obs)
+
+    assert float(reconstruction()) > 0
+    with torch.no_grad():
+        assert float(reconstruction()) == 0
+    embedding.requires_grad_(False)
+    assert float(reconstruction()) == 0
+
+
 def test_without_last_action_what_it_did_is_not_seen() -> None:
     embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, last_action=False))
     obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
