@@ -55,7 +55,7 @@ class BatchState:
         """Selects some environments: views for a slice, which means all, copies for indices."""
         if isinstance(rows, slice):
             return self
-        return type(self)(*(getattr(self, field.name).take(rows, axis=0) for field in fields(self)))
+        return type(self)(*(pick(getattr(self, field.name), rows) for field in fields(self)))
 
 
 class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]]):
@@ -391,11 +391,12 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
 
     def _spread(self, info: dict[str, npt.NDArray[Any]], rows: IntArray) -> dict[str, Any]:
         """Spreads the info of some environments over arrays of N, with Gymnasium's masks."""
+        mask = np.zeros(self.num_envs, np.bool_)
+        mask[rows] = True
         spread: dict[str, Any] = {}
         for key, values in info.items():
             spread[key] = spread_rows(values, rows, self.num_envs)
-            spread[f"_{key}"] = mask = np.zeros(self.num_envs, np.bool_)
-            mask[rows] = True
+            spread[f"_{key}"] = mask
         return spread
 
 
@@ -538,6 +539,14 @@ def check_arrays(found: Any, like: dict[str, npt.NDArray[Any]]) -> None:
             raise ValueError(f"the environments' {name} is no array of {array.dtype}")
         if other.shape != array.shape:
             raise ValueError(f"the environments' {name} is {other.shape}, not {array.shape}")
+
+
+def pick(values: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
+    """Picks rows of an array `[N, ...]`: a view for a slice, a copy for indices.
+
+    NumPy's own `values[rows]` is several times slower where rows are more than one value.
+    """
+    return values[rows] if isinstance(rows, slice) else values.take(rows, axis=0)
 
 
 def spread_rows(values: npt.NDArray[Any], rows: IntArray, count: int) -> npt.NDArray[Any]:

@@ -109,7 +109,7 @@ def below(bits: UIntArray, count: np.uint64 | UIntArray) -> npt.NDArray[np.int64
 
 def orders(bits: UIntArray) -> npt.NDArray[np.int64]:
     """Turns random bits `[N, K]` into orders of 0 to K - 1, int64 `[N, K]`."""
-    return bits.argsort(axis=1)
+    return bits.argsort(axis=1, kind="stable")  # of short rows the fastest
 
 
 def chance(bits: UIntArray, probability: float) -> npt.NDArray[np.bool_]:

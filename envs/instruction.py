@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gymnasium.spaces import MultiDiscrete
 
 from envs.array_env import (
+    ALL,
     ArrayVectorEnv,
     BatchState,
     BoolArray,
@@ -18,15 +19,16 @@ from envs.array_env import (
     IntArray,
     Rows,
     SingleView,
+    pick,
 )
-from envs.draws import UIntArray, chance, draw
+from envs.draws import UIntArray, chance
 from envs.instruction_grammar import DEEDS, PLACES, Language
 from envs.instruction_oracle import InstructionOracle
-from envs.instruction_script import InstructionSize, Scriptwriter
+from envs.instruction_script import InstructionSize, Scriptwriter, speech
 from envs.text_frame import draw_text
 
-_SPEAK = 7000
-"""First of the draws of an episode's key that are not its script's."""
+NOWHERE = -2
+"""Where a place would stand; no sentence reaches it."""
 FRAME_LINES = 12
 
 
@@ -52,17 +54,16 @@ class InstructionState(BatchState):
     event: npt.NDArray[np.int32]
     """Which of those is read now; -1: none."""
     place: npt.NDArray[np.int8]
-    """`[N, I]`, the place of each instruction that counts, in the order heard; -1: none."""
-    deed: npt.NDArray[np.int8]
-    """`[N, I]`, what is to be done there."""
+    """`[N, I]`, the place of each instruction that stands, in the order heard; `NOWHERE` where
+    there are fewer, and once it is carried out."""
     fillers: npt.NDArray[np.int8]
     """`[N, P]`, all places, those without instruction last."""
     given: npt.NDArray[np.int8]
     """How many of `fillers` have one."""
     asked: npt.NDArray[np.int8]
     """How many of those instructions stand."""
-    carried: BoolArray
-    """`[N, I]`, which have been carried out."""
+    carried: npt.NDArray[np.int64]
+    """How many have been carried out."""
     success: BoolArray
     """Whether the last has just been carried out."""
 
@@ -78,12 +79,11 @@ class InstructionState(BatchState):
             at=np.full((count, events), -1, np.int32),
             what=np.zeros((count, events), np.int32),
             event=np.full(count, -1, np.int32),
-            place=np.full((count, instructions), -1, np.int8),
-            deed=np.zeros((count, instructions), np.int8),
+            place=np.full((count, instructions), NOWHERE, np.int8),
             fillers=np.zeros((count, places), np.int8),
             given=np.zeros(count, np.int8),
             asked=np.ones(count, np.int8),
-            carried=np.zeros((count, instructions), np.bool_),
+            carried=np.zeros(count, np.int64),
             success=np.zeros(count, np.bool_),
         )
 
@@ -174,6 +174,11 @@ class InstructionVectorEnv(ArrayVectorEnv):
         events = self._size.said + self._size.visits
         self._state = InstructionState.zeros(num_envs, events, instructions, places)
         self._scriptwriter = Scriptwriter(self._size, self.language)
+        self._tokens = self.language.tokens.astype(np.int64)
+        # Which instruction is to be carried out now; -1: none.
+        self._wanted = np.full(num_envs, -1, np.int64)
+        # Whose walk is not written into `at` and `what` yet: that is done as it begins, if it does.
+        self._to_walk = np.zeros(num_envs, np.bool_)
 
     def change(self, **options: int) -> None:
         """Changes options from each environment's next episode on.
@@ -195,6 +200,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
                 raise ValueError(f"{name}={value} is impossible: give at most {most}, as at first")
         new = replace(self._size, **options)
         new.check(self.language.places, self.language.deeds)
+        self._write_walks(self._to_walk)
         self._size, self._scriptwriter = new, Scriptwriter(new, self.language)
 
     @property
@@ -210,100 +216,136 @@ class InstructionVectorEnv(ArrayVectorEnv):
         """Computes the mean return of perfect memory: every instruction carried out."""
         return float(self._size.instructions)
 
+    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """Copies all that decides how the environments go on, but what `change` was told.
+
+        Returns:
+            Arrays `[N, ...]` by name.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        self._write_walks(self._to_walk)
+        return super().state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from where `state_dict` was called, in an environment of the same options.
+
+        Args:
+            state: As `state_dict` returned it.
+
+        Raises:
+            ValueError: If it does not fit this environment; nothing has changed then.
+        """
+        super().load_state_dict(state)
+        self._to_walk[:] = False
+        self._wanted[:] = self._due()
+
     def _restart(self, rows: IntArray, keys: UIntArray) -> IntArray:
         state, size = self._state, self._size
-        script = self._scriptwriter.write(keys)
+        errand = self._scriptwriter.errand(keys)
         state.key[rows], state.time[rows] = keys, 0
         state.first_arrival[rows] = size.first_arrival
         state.length[rows] = size.max_distance + 1
         state.given[rows], state.asked[rows] = size.given, size.instructions
-        state.fillers[rows] = script.places
-        state.carried[rows], state.success[rows] = False, False
-        for field, values in (
-            (state.place, script.places[:, : size.instructions]),
-            (state.deed, script.deeds[:, : size.instructions]),
-            (state.at, script.at),
-            (state.what, script.what),
+        self._wanted[rows], state.carried[rows], state.success[rows] = -1, 0, False
+        state.fillers[rows] = errand.places
+        for field, values, none in (
+            (state.place, errand.places[:, : size.instructions], NOWHERE),
+            (state.at, errand.at, -1),
+            (state.what, errand.what, -1),
         ):
-            wide = np.full((len(rows), field.shape[1]), -1, field.dtype)
+            wide = np.full((len(rows), field.shape[1]), none, field.dtype)
             wide[:, : values.shape[1]] = values
             field[rows] = wide
-        begun = state.select(rows)
-        state.sentence[rows], state.event[rows] = self._read(begun, begun.time)
+        self._to_walk[rows] = True
+        state.sentence[rows] = errand.chatter
+        state.event[rows] = -1
+        episode, event = np.nonzero(errand.at == 0)
+        state.sentence[rows[episode]] = errand.what[episode, event]
+        state.event[rows[episode]] = event
         return state.length[rows].astype(np.int64)
+
+    def _write_walks(self, mask: BoolArray) -> None:
+        """Writes when which places are reached, for the episodes in `mask` `[N]`."""
+        rows = np.flatnonzero(mask)
+        if not rows.size:
+            return
+        state, size = self._state, self._size
+        at, what = self._scriptwriter.walk(state.key[rows], state.fillers[rows].astype(np.int64))
+        columns = slice(self._most.said, self._most.said + size.visits)
+        state.at[rows, columns], state.what[rows, columns] = at, what
+        self._to_walk[rows] = False
 
     def _advance(self, actions: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray]:
         state = self._state
-        wanted = self._wanted(state)
-        deed = actions > 0
         rows = np.arange(self.num_envs)
-        right = deed & (wanted >= 0)
-        right &= state.deed[rows, wanted] == actions - 1
-        state.carried[rows[right], wanted[right]] = True
-        left = (state.place >= 0) & ~state.carried
-        state.success[:] = right & ~left.any(axis=1)
+        deed = actions > 0
+        right = deed & (self._wanted >= 0)
+        right &= self.language.deed(state.what[rows, self._wanted]) == actions - 1
+        state.place[rows[right], self._wanted[right]] = NOWHERE
+        state.carried += right
+        state.success[:] = right & (state.carried == state.asked)
         state.time += 1
-        state.sentence[:], state.event[:] = self._read(state, state.time)
+        self._write_walks(self._to_walk & (state.time == state.first_arrival))
+        state.sentence[:], state.event[:] = self._read(ALL, state.time)
+        self._wanted[:] = self._due()
         return right.astype(np.float64), (deed & ~right) | state.success
 
-    def _wanted(self, state: InstructionState) -> IntArray:
-        """Which instruction is to be carried out now `[M]`; -1: none."""
-        place = self.language.place_reached(state.sentence)
-        open_ = (state.place >= 0) & ~state.carried
-        match = open_ & (state.place == place[:, None])
+    def _due(self) -> IntArray:
+        """Which instruction is to be carried out now `[N]`; -1: none."""
+        state = self._state
+        match = state.place == self.language.place_reached(state.sentence)[:, None]
         if self._size.ordered:
-            match &= np.cumsum(open_, axis=1) == 1
+            match &= np.cumsum(state.place != NOWHERE, axis=1) == 1
         first = match.argmax(axis=1)
         return np.where(match[np.arange(len(first)), first], first, -1)
 
-    def _read(
-        self, state: InstructionState, time: npt.NDArray[np.int32]
-    ) -> tuple[IntArray, IntArray]:
-        """Looks up, or draws, the sentences `[M]` that are read at `time` `[M]`.
+    def _read(self, rows: Rows, time: npt.NDArray[np.int32]) -> tuple[IntArray, IntArray]:
+        """Looks up, or draws, the sentences `[M]` that environments `rows` read at `time` `[M]`.
 
         Returns:
             The sentences, and where in `state.what` each is, or -1.
         """
-        rows = np.arange(len(time))
+        state, language = self._state, self.language
+        each = np.arange(len(time))
+        at, given, fillers = (pick(x, rows) for x in (state.at, state.given, state.fillers))
         # No two are read at once, so the first is the one that is, if any is.
-        event = (state.at == time[:, None]).argmax(axis=1)
-        told = state.at[rows, event] == time
-        bits = draw(state.key, _SPEAK + 7919 * time.astype(np.int64))
-        spoken = (bits >> np.uint64(40)) % np.uint64(
-            self.language.size - self.language.first_chatter
-        )
-        chatter = self.language.first_chatter + spoken.astype(np.int64)
-        arrives = (time >= state.first_arrival) & ~chance(bits, self._size.chatter)
-        fillers = (state.fillers.shape[1] - state.given).astype(np.uint64)
-        which = state.given + ((bits & np.uint64(1023)) % fillers).astype(np.int64)
-        arrival = self.language.arrival(state.fillers[rows, which].astype(np.int64))
-        sentence = np.where(told, state.what[rows, event], np.where(arrives, arrival, chatter))
+        event = (at == time[:, None]).argmax(axis=1)
+        told = at[each, event] == time
+        bits = speech(state.key[rows], time)
+        arrives = (time >= state.first_arrival[rows]) & ~chance(bits, self._size.chatter)
+        free = (fillers.shape[1] - given).astype(np.uint64)
+        which = given + ((bits & np.uint64(1023)) % free).astype(np.int64)
+        arrival = language.arrival(fillers[each, which].astype(np.int64))
+        otherwise = np.where(arrives, arrival, language.chatter(bits))
+        sentence = np.where(told, pick(state.what, rows)[each, event], otherwise)
         return sentence, np.where(told, event, -1)
 
     def _observe(self, rows: Rows) -> npt.NDArray[np.int64]:
-        return self.language.tokens[self._state.sentence[rows]].astype(np.int64)
+        return self._tokens.take(self._state.sentence[rows], axis=0)
 
     def _info(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
-        state = self._state.select(rows)
-        carried = state.carried.sum(axis=1)
-        stands = state.event < state.asked
+        state = self._state
+        event, asked, given = state.event[rows], state.asked[rows], state.given[rows]
+        carried = state.carried[rows].copy()
+        stands = event < asked
         return {
-            "relevant": stands & (state.event >= 0),
-            "withdrawn": ~stands & (state.event < state.given),
-            "decision": self._wanted(state) >= 0,
-            "distance": (state.length - 1).astype(np.int64),
+            "relevant": stands & (event >= 0),
+            "withdrawn": ~stands & (event < given),
+            "decision": self._wanted[rows] >= 0,
+            "distance": state.length[rows].astype(np.int64) - 1,
             "carried": carried,
-            "share": carried / np.maximum(1, state.asked),
-            "success": state.success.copy(),
-            "text": self.language.texts[state.sentence],
+            "share": carried / np.maximum(1, asked),
+            "success": state.success[rows].copy(),
+            "text": self.language.texts.take(state.sentence[rows]),
         }
 
     def _frame(self, row: int) -> Frame:
-        state = self._state.select(np.array([row]))
-        now = int(state.time[0])
+        now = int(self._state.time[row])
         lines = []
         for time in range(max(0, now - FRAME_LINES + 1), now + 1):
-            (sentence,), _ = self._read(state, np.array([time], np.int32))
+            (sentence,), _ = self._read(np.array([row]), np.array([time], np.int32))
             lines.append(f"{time:4d}  {self.language.texts[sentence]}")
         return draw_text(lines, FRAME_LINES)
 

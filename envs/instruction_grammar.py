@@ -143,14 +143,31 @@ class Language:
         """Sentences there are, S."""
         return len(self.texts)
 
+    @property
+    def instructions_to_others(self) -> tuple[int, int]:
+        """The first and the last instruction to somebody else."""
+        return self.places * self.deeds, self.withdrawals - 1
+
+    @property
+    def withdrawals_to_others(self) -> tuple[int, int]:
+        """The first and the last withdrawal addressed to somebody else."""
+        return self.withdrawals + self.deeds, self.arrivals - 1
+
     def instruction(
-        self, place: npt.NDArray[np.int64], deed: npt.NDArray[np.int64], to: npt.NDArray[np.int64]
+        self,
+        place: npt.NDArray[np.int64],
+        deed: npt.NDArray[np.int64],
+        to: npt.NDArray[np.int64] | int = 0,
     ) -> npt.NDArray[np.int64]:
         """Return the numbers of instructions; `to` is 0 for the agent, n + 1 for name n."""
         return (to * self.places + place) * self.deeds + deed
 
+    def deed(self, instruction: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+        """Return what instructions ask to be done."""
+        return instruction % self.deeds
+
     def withdrawal(
-        self, deed: npt.NDArray[np.int64], to: npt.NDArray[np.int64]
+        self, deed: npt.NDArray[np.int64], to: npt.NDArray[np.int64] | int = 0
     ) -> npt.NDArray[np.int64]:
         """Return the numbers of withdrawals; `to` as for instructions."""
         return self.withdrawals + to * self.deeds + deed
@@ -158,6 +175,11 @@ class Language:
     def arrival(self, place: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the numbers of arrivals."""
         return self.arrivals + place
+
+    def chatter(self, bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Turn random bits, of which the upper 24 are used, into numbers of chatter."""
+        count = np.uint64(self.size - self.first_chatter)
+        return self.first_chatter + ((bits >> np.uint64(40)) % count).astype(np.int64)
 
     def place_reached(self, sentence: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the places that arrivals name; -1 for other sentences."""

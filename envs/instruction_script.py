@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from envs.array_env import IntArray
 from envs.draws import UIntArray, below, chance, draw, orders, within
-from envs.instruction_grammar import NAMES, Language
+from envs.instruction_grammar import Language
 
 LONGEST = 1_000_000
 _FIRST_DRAW = {
@@ -18,15 +19,15 @@ _FIRST_DRAW = {
     "deeds": 1000,
     "heard": 2000,
     "order": 3000,
-    "decoy_place": 4000,
-    "decoy_deed": 4100,
-    "decoy_to": 4200,
-    "decoy_undoes": 4300,
+    "decoy": 4000,
+    "undoes": 4300,
     "reached": 5000,
     "early": 6000,
+    "speech": 7000,
     "walk": 8000,
 }
-"""Draws of an episode's key (see `envs.draws.draw`); 7000 is what each step draws."""
+"""Draws of an episode's key (see `envs.draws.draw`)."""
+_SPEECH_STRIDE = 7919
 
 
 @dataclass(frozen=True)
@@ -104,27 +105,25 @@ class InstructionSize:
             )
 
 
-class Script(NamedTuple):
-    """What M episodes will bring, int64.
+class Errand(NamedTuple):
+    """What M episodes begin with, int64.
 
     Attributes:
         places: `[M, places]`, all places in random order; the first `given` have an instruction.
-        deeds: `[M, given]`, what is to be done at those.
-        at: `[M, E]`, when each of the sentences that matter is read; -1: never.
-        what: `[M, E]`, which sentences those are: the instructions, first those that stand, then
-            what else is said, then the arrivals.
+        at: `[M, said]`, when each sentence that asks for something is heard.
+        what: `[M, said]`, which those are: the instructions, first those that stand, then
+            withdrawals, then what is said to others.
+        chatter: `[M]`, what is heard at first otherwise.
     """
 
     places: IntArray
-    deeds: IntArray
     at: IntArray
     what: IntArray
+    chatter: IntArray
 
 
 class Scriptwriter:
     """Draws what episodes of one size bring.
-
-    All that an episode needs is drawn at once, which is several times faster than piece by piece.
 
     Args:
         size: how much there is to remember.
@@ -133,47 +132,26 @@ class Scriptwriter:
 
     def __init__(self, size: InstructionSize, language: Language):
         self._size, self._language = size, language
-        counts = {
-            "places": language.places,
-            "deeds": language.deeds,
-            "heard": size.said,
-            "order": size.said,
-            "decoy_place": size.decoys,
-            "decoy_deed": size.decoys,
-            "decoy_to": size.decoys,
-            "decoy_undoes": size.decoys,
-            "reached": size.visits,
-            "early": size.visits if size.ordered else size.instructions,
-            "walk": size.visits,
-        }
-        edges = np.cumsum([0, *counts.values()]).tolist()
-        self._columns = dict(zip(counts, map(slice, edges[:-1], edges[1:]), strict=True))
-        firsts = (_FIRST_DRAW[name] + np.arange(count) for name, count in counts.items())
-        self._indices = np.concatenate(list(firsts))
-
-    def write(self, keys: UIntArray) -> Script:
-        """Draw the episodes of these keys, uint64 `[M]`."""
-        drawn = draw(keys[:, None], self._indices)
-        bits = {name: drawn[:, columns] for name, columns in self._columns.items()}
-        places = orders(bits["places"])
-        deeds = orders(bits["deeds"])[:, : self._size.given]
-        here = places[:, : self._size.given]
-        said_at, said = self._say(bits, here, deeds)
-        reached_at, reached = self._visit(bits, here)
-        return Script(
-            places,
-            deeds,
-            np.concatenate([said_at, reached_at], axis=1),
-            np.concatenate([said, reached], axis=1),
+        self._errand_draws = _Draws(
+            places=language.places,
+            deeds=language.deeds,
+            heard=size.said,
+            order=size.said,
+            decoy=size.decoys,
+            undoes=size.decoys,
+            speech=1,
+        )
+        self._walk_draws = _Draws(
+            reached=size.visits, walk=size.visits, early=size.visits if size.ordered else 0
         )
 
-    def _say(
-        self, bits: dict[str, UIntArray], places: IntArray, deeds: IntArray
-    ) -> tuple[IntArray, IntArray]:
-        """Draw when all is said `[M, said]`, and what: instructions, withdrawals, decoys."""
+    def errand(self, keys: UIntArray) -> Errand:
+        """Draw what the episodes of these keys, uint64 `[M]`, begin with."""
         size, language = self._size, self._language
-        times = _one_in_each_part(bits["heard"], 0, size.heard)
-        at = np.take_along_axis(times, orders(bits["order"]), axis=1)
+        bits = self._errand_draws.of(keys)
+        places = orders(bits["places"])
+        deeds = orders(bits["deeds"])[:, : size.given]
+        at = _in_order(_one_in_each_part(bits["heard"], 0, size.heard), orders(bits["order"]))
         # In the order heard, and a withdrawal after what it withdraws.
         at[:, : size.instructions].sort(axis=1)
         first, second = at[:, size.instructions : size.given], at[:, size.given :]
@@ -181,36 +159,62 @@ class Scriptwriter:
         at[:, size.instructions : size.given + size.withdrawn] = np.concatenate(
             [np.minimum(first, second), np.maximum(first, second)], axis=1
         )
-        nobody = np.zeros_like(places)
-        place = within(bits["decoy_place"], 0, language.places - 1)
-        deed = within(bits["decoy_deed"], 0, language.deeds - 1)
-        to = within(bits["decoy_to"], 1, len(NAMES))
-        undoes = chance(bits["decoy_undoes"], 0.25)
         what = [
-            language.instruction(places, deeds, nobody),
-            language.withdrawal(deeds[:, size.instructions :], nobody[:, size.instructions :]),
-            np.where(undoes, language.withdrawal(deed, to), language.instruction(place, deed, to)),
+            language.instruction(places[:, : size.given], deeds),
+            language.withdrawal(deeds[:, size.instructions :]),
+            np.where(
+                chance(bits["undoes"], 0.25),
+                within(bits["decoy"], *language.withdrawals_to_others),
+                within(bits["decoy"], *language.instructions_to_others),
+            ),
         ]
-        return at, np.concatenate(what, axis=1)
+        chatter = language.chatter(bits["speech"][:, 0])
+        return Errand(places, at, np.concatenate(what, axis=1), chatter)
 
-    def _visit(self, bits: dict[str, UIntArray], places: IntArray) -> tuple[IntArray, IntArray]:
-        """Draw when the places of instructions are reached `[M, visits]`, and which."""
+    def walk(self, keys: UIntArray, places: IntArray) -> tuple[IntArray, IntArray]:
+        """Draw when which of the places that have an instruction are reached.
+
+        Args:
+            keys: of the episodes, uint64 `[M]`.
+            places: the episodes', as `errand` drew them, `[M, places]`.
+
+        Returns:
+            When, -1 for never, and the arrivals, each `[M, visits]`.
+        """
         size = self._size
+        bits = self._walk_draws.of(keys)
         times = _one_in_each_part(bits["reached"], size.first_arrival, size.max_distance + 1)
-        at = np.take_along_axis(times, orders(bits["walk"]), axis=1)
-        at[:, size.withdrawn :].sort(axis=1)
+        at = _in_order(times, orders(bits["walk"]))
+        which = np.arange(size.given)
         if size.ordered:
-            # 1 before its turn, 0, 2 before its turn, 1, and so on, and the last.
+            # Withdrawn ones at any time; 1 before its turn, 0, 2 before its turn, 1, ..., the last.
             turns = np.repeat(np.arange(size.instructions), 2)[1:]
             turns[:-1] = turns[:-1].reshape(-1, 2)[:, ::-1].ravel()
+            which = np.concatenate([which[size.instructions :], turns])
+            at[:, size.withdrawn :].sort(axis=1)
             early = slice(size.withdrawn, size.visits - 1, 2)
             at[:, early] = np.where(chance(bits["early"][:, early], 0.5), at[:, early], -1)
-            which = np.broadcast_to(turns, (len(places), len(turns)))
-        else:
-            which = orders(bits["early"])
-        kept = np.take_along_axis(places, which, axis=1)
-        place = np.concatenate([places[:, size.instructions :], kept], axis=1)
-        return at, self._language.arrival(place)
+        return at, self._language.arrival(places[:, which])
+
+
+def speech(keys: UIntArray, time: npt.NDArray[Any]) -> UIntArray:
+    """Draw the random bits `[M]` of what episodes of `keys` `[M]` say at `time` `[M]`."""
+    return draw(keys, _FIRST_DRAW["speech"] + _SPEECH_STRIDE * time.astype(np.int64))
+
+
+class _Draws:
+    """Several kinds of random bits of a key at once: several times faster than one by one."""
+
+    def __init__(self, **counts: int):
+        edges = np.cumsum([0, *counts.values()]).tolist()
+        self._columns = dict(zip(counts, map(slice, edges[:-1], edges[1:]), strict=True))
+        firsts = (_FIRST_DRAW[name] + np.arange(count) for name, count in counts.items())
+        self._indices = np.concatenate(list(firsts))
+
+    def of(self, keys: UIntArray) -> dict[str, UIntArray]:
+        """Draw each kind `[M, count]` for these keys, uint64 `[M]`."""
+        drawn = draw(keys[:, None], self._indices)
+        return {name: drawn[:, columns] for name, columns in self._columns.items()}
 
 
 def _one_in_each_part(bits: UIntArray, low: int, high: int) -> IntArray:
@@ -219,3 +223,9 @@ def _one_in_each_part(bits: UIntArray, low: int, high: int) -> IntArray:
     edges = low + np.arange(count + 1) * (high - low) // max(1, count)
     width = (edges[1:] - edges[:-1]).astype(np.uint64)
     return edges[:-1] + below(bits, width)
+
+
+def _in_order(values: IntArray, order: IntArray) -> IntArray:
+    """Put each row of values `[M, K]` in its own order `[M, K]`."""
+    rows = np.arange(len(values))[:, None] * values.shape[1]
+    return values.ravel()[order + rows]

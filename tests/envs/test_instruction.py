@@ -294,6 +294,33 @@ def test_easier_options_hold_from_the_next_episode() -> None:
     assert env.size == InstructionSize(1, 0, 0, 0.5, 1, 5, False)
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_episodes_under_way_are_not_changed_nor_by_copying_them(ordered: bool) -> None:
+    def texts(env: InstructionVectorEnv) -> list[list[str]]:
+        step = np.zeros(env.num_envs, np.int64)
+        return [env.step(step)[-1]["text"].tolist() for _ in range(95)]
+
+    plain, changed, copied = (InstructionVectorEnv(16, ordered=ordered) for _ in range(3))
+    for env in (plain, changed):
+        env.reset(seed=2)
+        for _ in range(5):
+            env.step(np.zeros(16, np.int64))
+    changed.change(instructions=1, withdrawn=0, decoys=0, min_distance=1, max_distance=5)
+    copied.change(instructions=2, withdrawn=0, decoys=1, min_distance=9, max_distance=50)
+    copied.load_state_dict(changed.state_dict())
+    expected = texts(plain)
+    assert any("you reach" in text for text in expected[-1])
+    assert texts(changed) == expected
+    assert texts(copied) == expected
+
+
+def test_what_is_due_is_known_after_copying() -> None:
+    env, told = decisions()
+    other = InstructionVectorEnv(1)
+    other.load_state_dict(env.core.state_dict())
+    assert other.step(np.array([deed_of(told)]))[1].tolist() == [1.0]
+
+
 def test_it_is_shown_as_text_and_as_a_picture() -> None:
     env = InstructionEnv(render_mode="ansi")
     _, info = env.reset(seed=0)
