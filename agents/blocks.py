@@ -12,6 +12,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from agents.encoders import make_encoder
+from agents.value_head import ValueHead
 from rl_expire.types import ActorOutput, Obs, TimeStep
 
 
@@ -165,16 +166,14 @@ class Heads(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.policy = nn.Linear(width, actions)
-        self.value = nn.Linear(width, 1)
+        self.value = ValueHead(width)
         nn.init.orthogonal_(self.policy.weight, gain=0.01)
         nn.init.zeros_(self.policy.bias)
-        nn.init.orthogonal_(self.value.weight, gain=1.0)
-        nn.init.zeros_(self.value.bias)
 
     def forward(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """Return `logits [..., A]` and `value [...]`."""
         normed = self.norm(state)
-        return self.policy(normed), self.value(normed).squeeze(-1)
+        return self.policy(normed), self.value(normed)
 
     def act(self, state: Tensor, *, greedy: bool) -> ActorOutput:
         """Sample an action from the policy, or take its most likely one."""

@@ -199,6 +199,7 @@ class LSTM(nn.Module):
             value.new_zeros(()),
             spans,
             reconstruction=self.embedding.reconstruction(embedded, steps.obs),
+            value_scale=self.heads.value.scale,
         )
 
     def refresh(self, memory: LSTMMemory) -> LSTMMemory:
@@ -208,6 +209,10 @@ class LSTM(nn.Module):
     def view(self, memory: LSTMMemory) -> list[LayerView]:
         """Return no layers: nothing is kept one by one."""
         return []
+
+    def follow_returns(self, returns: Tensor) -> None:
+        """Bring the units of the value up to date with returns `[K]`; values stay as they are."""
+        self.heads.value.follow(returns)
 
     def span_parameters(self) -> list[nn.Parameter]:
         """Return none: nothing has a lifetime."""

@@ -308,7 +308,14 @@ class MemoryTransformer(nn.Module, Generic[C]):
         cost, price = torch.stack(costs).mean(), torch.stack(prices).mean()
         reconstruction = self.embedding.reconstruction(embedded, steps.obs)
         return Evaluation(
-            logits, value, cost, torch.stack(spans), diagnostics, price, reconstruction
+            logits,
+            value,
+            cost,
+            torch.stack(spans),
+            diagnostics,
+            price,
+            reconstruction,
+            self.heads.value.scale,
         )
 
     @torch.no_grad()
@@ -364,6 +371,10 @@ class MemoryTransformer(nn.Module, Generic[C]):
         """The parameters of the embedding and of every layer but the last."""
         before = [self.embedding, *self._layers()[:-1]]
         return [p for module in before for p in module.parameters()]
+
+    def follow_returns(self, returns: Tensor) -> None:
+        """Bring the units of the value up to date with returns `[K]`; values stay as they are."""
+        self.heads.value.follow(returns)
 
     def span_parameters(self) -> list[nn.Parameter]:
         """The parameters that decide lifetimes, which learn apart from the rest."""

@@ -111,7 +111,9 @@ class Train(Experiment):
     )
     """When the task counts as learned. There is one level, at which learning rate and entropy bonus
     stay as they begin until then: where to look has to be found out by accident."""
-    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.997, epochs=4))
+    ppo: PPOConfig = field(
+        default_factory=partial(PPOConfig, gamma=0.997, epochs=4, normalize_values=True)
+    )
     """The learner of the policy."""
     forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_000_000))
     """The learner of the lifetimes."""

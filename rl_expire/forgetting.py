@@ -99,7 +99,7 @@ class Forgetful(Agent[M], Protocol[M]):
 
 
 def distillation(faded: Evaluation, unfaded: Evaluation, valid: Tensor, choice: Tensor) -> Tensor:
-    """KL(unfaded || faded) of the policies plus half the squared difference of the values.
+    """KL(unfaded || faded) of the policies plus half the values' squared difference, in their unit.
 
     Args:
         faded: what the agent says as it is.
@@ -113,7 +113,8 @@ def distillation(faded: Evaluation, unfaded: Evaluation, valid: Tensor, choice: 
     teacher = torch.log_softmax(unfaded.logits, -1)
     student = torch.log_softmax(faded.logits, -1)
     kl = (teacher.exp() * (teacher - student)).sum(-1)
-    return masked_mean(kl * choice + 0.5 * (unfaded.value - faded.value).pow(2), valid)
+    missed = (unfaded.value - faded.value) / faded.value_scale
+    return masked_mean(kl * choice + 0.5 * missed.pow(2), valid)
 
 
 def forget_update(

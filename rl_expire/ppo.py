@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from rl_expire.nonfinite import NonFiniteLossError, Skips, describe
 from rl_expire.returns import gae
-from rl_expire.types import Agent, Evaluation, M, Rollout
+from rl_expire.types import Agent, Evaluation, FollowsReturns, M, Rollout
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class PPOConfig:
     """End the passes over a rollout when the policy has moved this far (nats); none: never."""
     normalize_advantages: bool = True
     """Scale the advantages of each minibatch to mean 0 and standard deviation 1."""
+    normalize_values: bool = False
+    """Learn values in units that follow the returns (PopArt): for rewards of any size. Returns that
+    vary by less than 1 are not blown up."""
     advantage_floor: float = 0.2
     """The least standard deviation to divide by: while no reward is seen at all, the noise of the
     values would be blown up to full size and drive the policy anywhere."""
@@ -96,7 +100,8 @@ def ppo_loss(
         rollout: T steps of B environments.
         advantages: `[T, B]`.
         returns: `[T, B]`.
-        config: the learner's options.
+        config: the learner's options; values and advantages are in units of
+            `evaluation.value_scale` to it.
         entropy_cost: weight of the entropy bonus.
 
     Returns:
@@ -104,6 +109,8 @@ def ppo_loss(
     """
     valid = rollout.valid
     choice = valid & rollout.choice
+    scale = evaluation.value_scale
+    advantages = advantages / scale
     if config.normalize_advantages:
         mean = masked_mean(advantages, valid)
         variance = masked_mean((advantages - mean).pow(2), valid)
@@ -115,10 +122,11 @@ def ppo_loss(
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
     gain = torch.min(ratio * advantages, clipped * advantages)
     policy_loss = -masked_mean(gain * choice, valid)
-    error = (evaluation.value - returns).pow(2)
+    error = ((evaluation.value - returns) / scale).pow(2)
     if config.value_clip is not None:
-        moved = (evaluation.value - rollout.value).clamp(-config.value_clip, config.value_clip)
-        error = torch.max(error, (rollout.value + moved - returns).pow(2))
+        most = config.value_clip * scale
+        moved = (evaluation.value - rollout.value).clamp(-most, most)
+        error = torch.max(error, ((rollout.value + moved - returns) / scale).pow(2))
     value_loss = 0.5 * masked_mean(error, valid)
     entropies = entropy(evaluation.logits)
     mean_entropy = masked_mean(entropies * choice, valid)
@@ -250,6 +258,8 @@ def ppo_update(
         gamma=config.gamma,
         lam=config.gae_lambda,
     )
+    if config.normalize_values and rollout.valid.any():
+        cast(FollowsReturns, agent).follow_returns(returns[rollout.valid])
     seen: dict[str, list[Tensor]] = defaultdict(list)
     rows = rollout.action.shape[1]
     for _ in range(config.epochs):

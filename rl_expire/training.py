@@ -23,7 +23,7 @@ from rl_expire.optimizer_state import load_optimizer_state, optimizer_state
 from rl_expire.ppo import PPOConfig, ppo_update
 from rl_expire.random_state import random_state, set_random_state
 from rl_expire.rollout import Actor, collect
-from rl_expire.types import Agent, M, Rollout
+from rl_expire.types import Agent, FollowsReturns, M, Rollout
 
 GOOD_WEIGHTS = 6
 """How many levels back the weights that mastered each are kept, for a collapse."""
@@ -119,6 +119,11 @@ class Trainer(Generic[M]):
                     f"--train.num-envs {train.num_envs} is not divisible by {option} {parts}: "
                     "change one of them"
                 )
+        if ppo.normalize_values and not isinstance(agent, FollowsReturns):
+            raise ValueError(
+                f"--ppo.normalize-values needs an agent with follow_returns(), which "
+                f"{type(agent).__name__} has not: leave it off"
+            )
         self.agent, self.module, self.envs, self.governor = agent, agent, envs, governor
         self.difficulty, self.measure = difficulty, measure
         self.train, self.ppo, self.forgetting = train, ppo, forgetting

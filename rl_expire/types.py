@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -89,6 +89,7 @@ class Evaluation:
             without them.
         reconstruction: `[]`, how badly states tell their observations, weighted; 0 where they need
             not, and without gradients.
+        value_scale: `[]`, the unit in which errors of `value` are to be counted.
     """
 
     logits: Tensor
@@ -98,6 +99,7 @@ class Evaluation:
     diagnostics: dict[str, Tensor] = field(default_factory=dict)
     price: Tensor = field(default_factory=lambda: torch.zeros(()))
     reconstruction: Tensor = field(default_factory=lambda: torch.zeros(()))
+    value_scale: Tensor = field(default_factory=lambda: torch.ones(()))
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,15 @@ class Agent(Protocol[M]):
 
     def span_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that decide lifetimes; none for an agent without lifetimes."""
+        ...
+
+
+@runtime_checkable
+class FollowsReturns(Protocol):
+    """An agent whose values are learned in units that follow the returns."""
+
+    def follow_returns(self, returns: Tensor) -> None:
+        """Bring these units up to date with returns `[K]`; the values stay as they are."""
         ...
 
 

@@ -1,6 +1,7 @@
 """Learning what to forget: what drives the lifetimes, and that nothing else moves."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,6 +41,15 @@ def test_distillation_is_the_sum_written_out_over_valid_steps() -> None:
         total += 0.5 * float(unfaded.value[t, b] - faded.value[t, b]) ** 2
     expected = total / int(valid.sum())
     assert float(distillation(faded, unfaded, valid, choice)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_distillation_counts_values_in_their_unit() -> None:
+    yes = torch.ones(T, B, dtype=torch.bool)
+    one, other = (evaluation(torch.randn(T, B, 3), torch.randn(T, B)) for _ in range(2))
+    unit = torch.tensor(100.0)
+    far, from_it = (replace(e, value=unit * e.value, value_scale=unit) for e in (one, other))
+    expected = distillation(one, other, yes, yes)
+    torch.testing.assert_close(distillation(far, from_it, yes, yes), expected)
 
 
 def collected(agent: Any) -> Rollout[Any]:

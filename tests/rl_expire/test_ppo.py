@@ -135,6 +135,36 @@ def test_advantages_of_nothing_but_noise_are_not_blown_up() -> None:
     assert abs(float(stats["policy_loss"])) < 0.01
 
 
+@pytest.mark.parametrize("config", [PPOConfig(), PPOConfig(value_clip=0.2)])
+def test_rewards_in_another_unit_are_learned_from_as_before(config: PPOConfig) -> None:
+    rollout, unit = rollout_of(), 250.0
+    evaluation = answer(rollout)
+    advantages, returns = torch.randn(T, B), torch.randn(T, B)
+    loss, _ = ppo_loss(evaluation, rollout, advantages, returns, config, entropy_cost=0.1)
+    other, _ = ppo_loss(
+        replace(evaluation, value=unit * evaluation.value, value_scale=torch.tensor(unit)),
+        replace(rollout, value=unit * rollout.value),
+        unit * advantages,
+        unit * returns,
+        config,
+        entropy_cost=0.1,
+    )
+    torch.testing.assert_close(loss, other)
+
+
+def test_units_of_the_value_follow_the_returns_where_that_is_asked_for() -> None:
+    for normalize in (False, True):
+        agent = expire_agent()
+        rollout = made_up_rollout(T, B, agent.initial_memory(B))
+        rollout = replace(rollout, reward=300 * torch.randn(T, B))
+        optimizer = torch.optim.Adam(list(agent.parameters()), 1e-3)
+        config = PPOConfig(minibatches=1, normalize_values=normalize)
+        ppo_update(agent, list(agent.parameters()), optimizer, rollout, config, entropy_cost=0.0)
+        assert (float(agent.heads.value.scale) > 100) == normalize
+        evaluation = agent.evaluate(rollout.acted_on, rollout.memory)
+        assert evaluation.value_scale is agent.heads.value.scale
+
+
 def test_minibatches_are_disjoint_and_cover_every_row() -> None:
     parts = list(minibatches(12, 4, CPU))
     assert [len(p) for p in parts] == [3, 3, 3, 3]

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import pytest
 import torch
+from torch import nn
 
 import envs  # noqa: F401 (registers the corridor)
 from agents import ExpireSpanConfig, ExpireTransformer
@@ -18,7 +19,7 @@ from rl_expire.nonfinite import NonFiniteLossError
 from rl_expire.ppo import PPOConfig
 from rl_expire.rollout import Episode
 from rl_expire.training import TrainConfig, Trainer, train
-from tests.support import CPU, copy_of
+from tests.support import CPU, CountingAgent, copy_of
 
 ROWS, LENGTH, GOAL, WINDOW, SETTLE = 4, 4, 12, 5, 1
 SIZES = TrainConfig(num_envs=ROWS, rollout_length=LENGTH, total_steps=160, checkpoint_every=4)
@@ -57,6 +58,26 @@ def make_trainer(
         device=CPU,
         seed=0,
     )
+
+
+def test_values_in_units_of_their_own_need_an_agent_that_has_such() -> None:
+    class Counting(nn.Module, CountingAgent):
+        pass
+
+    good = make_trainer(normalize_values=True)
+    with pytest.raises(ValueError, match=r"which Counting has not: leave it off"):
+        Trainer(
+            Counting(),
+            good.envs,
+            good.governor,
+            "length",
+            "success",
+            train=SIZES,
+            ppo=good.ppo,
+            forgetting=good.forgetting,
+            device=CPU,
+            seed=0,
+        )
 
 
 def play(trainer: Trainer[Any], success: float) -> None:

@@ -1,0 +1,89 @@
+"""The value head: its units against a naive reference, and values that stay as they are."""
+
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+
+from agents.value_head import FOLLOWED, LEAST_SCALE, ValueHead
+from rl_expire.types import FollowsReturns
+from tests.support import AGENTS, Make, random_steps
+
+
+def states(count: int = 50) -> torch.Tensor:
+    return torch.randn(count, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_at_first_it_is_an_ordinary_linear_function() -> None:
+    head = ValueHead(8)
+    expected = torch.nn.functional.linear(states(), head.weight, head.bias).squeeze(-1)
+    assert torch.equal(head(states()), expected)
+
+
+def test_mean_and_deviation_are_those_of_all_returns_until_the_old_ones_fade() -> None:
+    head, random = ValueHead(8), np.random.default_rng(0)
+    # Weights of the batches: all the same until 1 / n falls below FOLLOWED, then fading.
+    batches = [random.normal(300 + 10 * n, 40, 64).astype(np.float32) for n in range(60)]
+    weights = np.zeros(0)
+    for n, batch in enumerate(batches, 1):
+        head.follow(torch.from_numpy(batch))
+        share = max(FOLLOWED, 1 / n)
+        weights = np.append(weights * (1 - share), share)
+        each = np.repeat(weights / 64, 64)
+        seen = np.concatenate(batches[:n]).astype(np.float64)
+        mean = float((each * seen).sum())
+        assert float(head.mean) == pytest.approx(mean, rel=1e-4)
+        deviation = float(np.sqrt((each * (seen - mean) ** 2).sum()))
+        assert float(head.scale) == pytest.approx(deviation, rel=1e-3)
+
+
+@pytest.mark.parametrize("returns", [0.0, 5.0, -4000.0])
+def test_following_leaves_values_as_they_are(returns: float) -> None:
+    head = ValueHead(8)
+    before = head(states())
+    for _ in range(5):
+        head.follow(returns * torch.rand(100) + returns)
+        torch.testing.assert_close(
+            head(states()), before, rtol=1e-4, atol=1e-3 + 1e-6 * abs(returns)
+        )
+
+
+def test_small_returns_are_not_blown_up() -> None:
+    head = ValueHead(8)
+    for _ in range(50):
+        head.follow(0.01 * torch.rand(100))
+    assert float(head.scale) == LEAST_SCALE
+
+
+def test_large_returns_are_learned_as_fast_as_small_ones() -> None:
+    """The value of two kinds of states, 500 apart, in 300 steps of Adam: to a tenth of the unit."""
+    kinds = torch.eye(8)[:2]
+    returns = torch.tensor([200.0, 700.0])
+    errors = {}
+    for follows in (False, True):
+        torch.manual_seed(0)
+        head = ValueHead(8)
+        optimizer = torch.optim.Adam(head.parameters(), lr=1e-2)
+        for _ in range(300):
+            if follows:
+                head.follow(returns)
+            optimizer.zero_grad()
+            ((head(kinds) - returns) / head.scale).pow(2).mean().backward()
+            optimizer.step()
+        errors[follows] = float((head(kinds) - returns).abs().max().detach())
+    assert errors[True] < 25
+    assert errors[False] > 150
+
+
+@pytest.mark.parametrize("make", AGENTS.values(), ids=AGENTS.keys())
+def test_every_agent_follows_returns(make: Make) -> None:
+    agent = make()
+    steps = random_steps(6, 3, first=[(0, 0), (0, 1), (0, 2)])
+    with torch.no_grad():
+        before = agent.evaluate(steps, agent.initial_memory(3))
+        assert float(before.value_scale) == 1
+        cast(FollowsReturns, agent).follow_returns(torch.tensor([100.0, 200.0]))
+        after = agent.evaluate(steps, agent.initial_memory(3))
+    assert float(after.value_scale) == pytest.approx(50)
+    torch.testing.assert_close(after.value, before.value, atol=1e-3, rtol=1e-4)
