@@ -43,9 +43,12 @@ class Corridor(Experiment):
 
     env: CorridorOptions = field(default_factory=CorridorOptions)
     """The environment."""
-    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, last_action=False))
+    agent: AgentConfig = field(
+        default_factory=partial(ExpireSpanConfig, last_action=False, reconstruct=10.0)
+    )
     """The agent with its memory. On the walkway actions have no effect: it could say anything with
-    them, and read it in its last action."""
+    them, and read it in its last action. States tell what they see, a small ball as much as walls,
+    before anything says that it matters."""
 
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")

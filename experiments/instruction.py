@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from experiment import Experiment, command_line
 
+from agents import AgentConfig, ExpireSpanConfig
 from envs.instruction_script import InstructionSize
 from rl_expire.curriculum import CurriculumConfig, Level, ladder
 from rl_expire.forgetting import ForgettingConfig
@@ -50,6 +51,9 @@ class Instruction(Experiment):
 
     env: InstructionOptions = field(default_factory=InstructionOptions)
     """The environment."""
+    agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, reconstruct=10.0))
+    """The agent with its memory. States tell the sentence they are of, word by word, before
+    anything says which matter."""
     train: TrainConfig = field(
         default_factory=partial(TrainConfig, num_envs=64, longest_rollout=128)
     )
