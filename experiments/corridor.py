@@ -14,6 +14,7 @@ from experiment import Experiment, command_line
 
 from agents import AgentConfig, ExpireSpanConfig
 from rl_expire.curriculum import Level, ladder
+from rl_expire.forgetting import ForgettingConfig
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Corridor(Experiment):
     """The agent with its memory. On the walkway actions have no effect: it could say anything with
     them, and read it in its last action. States tell what they see, a small ball as much as walls,
     before anything says that it matters."""
+    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_500_000))
+    """How lifetimes are learned afterwards: what is not needed is soon found out."""
 
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
