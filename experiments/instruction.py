@@ -75,8 +75,10 @@ class Instruction(Experiment):
     is something to choose in one step of ten, so the bonus for all of them has to be larger."""
     ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.95, gae_lambda=0.9))
     """The learner of the policy: a deed is rewarded at once, so it need not look far ahead."""
-    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, alpha=0.05))
-    """What is forgotten: sentences of many kinds, each with a lifetime to be found."""
+    forgetting: ForgettingConfig = field(
+        default_factory=partial(ForgettingConfig, alpha=0.05, steps=1_500_000)
+    )
+    """What is forgotten: sentences of many kinds, each with a lifetime to be found, most soon."""
 
     env_id: ClassVar[str] = "RLExpire/Instruction-v0"
     level: ClassVar[tuple[str, ...]] = ("max_distance",)
