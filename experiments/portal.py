@@ -69,9 +69,11 @@ class Portal(Experiment):
     """When the task counts as learned: its measure is the share of what perfect memory gets."""
     forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_600_000))
     """How lifetimes are learned afterwards: the second layer's are found by then."""
-    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85))
+    ppo: PPOConfig = field(
+        default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85, normalize_values=True)
+    )
     """The learner of the policy: a door decides about the next few steps, so it need not look far
-    ahead."""
+    ahead. Returns are in whole rooms."""
 
     env_id: ClassVar[str] = "RLExpire/Portal-v0"
     level: ClassVar[tuple[str, ...]] = ("rooms",)
