@@ -253,15 +253,15 @@ class InstructionVectorEnv(ArrayVectorEnv):
         for field, values, none in (
             (state.place, errand.places[:, : size.instructions], NOWHERE),
             (state.at, errand.at, -1),
-            (state.what, errand.what, -1),
         ):
             wide = np.full((len(rows), field.shape[1]), none, field.dtype)
             wide[:, : values.shape[1]] = values
             field[rows] = wide
+        state.what[rows, : size.said] = errand.what
         self._to_walk[rows] = True
-        state.sentence[rows] = errand.chatter
-        state.event[rows] = -1
-        episode, event = np.nonzero(errand.at == 0)
+        state.sentence[rows], state.event[rows] = errand.chatter, -1
+        # Usually something else than chatter comes first, and only once.
+        episode, event = np.divmod(np.flatnonzero(errand.at == 0), size.said)
         state.sentence[rows[episode]] = errand.what[episode, event]
         state.event[rows[episode]] = event
         return state.length[rows].astype(np.int64)
@@ -294,12 +294,17 @@ class InstructionVectorEnv(ArrayVectorEnv):
 
     def _due(self) -> IntArray:
         """Which instruction is to be carried out now `[N]`; -1: none."""
-        state = self._state
-        match = state.place == self.language.place_reached(state.sentence)[:, None]
-        if self._size.ordered:
-            match &= np.cumsum(state.place != NOWHERE, axis=1) == 1
-        first = match.argmax(axis=1)
-        return np.where(match[np.arange(len(first)), first], first, -1)
+        reached = self.language.place_reached(self._state.sentence)
+        due = np.full(self.num_envs, -1)
+        rows = np.flatnonzero(reached >= 0)
+        if rows.size:
+            place = self._state.place[rows]
+            match = place == reached[rows, None]
+            if self._size.ordered:
+                match &= np.cumsum(place != NOWHERE, axis=1) == 1
+            first = match.argmax(axis=1)
+            due[rows] = np.where(match[np.arange(len(rows)), first], first, -1)
+        return due
 
     def _read(self, rows: Rows, time: npt.NDArray[np.int32]) -> tuple[IntArray, IntArray]:
         """Looks up, or draws, the sentences `[M]` that environments `rows` read at `time` `[M]`.

@@ -114,6 +114,7 @@ class Language:
         texts: the sentences `[S]`, as an array of strings.
         tokens: `[S, W]` uint8, 0 where a sentence is over.
         vocabulary: the words by token; the first is `PAD`.
+        decoys: sentences said to others, to be drawn from: three quarters are instructions.
     """
 
     def __init__(self, places: int, deeds: int):
@@ -129,6 +130,13 @@ class Language:
         self.withdrawals = len(told)
         self.arrivals = self.withdrawals + len(undone)
         self.first_chatter = self.arrivals + len(reached)
+        own = places * deeds
+        self.decoys = np.concatenate(
+            [
+                np.repeat(np.arange(own, self.withdrawals), 3),
+                np.repeat(np.arange(self.withdrawals + deeds, self.arrivals), places),
+            ]
+        )
         sentences = [text for group in groups for text in group] + chatter(places, deeds)
         self.texts = np.array(sentences)
         words = [sentence.split() for sentence in sentences]
@@ -142,16 +150,6 @@ class Language:
     def size(self) -> int:
         """Sentences there are, S."""
         return len(self.texts)
-
-    @property
-    def instructions_to_others(self) -> tuple[int, int]:
-        """The first and the last instruction to somebody else."""
-        return self.places * self.deeds, self.withdrawals - 1
-
-    @property
-    def withdrawals_to_others(self) -> tuple[int, int]:
-        """The first and the last withdrawal addressed to somebody else."""
-        return self.withdrawals + self.deeds, self.arrivals - 1
 
     def instruction(
         self,

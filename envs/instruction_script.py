@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.array_env import IntArray
-from envs.draws import UIntArray, below, chance, draw, orders, within
+from envs.draws import UIntArray, below, chance, draw, orders
 from envs.instruction_grammar import Language
 
 LONGEST = 1_000_000
@@ -20,7 +20,6 @@ _FIRST_DRAW = {
     "heard": 2000,
     "order": 3000,
     "decoy": 4000,
-    "undoes": 4300,
     "reached": 5000,
     "early": 6000,
     "speech": 7000,
@@ -138,12 +137,14 @@ class Scriptwriter:
             heard=size.said,
             order=size.said,
             decoy=size.decoys,
-            undoes=size.decoys,
             speech=1,
         )
         self._walk_draws = _Draws(
             reached=size.visits, walk=size.visits, early=size.visits if size.ordered else 0
         )
+
+        self._hearing = _Parts(size.said, 0, size.heard)
+        self._walking = _Parts(size.visits, size.first_arrival, size.max_distance + 1)
 
     def errand(self, keys: UIntArray) -> Errand:
         """Draw what the episodes of these keys, uint64 `[M]`, begin with."""
@@ -151,7 +152,7 @@ class Scriptwriter:
         bits = self._errand_draws.of(keys)
         places = orders(bits["places"])
         deeds = orders(bits["deeds"])[:, : size.given]
-        at = _in_order(_one_in_each_part(bits["heard"], 0, size.heard), orders(bits["order"]))
+        at = _in_order(self._hearing.times(bits["heard"]), orders(bits["order"]))
         # In the order heard, and a withdrawal after what it withdraws.
         at[:, : size.instructions].sort(axis=1)
         first, second = at[:, size.instructions : size.given], at[:, size.given :]
@@ -162,11 +163,7 @@ class Scriptwriter:
         what = [
             language.instruction(places[:, : size.given], deeds),
             language.withdrawal(deeds[:, size.instructions :]),
-            np.where(
-                chance(bits["undoes"], 0.25),
-                within(bits["decoy"], *language.withdrawals_to_others),
-                within(bits["decoy"], *language.instructions_to_others),
-            ),
+            language.decoys.take(below(bits["decoy"], np.uint64(len(language.decoys)))),
         ]
         chatter = language.chatter(bits["speech"][:, 0])
         return Errand(places, at, np.concatenate(what, axis=1), chatter)
@@ -183,8 +180,7 @@ class Scriptwriter:
         """
         size = self._size
         bits = self._walk_draws.of(keys)
-        times = _one_in_each_part(bits["reached"], size.first_arrival, size.max_distance + 1)
-        at = _in_order(times, orders(bits["walk"]))
+        at = _in_order(self._walking.times(bits["reached"]), orders(bits["walk"]))
         which = np.arange(size.given)
         if size.ordered:
             # Withdrawn ones at any time; 1 before its turn, 0, 2 before its turn, 1, ..., the last.
@@ -217,12 +213,16 @@ class _Draws:
         return {name: drawn[:, columns] for name, columns in self._columns.items()}
 
 
-def _one_in_each_part(bits: UIntArray, low: int, high: int) -> IntArray:
-    """Draw times `[M, K]` of [low, high), in order, one in each of K equal parts."""
-    count = bits.shape[1]
-    edges = low + np.arange(count + 1) * (high - low) // max(1, count)
-    width = (edges[1:] - edges[:-1]).astype(np.uint64)
-    return edges[:-1] + below(bits, width)
+class _Parts:
+    """Times of [low, high), in K equal parts."""
+
+    def __init__(self, count: int, low: int, high: int):
+        edges = low + np.arange(count + 1) * (high - low) // max(1, count)
+        self._first, self._width = edges[:-1], np.diff(edges).astype(np.uint64)
+
+    def times(self, bits: UIntArray) -> IntArray:
+        """Draw times `[M, K]`, in order, one in each part."""
+        return self._first + below(bits, self._width)
 
 
 def _in_order(values: IntArray, order: IntArray) -> IntArray:

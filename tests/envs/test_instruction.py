@@ -314,6 +314,19 @@ def test_episodes_under_way_are_not_changed_nor_by_copying_them(ordered: bool) -
     assert texts(copied) == expected
 
 
+def test_a_quarter_of_what_is_said_to_others_takes_something_back() -> None:
+    language = Language(5, 4)
+    kinds = [read(text) for text in language.texts[language.decoys]]
+    assert all(meaning.to is not None for meaning in kinds)
+    assert {meaning.kind for meaning in kinds} == {"instruction", "withdrawal"}
+    assert 4 * sum(meaning.kind == "withdrawal" for meaning in kinds) == len(kinds)
+    times = np.bincount(language.decoys, minlength=language.size)
+    for kind, count in (("instruction", len(NAMES) * 5 * 4), ("withdrawal", len(NAMES) * 4)):
+        drawn = [n for n, m in zip(times[language.decoys], kinds, strict=True) if m.kind == kind]
+        assert len(set(drawn)) == 1, "all as often"
+        assert len(drawn) == count * drawn[0]
+
+
 def test_what_is_due_is_known_after_copying() -> None:
     env, told = decisions()
     other = InstructionVectorEnv(1)
