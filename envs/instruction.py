@@ -217,26 +217,12 @@ class InstructionVectorEnv(ArrayVectorEnv):
         return float(self._size.instructions)
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """Copies all that decides how the environments go on, but what `change` was told.
-
-        Returns:
-            Arrays `[N, ...]` by name.
-
-        Raises:
-            ResetNeeded: Before the first reset.
-        """
+        """As `ArrayVectorEnv.state_dict`; a walk is in it, whether it has begun or not."""
         self._write_walks(self._to_walk)
         return super().state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from where `state_dict` was called, in an environment of the same options.
-
-        Args:
-            state: As `state_dict` returned it.
-
-        Raises:
-            ValueError: If it does not fit this environment; nothing has changed then.
-        """
+        """As `ArrayVectorEnv.load_state_dict`."""
         super().load_state_dict(state)
         self._to_walk[:] = False
         self._wanted[:] = self._due()

@@ -130,13 +130,9 @@ class Language:
         self.withdrawals = len(told)
         self.arrivals = self.withdrawals + len(undone)
         self.first_chatter = self.arrivals + len(reached)
-        own = places * deeds
-        self.decoys = np.concatenate(
-            [
-                np.repeat(np.arange(own, self.withdrawals), 3),
-                np.repeat(np.arange(self.withdrawals + deeds, self.arrivals), places),
-            ]
-        )
+        to, place, deed = np.indices((len(NAMES), places, deeds)).reshape(3, -1)
+        asked, taken_back = self.instruction(place, deed, to + 1), self.withdrawal(deed, to + 1)
+        self.decoys = np.concatenate([np.repeat(asked, 3), np.sort(taken_back)])
         sentences = [text for group in groups for text in group] + chatter(places, deeds)
         self.texts = np.array(sentences)
         words = [sentence.split() for sentence in sentences]

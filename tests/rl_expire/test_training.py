@@ -29,13 +29,18 @@ AGENT = ExpireSpanConfig(width=8, heads=2, max_span=20.0, ramp=4.0)
 
 
 def make_trainer(
-    start: int = 3, method: Any = "after-learning", train: TrainConfig = SIZES, **ppo: Any
+    start: int = 3,
+    method: Any = "after-learning",
+    train: TrainConfig = SIZES,
+    agent: Any = None,
+    **ppo: Any,
 ) -> Trainer[Any]:
     vector = gymnasium.make_vec(
         "RLExpire/Corridor-v0", train.num_envs, "vector_entry_point", max_length=GOAL
     )
     torch.manual_seed(0)
-    agent = ExpireTransformer(vector.single_observation_space, vector.single_action_space, AGENT)
+    spaces = vector.single_observation_space, vector.single_action_space
+    agent = agent or ExpireTransformer(*spaces, AGENT)
     forgetting = ForgettingConfig(method=method, steps=64, learning_rate=0.5, minibatches=2)
     levels = [Level(n, {"max_length": n}) for n in ladder(start, GOAL, 2.0)]
     governor = Governor(
@@ -64,20 +69,8 @@ def test_values_in_units_of_their_own_need_an_agent_that_has_such() -> None:
     class Counting(nn.Module, CountingAgent):
         pass
 
-    good = make_trainer(normalize_values=True)
     with pytest.raises(ValueError, match=r"which Counting has not: leave it off"):
-        Trainer(
-            Counting(),
-            good.envs,
-            good.governor,
-            "length",
-            "success",
-            train=SIZES,
-            ppo=good.ppo,
-            forgetting=good.forgetting,
-            device=CPU,
-            seed=0,
-        )
+        make_trainer(agent=Counting(), normalize_values=True)
 
 
 def play(trainer: Trainer[Any], success: float) -> None:
