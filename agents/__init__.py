@@ -10,6 +10,7 @@ from agents.expire_transformer import ExpireSpanConfig, ExpireTransformer
 from agents.lstm import LSTM, LSTMConfig
 from agents.memoryless import Memoryless, MemorylessConfig
 from agents.transformer_xl import TransformerXL, TransformerXLConfig
+from rl_expire.types import Agent
 
 AgentConfig = (
     ExpireSpanConfig
@@ -19,7 +20,7 @@ AgentConfig = (
     | LSTMConfig
     | MemorylessConfig
 )
-AGENTS: dict[type[AgentConfig], type[Any]] = {
+AGENTS: dict[type[AgentConfig], type[Agent[Any]]] = {
     ExpireSpanConfig: ExpireTransformer,
     TransformerXLConfig: TransformerXL,
     AdaptiveSpanConfig: AdaptiveSpan,
@@ -32,8 +33,10 @@ AGENT_CONFIGS = {config.name: config for config in AGENTS}
 """The same configurations by the name that the command line and `config.json` use."""
 
 
-def make_agent(observation_space: gym.Space, action_space: gym.Space, config: AgentConfig) -> Any:
-    """Return a new agent, an `rl_expire.types.Agent` that is also an `nn.Module`.
+def make_agent(
+    observation_space: gym.Space, action_space: gym.Space, config: AgentConfig
+) -> Agent[Any]:
+    """Return a new agent.
 
     Raises:
         ValueError: a space is not supported.

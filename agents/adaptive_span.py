@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from agents.spans import SpanConfig
 from agents.transformer import MemoryTransformer
-from rl_expire.lifetime import HeadWindows
+from rl_expire.memory.lifetime import HeadWindows
 
 
 @dataclass(frozen=True)

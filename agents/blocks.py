@@ -123,7 +123,7 @@ class StepEmbedding(nn.Module):
         before = before.masked_fill(steps.is_first.unsqueeze(-1), 0.0)
         return states + self.before(before), obs[-1]
 
-    def reconstruction(self, states: Tensor, obs: Obs) -> Tensor:
+    def reconstruction_loss(self, states: Tensor, obs: Obs) -> Tensor:
         """Return how badly `states [T, B, D]` tell their own `obs [T, B]`, weighted, `[]`.
 
         An auxiliary loss, without which the Transformer-XL of Memory Gym stays behind a GRU
@@ -132,7 +132,7 @@ class StepEmbedding(nn.Module):
         """
         if self.reader is None or not states.requires_grad:
             return states.new_zeros(())
-        return self.reconstruct * self.encoder.misread(self.reader(states), obs)
+        return self.reconstruct * self.encoder.reconstruction_loss(self.reader(states), obs)
 
     def act(self, step: TimeStep, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Embed one step `[B]`; as `forward`, without T."""

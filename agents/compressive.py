@@ -10,9 +10,9 @@ from torch import Tensor
 
 from agents.blocks import at_least
 from agents.transformer import MemoryLayer, MemoryTransformer, TransformerConfig
-from rl_expire.expire_span import is_held
-from rl_expire.lifetime import FixedWindow
-from rl_expire.slot_memory import FREE, SlotMemory
+from rl_expire.memory.expire_span import is_held
+from rl_expire.memory.lifetime import FixedWindow
+from rl_expire.memory.slot_memory import FREE, SlotMemory
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class CompressiveLayer(MemoryLayer):
         slots.value = torch.where(at.unsqueeze(1), value, slots.value)
         slots.span = slots.span.masked_fill(group, FREE).masked_fill(place, self.reach)
 
-    def evaluate(
+    def unroll(
         self,
         states: Tensor,
         episode: Tensor,

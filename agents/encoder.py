@@ -23,11 +23,11 @@ class Encoder(nn.Module):
         """Return the code `[..., D]` of observations."""
 
     @abstractmethod
-    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+    def reconstruction_loss(self, read: Tensor, obs: Obs) -> Tensor:
         """Return how far `read [..., K]` is from what `obs` holds, on average, `[]`."""
 
 
-def misread_categories(read: Tensor, categories: Tensor) -> Tensor:
+def categorical_loss(read: Tensor, categories: Tensor) -> Tensor:
     """Cross-entropy, in nats a place, of scores `[..., P * C]` for `categories [..., P]`."""
     places = categories.shape[-1]
     scores = read.unflatten(-1, (places, -1)).flatten(0, -2)

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX
 from torch import Tensor, nn
 
-from agents.encoder import Encoder, misread_categories
+from agents.encoder import Encoder, categorical_loss
 from agents.pixels import PixelEncoder, channel_axis
 from rl_expire.types import Obs
 
@@ -92,9 +92,9 @@ class GridEncoder(Encoder):
         one_hot = torch.zeros(*index.shape[:-1], self.inputs, device=index.device)
         return self.net(one_hot.scatter_(-1, index, 1.0))
 
-    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+    def reconstruction_loss(self, read: Tensor, obs: Obs) -> Tensor:
         """Cross-entropy of a channel of a cell, in nats."""
-        return misread_categories(read, self._categories(obs))
+        return categorical_loss(read, self._categories(obs))
 
     def _categories(self, obs: Obs) -> Tensor:
         """Return `[..., h * w * 3]`, which category each channel of each cell is."""
@@ -126,9 +126,9 @@ class TokenEncoder(Encoder):
         weights = torch.softmax(self.score(words), dim=-2)
         return self.net((weights * words).sum(-2))
 
-    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+    def reconstruction_loss(self, read: Tensor, obs: Obs) -> Tensor:
         """Cross-entropy of a token, in nats."""
-        return misread_categories(read, self._tokens(obs))
+        return categorical_loss(read, self._tokens(obs))
 
     def _tokens(self, obs: Obs) -> Tensor:
         """Return `[..., length]`, counted from 0."""
@@ -150,7 +150,7 @@ class VectorEncoder(Encoder):
         """Encode numbers `[..., *shape]`."""
         return self.net(self._squashed(obs))
 
-    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+    def reconstruction_loss(self, read: Tensor, obs: Obs) -> Tensor:
         """Squared error of a squashed number."""
         return (read - self._squashed(obs)).pow(2).mean()
 
@@ -176,12 +176,12 @@ class DictEncoder(Encoder):
         assert isinstance(obs, dict)
         return torch.stack([encoder(obs[name]) for name, encoder in self._encoders()]).sum(0)
 
-    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+    def reconstruction_loss(self, read: Tensor, obs: Obs) -> Tensor:
         """Sum of what the parts misread."""
         assert isinstance(obs, dict)
         parts = read.split([encoder.outputs for _, encoder in self._encoders()], dim=-1)
         misread = [
-            encoder.misread(part, obs[name])
+            encoder.reconstruction_loss(part, obs[name])
             for part, (name, encoder) in zip(parts, self._encoders(), strict=True)
         ]
         return torch.stack(misread).sum()

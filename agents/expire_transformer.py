@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from agents.spans import SpanConfig
 from agents.transformer import MemoryTransformer
-from rl_expire.lifetime import ExpireSpan, SpanCost
+from rl_expire.memory.lifetime import ExpireSpan, SpanCost
 
 
 @dataclass(frozen=True)

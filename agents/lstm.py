@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from agents.blocks import FeedForward, Heads, LayersConfig, StepEmbedding, at_least, num_actions
-from rl_expire.fitting import check_fit
-from rl_expire.types import ActorOutput, Evaluation, LayerView, TimeStep
+from rl_expire.types import ActorOutput, Agent, AgentOutput, TimeStep
+from rl_expire.validate import check_fit
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class LSTMLayer(nn.Module):
         state = state + out[0]
         return state + self.feed_forward(state), hidden[0], cell[0]
 
-    def evaluate(self, states: Tensor, is_first: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
+    def unroll(self, states: Tensor, is_first: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
         """Do for `states [T, B, D]` at once what `act` does one by one."""
-        states = states + unroll(self.core, self.norm(states), is_first, hidden, cell)
+        states = states + run_lstm(self.core, self.norm(states), is_first, hidden, cell)
         return states + self.feed_forward(states)
 
 
@@ -111,7 +111,9 @@ def remember(core: nn.LSTM, longest: int) -> None:
     put_in.copy_(-forget)
 
 
-def unroll(core: nn.LSTM, inputs: Tensor, is_first: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
+def run_lstm(
+    core: nn.LSTM, inputs: Tensor, is_first: Tensor, hidden: Tensor, cell: Tensor
+) -> Tensor:
     """Run the fused LSTM once, however many episodes begin inside the segment.
 
     Each stretch of an episode becomes a sequence of its own: a row's first stretch starts from the
@@ -147,7 +149,7 @@ def unroll(core: nn.LSTM, inputs: Tensor, is_first: Tensor, hidden: Tensor, cell
     return out[place, stretch]
 
 
-class LSTM(nn.Module):
+class LSTM(Agent[LSTMMemory]):
     """Encoder, LSTM layers, policy and value heads; truncated back-propagation over the segment.
 
     The state at a segment's start is the one stored when it was collected (as in R2D2, Kapturowski
@@ -185,35 +187,23 @@ class LSTM(nn.Module):
         hiddens, cells = (torch.stack(states) for states in zip(*after, strict=True))
         return self.heads.act(state, greedy=greedy), LSTMMemory(hiddens, cells, seen)
 
-    def evaluate(self, steps: TimeStep, memory: LSTMMemory) -> Evaluation:
+    def unroll(self, steps: TimeStep, memory: LSTMMemory) -> AgentOutput:
         """Replay `steps [T, B]` from `memory` with gradients."""
         embedded, _ = self.embedding(steps, memory.seen)
         states = embedded
         for layer, hidden, cell in zip(self._layers(), memory.hidden, memory.cell, strict=True):
-            states = layer.evaluate(states, steps.is_first, hidden, cell)
+            states = layer.unroll(states, steps.is_first, hidden, cell)
         logits, value = self.heads(states)
         spans = value.new_zeros(0, *value.shape)
-        return Evaluation(
+        return AgentOutput(
             logits,
             value,
             value.new_zeros(()),
             spans,
-            reconstruction=self.embedding.reconstruction(embedded, steps.obs),
+            reconstruction_loss=self.embedding.reconstruction_loss(embedded, steps.obs),
             value_scale=self.heads.value.scale,
         )
 
-    def refresh(self, memory: LSTMMemory) -> LSTMMemory:
-        """Return the memory as it is: a state cannot be recomputed without its past."""
-        return memory
-
-    def view(self, memory: LSTMMemory) -> list[LayerView]:
-        """Return no layers: nothing is kept one by one."""
-        return []
-
-    def follow_returns(self, returns: Tensor) -> None:
+    def update_value_stats(self, returns: Tensor) -> None:
         """Bring the units of the value up to date with returns `[K]`; values stay as they are."""
         self.heads.value.follow(returns)
-
-    def span_parameters(self) -> list[nn.Parameter]:
-        """Return none: nothing has a lifetime."""
-        return []

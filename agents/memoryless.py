@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from agents.transformer import MemoryTransformer, TransformerConfig
-from rl_expire.lifetime import FixedWindow
+from rl_expire.memory.lifetime import FixedWindow
 
 
 @dataclass(frozen=True)

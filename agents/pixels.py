@@ -60,7 +60,7 @@ class PixelEncoder(Encoder):
         assert isinstance(obs, Tensor)
         return self.out(self.net(self._pictures(obs))).view(*obs.shape[:-3], -1)
 
-    def misread(self, read: Tensor, obs: Obs) -> Tensor:
+    def reconstruction_loss(self, read: Tensor, obs: Obs) -> Tensor:
         """Squared error of brightness, the picture shrunk to `READ_SIDE` places a side."""
         assert isinstance(obs, Tensor)
         small = nn.functional.adaptive_avg_pool2d(self._pictures(obs), READ_SIDE)

@@ -8,7 +8,8 @@ from typing import Any
 import gymnasium as gym
 
 from agents import AGENT_CONFIGS, make_agent
-from rl_expire.policy import read_policy, set_weights
+from rl_expire.runs.policy import read_policy, set_weights
+from rl_expire.types import Agent
 
 
 def load_policy(
@@ -17,7 +18,7 @@ def load_policy(
     action_space: gym.Space,
     *,
     revision: str | None = None,
-) -> Any:
+) -> Agent[Any]:
     """Return a trained agent on the CPU; opening it runs no code of its author's.
 
     Args:
@@ -26,9 +27,6 @@ def load_policy(
         observation_space: of the environment that it is to play.
         action_space: likewise.
         revision: branch, tag or commit on the Hub.
-
-    Returns:
-        An `rl_expire.types.Agent` that is also an `nn.Module`.
 
     Raises:
         ValueError: it cannot be fetched or read, is of an agent that this version does not know, or

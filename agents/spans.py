@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from agents.blocks import at_least
 from agents.transformer import TransformerConfig
-from rl_expire.expire_span import Fade
+from rl_expire.memory.expire_span import Fade
 
 
 @dataclass(frozen=True)

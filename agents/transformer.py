@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from agents.blocks import FeedForward, Heads, LayersConfig, StepEmbedding, at_least, num_actions
-from rl_expire.attention import MemoryAttention
-from rl_expire.expire_span import is_held
-from rl_expire.fitting import check_fit, check_keys
-from rl_expire.lifetime import Lifetime
-from rl_expire.slot_memory import FREE, SlotMemory
-from rl_expire.types import ActorOutput, Evaluation, LayerView, TimeStep
+from rl_expire.learning.forgetting import ForgettingAgent
+from rl_expire.memory.attention import MemoryAttention
+from rl_expire.memory.expire_span import is_held
+from rl_expire.memory.lifetime import Lifetime
+from rl_expire.memory.slot_memory import FREE, SlotMemory
+from rl_expire.types import ActorOutput, AgentOutput, LayerView, TimeStep
+from rl_expire.validate import check_fit, check_keys
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class MemoryLayer(nn.Module):
         state = state + mixed[:, 0]
         return state + self.feed_forward(state), weights[:, :, 0]
 
-    def evaluate(
+    def unroll(
         self,
         states: Tensor,
         episode: Tensor,
@@ -162,7 +163,7 @@ class MemoryLayer(nn.Module):
             slots: the memory before the segment, constant but for its keys, values and spans,
                 which are computed anew.
             clock: `[B]`, the time of the segment's first step on each row's clock.
-            early: see `MemoryTransformer.evaluate`.
+            early: see `MemoryTransformer.unroll`.
 
         Returns:
             The next layer's input `[B, T, D]`, the states' spans `[B, T]`, the cost of this
@@ -227,7 +228,7 @@ def evicted(remaining: Tensor, visible: Tensor, ramp: float, capacity: int) -> T
     return torch.stack(history, dim=1)
 
 
-class MemoryTransformer(nn.Module, Generic[C]):
+class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
     """Encoder, N layers that each remember their own past inputs, policy and value heads."""
 
     def __init__(self, observation_space: gym.Space, action_space: gym.Space, config: C):
@@ -280,9 +281,9 @@ class MemoryTransformer(nn.Module, Generic[C]):
         memory.clock += 1
         return self.heads.act(state, greedy=greedy), memory
 
-    def evaluate(
+    def unroll(
         self, steps: TimeStep, memory: TransformerMemory, *, early: float | None = 0.0
-    ) -> Evaluation:
+    ) -> AgentOutput:
         """Replay `steps [T, B]` from `memory` with gradients.
 
         Args:
@@ -297,8 +298,8 @@ class MemoryTransformer(nn.Module, Generic[C]):
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
         spans, costs, prices, diagnostics = [], [], [], {}
         for n, (layer, slots) in enumerate(zip(self._layers(), memory.layers, strict=True)):
-            prices.append(layer.lifetime.price(states))
-            states, own, cost, kept = layer.evaluate(
+            prices.append(layer.lifetime.span_penalty(states))
+            states, own, cost, kept = layer.unroll(
                 states, episode, slots, memory.clock, early=early
             )
             spans.append(own.transpose(0, 1))
@@ -306,8 +307,8 @@ class MemoryTransformer(nn.Module, Generic[C]):
             diagnostics[f"kept/{n}"] = kept
         logits, value = self.heads(states.transpose(0, 1))
         cost, price = torch.stack(costs).mean(), torch.stack(prices).mean()
-        reconstruction = self.embedding.reconstruction(embedded, steps.obs)
-        return Evaluation(
+        reconstruction = self.embedding.reconstruction_loss(embedded, steps.obs)
+        return AgentOutput(
             logits,
             value,
             cost,
@@ -364,7 +365,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
         episode = steps.is_first.long().cumsum(0).transpose(0, 1)
         for layer, slots in zip(self._layers(), memory.layers, strict=True):
             inputs = states
-            states, *_ = layer.evaluate(inputs, episode, slots, memory.clock, early=0.0)
+            states, *_ = layer.unroll(inputs, episode, slots, memory.clock, early=0.0)
             layer.lifetime.calibrate(inputs)
 
     def feature_parameters(self) -> list[nn.Parameter]:
@@ -372,7 +373,7 @@ class MemoryTransformer(nn.Module, Generic[C]):
         before = [self.embedding, *self._layers()[:-1]]
         return [p for module in before for p in module.parameters()]
 
-    def follow_returns(self, returns: Tensor) -> None:
+    def update_value_stats(self, returns: Tensor) -> None:
         """Bring the units of the value up to date with returns `[K]`; values stay as they are."""
         self.heads.value.follow(returns)
 

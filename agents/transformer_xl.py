@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from agents.blocks import at_least
 from agents.transformer import MemoryTransformer, TransformerConfig
-from rl_expire.lifetime import FixedWindow
+from rl_expire.memory.lifetime import FixedWindow
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ import gymnasium
 
 gymnasium.register(
     id="RLExpire/Corridor-v0",
-    entry_point="envs.corridor:CorridorEnv",
-    vector_entry_point="envs.corridor:CorridorVectorEnv",
+    entry_point="envs.corridor.env:CorridorEnv",
+    vector_entry_point="envs.corridor.env:CorridorVectorEnv",
 )
 gymnasium.register(
     id="RLExpire/Portal-v0",
-    entry_point="envs.portal:PortalEnv",
-    vector_entry_point="envs.portal:PortalVectorEnv",
+    entry_point="envs.portal.env:PortalEnv",
+    vector_entry_point="envs.portal.env:PortalVectorEnv",
 )
 gymnasium.register(
     id="RLExpire/Instruction-v0",
-    entry_point="envs.instruction:InstructionEnv",
-    vector_entry_point="envs.instruction:InstructionVectorEnv",
+    entry_point="envs.instruction.env:InstructionEnv",
+    vector_entry_point="envs.instruction.env:InstructionVectorEnv",
 )

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar
 
-from experiment import Experiment, command_line
-
 from agents import AgentConfig, ExpireSpanConfig
-from rl_expire.curriculum import Level, ladder
-from rl_expire.forgetting import ForgettingConfig
+from experiments.experiment import Experiment, command_line
+from rl_expire.learning.curriculum import Level, ladder
+from rl_expire.learning.forgetting import ForgettingConfig
 
 
 @dataclass(frozen=True)

@@ -11,26 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-import cli
 import gymnasium as gym
 import torch
 import tyro
-from making import PLAIN, Making, make_envs, renders
-from results import EvalConfig, evaluate_all, print_table
-from runs import agent_entry, use_threads
-from watch import watch
 
 from agents import AGENT_CONFIGS, AgentConfig, ExpireSpanConfig, make_agent
-from rl_expire.curriculum import Curriculum, CurriculumConfig, Level, ladder
-from rl_expire.env_faults import EnvFaultError
-from rl_expire.forgetting import ForgettingConfig
-from rl_expire.governor import Governor, LearningConfig
-from rl_expire.interrupt import Interrupt
-from rl_expire.nonfinite import NonFiniteLossError
-from rl_expire.ppo import PPOConfig
-from rl_expire.progress import Progress, clock
-from rl_expire.random_state import deterministic, seed_all
-from rl_expire.run_folder import (
+from experiments import cli
+from experiments.open_run import agent_entry, use_threads
+from experiments.score import EvalConfig, evaluate_all, print_table
+from experiments.watch import watch
+from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
+from rl_expire.learning.forgetting import ForgettingConfig
+from rl_expire.learning.nonfinite import NonFiniteLossError
+from rl_expire.learning.ppo import PPOConfig
+from rl_expire.learning.random_state import deterministic, seed_all
+from rl_expire.learning.schedule import LearningConfig, Schedule
+from rl_expire.learning.trainer import TrainConfig, Trainer, train
+from rl_expire.runs.interrupt import Interrupt
+from rl_expire.runs.progress import Progress, clock
+from rl_expire.runs.run_folder import (
     RunFolder,
     RunFolderError,
     commit,
@@ -38,9 +37,10 @@ from rl_expire.run_folder import (
     latest_run,
     write_json,
 )
-from rl_expire.saving import Saver
-from rl_expire.tracking import Tracker
-from rl_expire.training import TrainConfig, Trainer, train
+from rl_expire.runs.saver import Saver
+from rl_expire.runs.tracking import Tracker
+from rl_expire.vector.faults import EnvFaultError
+from rl_expire.vector.make import PLAIN, EnvConfig, make_envs, renders
 
 LOG_EVERY = 10
 """Updates between lines of metrics.jsonl."""
@@ -134,7 +134,7 @@ class Experiment:
         """Return the environment's id."""
         return self.env_id
 
-    def making(self) -> Making:
+    def env_config(self) -> EnvConfig:
         """Return how environments are made.
 
         Raises:
@@ -357,13 +357,13 @@ def configuration(options: Experiment) -> dict[str, Any]:
 
 
 def _env_entry(options: Experiment) -> dict[str, Any]:
-    making = options.making()
+    env_config = options.env_config()
     return {
         "id": options.environment(),
         "options": options.env_options(),
         "level": options.level,
         "measure": options.measure,
-        **({} if making == PLAIN else {"making": asdict(making)}),
+        **({} if env_config == PLAIN else {"making": asdict(env_config)}),
     }
 
 
@@ -421,7 +421,7 @@ def _explain(
     error: NonFiniteLossError, trainer: Trainer[Any], folder: RunFolder, command: str
 ) -> str:
     """Write down what is known of a loss that is not finite; return what to do about it."""
-    phase = trainer.governor.phase
+    phase = trainer.schedule.phase
     where = {"update": trainer.updates + 1, "steps": trainer.steps, "phase": phase}
     said = {"error": str(error), **where, "batch": error.description}
     write_json(folder.nonfinite, said)
@@ -457,15 +457,15 @@ def _new_path(options: Experiment) -> Path:
 
 
 def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
-    """Make environments, agent, governor and trainer, new, from `options`.
+    """Make environments, agent, schedule and trainer, new, from `options`.
 
     Raises:
         ValueError: an option is impossible.
     """
     env_options = options.env_options()
     try:
-        making = options.making()
-        envs = make_envs(options.environment(), options.train.num_envs, env_options, making)
+        env_config = options.env_config()
+        envs = make_envs(options.environment(), options.train.num_envs, env_options, env_config)
     except ValueError as error:
         raise _as_option(error, env_options) from error
     spaces = envs.single_observation_space, envs.single_action_space
@@ -474,7 +474,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     if not agent.span_parameters():
         forgetting = replace(forgetting, method="never")
     forget_steps = {"after-learning": forgetting.steps, "never": 0, "joint": None}
-    governor = Governor(
+    schedule = Schedule(
         Curriculum(options.levels(), options.curriculum),
         options.learning,
         total_steps=options.train.total_steps,
@@ -485,7 +485,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
         return Trainer(
             agent,
             envs,
-            governor,
+            schedule,
             options.difficulty,
             options.measure,
             train=options.train,
@@ -493,7 +493,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
             forgetting=forgetting,
             device=device,
             seed=options.seed,
-            solved_return=making.solved_return,
+            solved_return=env_config.solved_return,
         )
     except EnvFaultError as error:
         raise ValueError(f"{options.environment()} cannot begin: {error}") from error
@@ -519,7 +519,7 @@ def _train(
     def report(metrics: dict[str, Any]) -> None:
         for fault in trainer.faults:
             progress.warn(f"{fault}; it is rebuilt, its episode truncated")
-        progress.update(metrics, trainer.governor.remaining_steps)
+        progress.update(metrics, trainer.schedule.remaining_steps)
         if trainer.updates % LOG_EVERY == 0 or trainer.finished:
             metrics["seconds"] = before + progress.seconds
             saver.report(metrics)
@@ -550,7 +550,7 @@ def _evaluate(
         options.level,
         options.eval,
         device,
-        options.making(),
+        options.env_config(),
     )
     results = {
         "env_id": options.environment(),
@@ -558,11 +558,11 @@ def _evaluate(
         "seed": options.seed,
         "commit": commit(),
         "hardware": hardware(),
-        "parameters": sum(p.numel() for p in trainer.module.parameters()),
+        "parameters": sum(p.numel() for p in trainer.agent.parameters()),
         "train.steps": trainer.steps,
         "train.seconds": round(seconds, 1),
         "train.steps_per_second": round(trainer.steps / seconds, 1),
-        "train.solved": trainer.governor.solved_at is not None,
+        "train.solved": trainer.schedule.solved_at is not None,
         **scores,
     }
     write_json(folder.results, results)

@@ -8,18 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import cli
 import torch
 import tyro
-from making import make_envs
-from results import EVAL_SEED, at_level, expected_return, together
 from rich.console import Console
 from rich.table import Table
-from runs import load_run, use_threads
-from tasks import experiment_of
 
-from rl_expire.evaluation import Score, evaluate
-from rl_expire.run_folder import write_json
+from experiments import cli
+from experiments.open_run import load_run, use_threads
+from experiments.score import EVAL_SEED, at_level, expected_return, together
+from experiments.tasks import experiment_of
+from rl_expire.runs.run_folder import write_json
+from rl_expire.scoring.evaluation import Score, evaluate
+from rl_expire.vector.make import make_envs
 
 
 def levels(

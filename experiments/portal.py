@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from experiment import Experiment, command_line
-
 from agents import AgentConfig, ExpireSpanConfig
-from rl_expire.curriculum import CurriculumConfig
-from rl_expire.forgetting import ForgettingConfig
-from rl_expire.governor import LearningConfig
-from rl_expire.ppo import PPOConfig
-from rl_expire.training import TrainConfig
+from experiments.experiment import Experiment, command_line
+from rl_expire.learning.curriculum import CurriculumConfig
+from rl_expire.learning.forgetting import ForgettingConfig
+from rl_expire.learning.ppo import PPOConfig
+from rl_expire.learning.schedule import LearningConfig
+from rl_expire.learning.trainer import TrainConfig
 
 
 @dataclass(frozen=True)

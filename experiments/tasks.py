@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from corridor import Corridor
-from experiment import Experiment
-from instruction import Instruction
-from portal import Portal
+from experiments.corridor import Corridor
+from experiments.experiment import Experiment
+from experiments.instruction import Instruction
+from experiments.portal import Portal
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
     "corridor": Corridor,

@@ -13,16 +13,16 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
-from experiment import GROUPS, Experiment, command_line
-from making import Making, spec_of
-from results import EvalConfig
 
 from agents import AgentConfig, ExpireSpanConfig
-from rl_expire.curriculum import CurriculumConfig, Level
-from rl_expire.forgetting import ForgettingConfig
-from rl_expire.governor import LearningConfig
-from rl_expire.ppo import PPOConfig
-from rl_expire.training import TrainConfig
+from experiments.experiment import GROUPS, Experiment, command_line
+from experiments.score import EvalConfig
+from rl_expire.learning.curriculum import CurriculumConfig, Level
+from rl_expire.learning.forgetting import ForgettingConfig
+from rl_expire.learning.ppo import PPOConfig
+from rl_expire.learning.schedule import LearningConfig
+from rl_expire.learning.trainer import TrainConfig
+from rl_expire.vector.make import EnvConfig, spec_of
 
 PLAIN_NAME = tyro.conf.arg(prefix_name=False)
 MINIGRID_SOLVED = 1e-6
@@ -141,7 +141,7 @@ class Train(Experiment):
         """Return the environment's keyword arguments."""
         return self.env.options()
 
-    def making(self) -> Making:
+    def env_config(self) -> EnvConfig:
         """Return how environments are made.
 
         Raises:
@@ -155,7 +155,7 @@ class Train(Experiment):
                 "--on-env-fault restart cannot rebuild one environment of a native batch: "
                 "choose --vectorization sync or async"
             )
-        return Making(
+        return EnvConfig(
             self.env.wrappers,
             self.env.vectorization,
             restart,
@@ -177,13 +177,13 @@ class Train(Experiment):
 
     def env_of(self, entry: Mapping[str, Any]) -> AnyEnv:
         """Return the options of the environment that this entry `env` tells."""
-        making = Making.of(entry)
+        env_config = EnvConfig.of(entry)
         return AnyEnv(
             env_id=entry["id"],
             option=tuple(f"{n}={json.dumps(v)}" for n, v in entry["options"].items()),
-            wrappers=making.wrappers,
-            vectorization=making.vectorization,
-            solved_return=making.solved_return,
+            wrappers=env_config.wrappers,
+            vectorization=env_config.vectorization,
+            solved_return=env_config.solved_return,
         )
 
     def flag(self, group: str, name: str) -> str:

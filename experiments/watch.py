@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import cli
 import gymnasium as gym
 import torch
 import tyro
-from making import Making, make_env
-from results import at_level
-from runs import load_run
-from watch_pair import check_same_env, pairs
 
-from rl_expire.retention import trace_episode
-from rl_expire.retention_page import write_page
-from rl_expire.retention_stills import still_names, write_stills
-from rl_expire.retention_video import Scene, left_out, write_gif, write_still, write_video
-from rl_expire.run_folder import RunFolder
-from rl_expire.whole_file import check_folder, check_place
+from experiments import cli
+from experiments.open_run import load_run
+from experiments.score import at_level
+from experiments.watch_pair import check_same_env, pairs
+from rl_expire.retention.page.write import write_page
+from rl_expire.retention.stills import still_names, write_stills
+from rl_expire.retention.trace import trace_episode
+from rl_expire.retention.video import Scene, left_out, write_gif, write_still, write_video
+from rl_expire.runs.atomic import check_folder, check_place
+from rl_expire.runs.run_folder import RunFolder
+from rl_expire.vector.make import EnvConfig, make_env
 
 
 def watch(
@@ -72,7 +72,7 @@ def watch(
     page_path = page_beside(path) if page else None
     check_places((path, page_path, gif, still), stills)
     env = env_of(folder, configs[0]["env"], level)
-    solved_return = Making.of(configs[0]["env"]).solved_return
+    solved_return = EnvConfig.of(configs[0]["env"]).solved_return
     played = [
         [
             trace_episode(
@@ -113,9 +113,9 @@ def env_of(folder: RunFolder, entry: dict[str, Any], level: int | None) -> gym.E
     Raises:
         ValueError: it cannot be that hard, or not be shown.
     """
-    making = Making.of(entry)
+    env_config = EnvConfig.of(entry)
     if level is None:
-        return make_env(entry["id"], entry["options"], making.wrappers)
+        return make_env(entry["id"], entry["options"], env_config.wrappers)
     if not entry.get("level"):
         raise ValueError(f"--level: {folder.config} does not say what makes its episodes hard")
     try:

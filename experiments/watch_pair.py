@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from agents import AGENT_CONFIGS
-from rl_expire.retention import Trace
-from rl_expire.retention_pair import Pair
+from rl_expire.retention.pair import Pair
+from rl_expire.retention.trace import Trace
 
 Config = dict[str, Any]
 """What a run's `config.json` says."""

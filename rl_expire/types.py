@@ -5,9 +5,10 @@ Shapes: T steps, B environments, A actions, D width, S memory slots, N layers. T
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -76,8 +77,8 @@ class ActorOutput:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What `Agent.evaluate` returns over a rollout.
+class AgentOutput:
+    """What `Agent.unroll` returns over a rollout.
 
     Attributes:
         logits: `[T, B, A]`.
@@ -97,8 +98,8 @@ class Evaluation:
     aux_loss: Tensor
     spans: Tensor
     diagnostics: dict[str, Tensor] = field(default_factory=dict)
-    price: Tensor = field(default_factory=lambda: torch.zeros(()))
-    reconstruction: Tensor = field(default_factory=lambda: torch.zeros(()))
+    span_penalty: Tensor = field(default_factory=lambda: torch.zeros(()))
+    reconstruction_loss: Tensor = field(default_factory=lambda: torch.zeros(()))
     value_scale: Tensor = field(default_factory=lambda: torch.ones(()))
 
 
@@ -157,45 +158,44 @@ class Memory(Protocol):
 M = TypeVar("M", bound=Memory)
 
 
-class Agent(Protocol[M]):
+class Agent(nn.Module, ABC, Generic[M]):
     """A policy with memory.
 
-    Invariant: with the same weights, `evaluate` over T steps equals T calls of `act`. Weights are
-    learned with `evaluate`; `act` needs no gradients.
+    Invariant: with the same weights, `unroll` over T steps equals T calls of `act`. `unroll` is for
+    learning and keeps gradients; `act` needs none.
     """
 
+    @abstractmethod
     def initial_memory(self, batch_size: int) -> M:
         """Return an empty memory for `batch_size` environments."""
-        ...
 
+    @abstractmethod
     def act(self, step: TimeStep, memory: M, *, greedy: bool = False) -> tuple[ActorOutput, M]:
         """Choose actions for one step `[B]`; may update `memory` in place."""
-        ...
 
-    def evaluate(self, steps: TimeStep, memory: M) -> Evaluation:
-        """Replay `steps [T, B]` from `memory` with gradients; `memory` is left as it was."""
-        ...
+    @abstractmethod
+    def unroll(self, steps: TimeStep, memory: M) -> AgentOutput:
+        """Replay `steps [T, B]` from `memory` with gradients; leave `memory` unchanged."""
 
     def refresh(self, memory: M) -> M:
-        """Bring `memory` up to date with the weights and give back what it no longer needs."""
-        ...
+        """Return `memory` as the current weights see it, without what has expired."""
+        return memory
 
     def view(self, memory: M) -> list[LayerView]:
-        """Open the memory for reading, one view a layer; none if nothing is kept one by one."""
-        ...
+        """Return one view a layer to read the memory by; none if nothing is kept one by one."""
+        return []
+
+    def update_value_stats(self, returns: Tensor) -> None:
+        """Update the running statistics that values are scaled by, from returns `[K]`.
+
+        Raises:
+            NotImplementedError: the agent has no such statistics.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps no statistics of returns")
 
     def span_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that decide lifetimes; none for an agent without lifetimes."""
-        ...
-
-
-@runtime_checkable
-class FollowsReturns(Protocol):
-    """An agent whose values are learned in units that follow the returns."""
-
-    def follow_returns(self, returns: Tensor) -> None:
-        """Bring these units up to date with returns `[K]`; the values stay as they are."""
-        ...
+        return []
 
 
 @dataclass(frozen=True)

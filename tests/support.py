@@ -27,11 +27,11 @@ from agents import (
     make_agent,
 )
 from agents.transformer import TransformerMemory
-from rl_expire.slot_memory import SlotMemory
+from rl_expire.memory.slot_memory import SlotMemory
 from rl_expire.types import (
     ActorOutput,
     Agent,
-    Evaluation,
+    AgentOutput,
     LayerView,
     M,
     Obs,
@@ -299,7 +299,7 @@ class CountingMemory:
         return CountingMemory(state["count"])
 
 
-class CountingAgent:
+class CountingAgent(Agent[CountingMemory]):
     """Counts in its memory, in place, what the environment counts in its observation.
 
     value = step + 100 * count + 10000 * episode, so that any misalignment shows; the logits are
@@ -308,6 +308,7 @@ class CountingAgent:
     """
 
     def __init__(self, held: int = 0):
+        super().__init__()
         self.held = held
 
     def initial_memory(self, batch_size: int) -> CountingMemory:
@@ -331,15 +332,11 @@ class CountingAgent:
             return obs["who"][..., 0], obs["who"][..., 1], obs["step"].float()
         return obs[..., 0], obs[..., 1], obs[..., 2]
 
-    def evaluate(self, steps: TimeStep, memory: CountingMemory) -> Evaluation:
+    def unroll(self, steps: TimeStep, memory: CountingMemory) -> AgentOutput:
         """Replay with `act`."""
         logits, value, _ = act_over(self, steps, memory.snapshot())
         spans = torch.zeros(0, *value.shape)
-        return Evaluation(logits, value, torch.zeros(()), spans)
-
-    def refresh(self, memory: CountingMemory) -> CountingMemory:
-        """Nothing to do."""
-        return memory
+        return AgentOutput(logits, value, torch.zeros(()), spans)
 
     def view(self, memory: CountingMemory) -> list[LayerView]:
         """Show `min(count, held)` memories a row, each with span `held - 1 + row`."""
@@ -350,10 +347,6 @@ class CountingAgent:
         span = (self.held - 1.0 + torch.arange(len(memory.count))).unsqueeze(1).expand_as(age)
         mask = held.float()
         return [LayerView(age, span, held, mask, mask.unsqueeze(1), 0.0, memory.nbytes)]
-
-    def span_parameters(self) -> list[nn.Parameter]:
-        """None."""
-        return []
 
 
 def rows_of(obs: Obs, t: int) -> Obs:

@@ -22,9 +22,9 @@ from agents import (
     TransformerXLConfig,
     make_agent,
 )
-from rl_expire.evaluation import evaluate
-from rl_expire.ppo import PPOConfig, ppo_update
-from rl_expire.rollout import Actor, collect
+from rl_expire.learning.ppo import PPOConfig, ppo_update
+from rl_expire.learning.rollout import Actor, collect
+from rl_expire.scoring.evaluation import evaluate
 from tests.support import CPU
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
@@ -99,9 +99,9 @@ def test_what_is_out_of_memory_is_guessed(config: AgentConfig) -> None:
 
 @pytest.mark.slow
 def test_on_a_short_corridor_lifetimes_become_selective() -> None:
-    from corridor import Corridor, CorridorOptions
-    from experiment import make_trainer
-    from making import make_envs
+    from experiments.corridor import Corridor, CorridorOptions
+    from experiments.experiment import make_trainer
+    from rl_expire.vector.make import make_envs
 
     options = Corridor(seed=1, env=CorridorOptions(max_length=20))
     options = replace(
@@ -115,7 +115,7 @@ def test_on_a_short_corridor_lifetimes_become_selective() -> None:
     trainer = make_trainer(options, CPU)
     while not trainer.finished:
         trainer.update()
-    assert trainer.governor.phase == "end", "the task was not learned"
+    assert trainer.schedule.phase == "end", "the task was not learned"
     longest = options.env_options() | {"min_length": 20}
     for task in (options.env_options(), longest):
         envs = make_envs(options.env_id, 100, task)

@@ -11,12 +11,12 @@ import torch
 
 import envs  # noqa: F401 (registers the corridor)
 from agents import ExpireSpanConfig, make_agent
-from rl_expire.checkpoint import save_tree
-from rl_expire.curriculum import Curriculum, CurriculumConfig, Level
-from rl_expire.forgetting import ForgettingConfig
-from rl_expire.governor import Governor, LearningConfig
-from rl_expire.ppo import PPOConfig
-from rl_expire.training import TrainConfig, Trainer
+from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level
+from rl_expire.learning.forgetting import ForgettingConfig
+from rl_expire.learning.ppo import PPOConfig
+from rl_expire.learning.schedule import LearningConfig, Schedule
+from rl_expire.learning.trainer import TrainConfig, Trainer
+from rl_expire.runs.checkpoint import save_tree
 
 STEPS, ROWS, LENGTH = 1_000_000, 128, 32
 STATUS = Path("/proc/self/status")
@@ -41,7 +41,7 @@ def test_memory_stays_flat_over_a_million_steps(tmp_path: Path) -> None:
     trainer = Trainer(
         agent,
         vector,
-        Governor(
+        Schedule(
             Curriculum([Level(12, {"max_length": 12})], CurriculumConfig()),
             LearningConfig(),
             total_steps=STEPS,

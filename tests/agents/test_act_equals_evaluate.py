@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rl_expire.expire_span import is_held
+from rl_expire.memory.expire_span import is_held
 from rl_expire.types import Agent, TimeStep
 from tests.support import AGENTS, SPACES, VECTOR, Make, act_over, expire_agent, random_steps
 
@@ -23,7 +23,7 @@ make_agent = pytest.mark.parametrize("make", AGENTS.values(), ids=AGENTS.keys())
 def assert_same(agent: Agent[Any], steps: TimeStep, memory: Any) -> Any:
     """Compare the two on `steps` from `memory`; return the memory after them."""
     with torch.no_grad():
-        evaluation = agent.evaluate(steps, memory.snapshot())
+        evaluation = agent.unroll(steps, memory.snapshot())
     logits, value, after = act_over(agent, steps, memory.snapshot())
     torch.testing.assert_close(evaluation.logits, logits, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(evaluation.value, value, atol=1e-5, rtol=1e-5)
@@ -85,8 +85,8 @@ def test_of_a_minibatch_equals_the_whole_batch(make: Make) -> None:
     steps = random_steps(T, B, seed=1, first=BOUNDARIES)
     rows = torch.tensor([3, 1])
     with torch.no_grad():
-        whole = agent.evaluate(steps, memory.snapshot())
-        part = agent.evaluate(steps.map(lambda x: x[:, rows]), memory.select(rows))
+        whole = agent.unroll(steps, memory.snapshot())
+        part = agent.unroll(steps.map(lambda x: x[:, rows]), memory.select(rows))
     torch.testing.assert_close(part.logits, whole.logits[:, rows], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(part.value, whole.value[:, rows], atol=1e-5, rtol=1e-5)
 
@@ -104,7 +104,7 @@ def test_evaluate_leaves_the_memory_as_it_was(make: Make) -> None:
     _, _, memory = act_over(agent, random_steps(T, B), agent.initial_memory(B))
     before = tensors_of(memory.snapshot())
     memory = memory.snapshot()
-    agent.evaluate(random_steps(T, B, seed=1, first=BOUNDARIES), memory)
+    agent.unroll(random_steps(T, B, seed=1, first=BOUNDARIES), memory)
     assert all(torch.equal(x, y) for x, y in zip(tensors_of(memory), before, strict=True))
 
 

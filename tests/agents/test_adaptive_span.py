@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from agents import AdaptiveSpan, AdaptiveSpanConfig
-from rl_expire.forgetting import ForgettingConfig, forget_update
-from rl_expire.lifetime import HeadWindows
+from rl_expire.learning.forgetting import ForgettingConfig, forget_update
+from rl_expire.memory.lifetime import HeadWindows
 from tests.support import ACTIONS, VECTOR, act_over, made_up_rollout, random_steps, stirred
 
 B = 3

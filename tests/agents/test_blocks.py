@@ -49,7 +49,9 @@ def test_observations_are_read_back_only_where_the_embedding_learns_by_it() -> N
     steps = random_steps(4, 3)
 
     def reconstruction() -> Tensor:
-        return embedding.reconstruction(embedding(steps, embedding.nothing_seen(3))[0], steps.obs)
+        return embedding.reconstruction_loss(
+            embedding(steps, embedding.nothing_seen(3))[0], steps.obs
+        )
 
     assert float(reconstruction()) > 0
     with torch.no_grad():

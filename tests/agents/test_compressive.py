@@ -70,7 +70,7 @@ def test_gradients_reach_through_the_averages_of_the_segment() -> None:
     steps = random_steps(12, B, first=[(0, 0), (0, 1)])
     assert isinstance(steps.obs, torch.Tensor)
     obs = steps.obs.clone().requires_grad_()
-    agent.evaluate(replace(steps, obs=obs), agent.initial_memory(B)).value[-1].sum().backward()
+    agent.unroll(replace(steps, obs=obs), agent.initial_memory(B)).value[-1].sum().backward()
     assert obs.grad is not None
     reached = [bool(obs.grad[t].abs().sum() > 0) for t in range(12)]
     singles, averages = naive(11, window, rate, compressed)

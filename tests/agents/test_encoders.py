@@ -81,7 +81,7 @@ def test_codes_can_learn_to_be_read_back(space: gym.Space) -> None:
     misread = []
     for _ in range(150):
         optimizer.zero_grad()
-        misread.append(encoder.misread(reader(encoder(obs)), obs))
+        misread.append(encoder.reconstruction_loss(reader(encoder(obs)), obs))
         misread[-1].backward()
         optimizer.step()
     assert misread[-1] < 0.1 * misread[0]
@@ -93,11 +93,13 @@ def test_what_is_misread_does_not_depend_on_leading_shapes(space: gym.Space) -> 
     obs = sample_obs(space, (3, 2), np.random.default_rng(0))
     read = torch.randn(3, 2, encoder.outputs)
     one_by_one = [
-        encoder.misread(read[t, b], map_obs(lambda x, at=(t, b): x[at], obs))
+        encoder.reconstruction_loss(read[t, b], map_obs(lambda x, at=(t, b): x[at], obs))
         for t in range(3)
         for b in range(2)
     ]
-    torch.testing.assert_close(encoder.misread(read, obs), torch.stack(one_by_one).mean())
+    torch.testing.assert_close(
+        encoder.reconstruction_loss(read, obs), torch.stack(one_by_one).mean()
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_categories_are_misread_by_their_cross_entropy(
         scores = read[place * most : (place + 1) * most].tolist()
         naive += math.log(sum(math.exp(s) for s in scores)) - scores[category]
     dtype = torch.uint8 if isinstance(space, spaces.Box) else torch.int64
-    misread = encoder.misread(read, torch.tensor(obs, dtype=dtype))
+    misread = encoder.reconstruction_loss(read, torch.tensor(obs, dtype=dtype))
     assert float(misread) == pytest.approx(naive / len(categories), rel=1e-5)
 
 
@@ -128,12 +130,12 @@ def test_numbers_are_misread_by_their_squared_error_and_parts_add_up() -> None:
     read = torch.tensor([0.5, 1.0, -1.0, 0.0])
     squashed = [math.copysign(math.log1p(abs(x)), x) for x in obs.tolist()]
     naive = sum((r - x) ** 2 for r, x in zip(read.tolist(), squashed, strict=True)) / 4
-    assert float(compass.misread(read, obs)) == pytest.approx(naive, rel=1e-5)
+    assert float(compass.reconstruction_loss(read, obs)) == pytest.approx(naive, rel=1e-5)
     both = make_encoder(spaces.Dict({"compass": VECTOR, "token": spaces.Discrete(5)}), WIDTH)
     assert both.outputs == 4 + 5
     scores, token = torch.randn(5), torch.tensor(2)
-    alone = make_encoder(spaces.Discrete(5), WIDTH).misread(scores, token)
-    together = both.misread(torch.cat([read, scores]), {"compass": obs, "token": token})
+    alone = make_encoder(spaces.Discrete(5), WIDTH).reconstruction_loss(scores, token)
+    together = both.reconstruction_loss(torch.cat([read, scores]), {"compass": obs, "token": token})
     assert float(together) == pytest.approx(naive + float(alone), rel=1e-5)
 
 
@@ -143,9 +145,13 @@ def test_pictures_are_misread_by_the_brightness_of_their_parts() -> None:
     picture[:, 20:, 1] = 255  # green on the right
     small = torch.zeros(3, 16, 16)
     small[1, :, 8:] = 1.0
-    assert float(encoder.misread(small.flatten(), picture)) == pytest.approx(0.0, abs=1e-6)
+    assert float(encoder.reconstruction_loss(small.flatten(), picture)) == pytest.approx(
+        0.0, abs=1e-6
+    )
     small[1, 0, 0] = 1.0
-    assert float(encoder.misread(small.flatten(), picture)) == pytest.approx(1 / 768, rel=1e-4)
+    assert float(encoder.reconstruction_loss(small.flatten(), picture)) == pytest.approx(
+        1 / 768, rel=1e-4
+    )
 
 
 def test_tokens_are_counted_from_the_first_of_their_space() -> None:

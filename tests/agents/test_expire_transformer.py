@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from agents import ExpireSpanConfig, ExpireTransformer
-from rl_expire.expire_span import is_held
+from rl_expire.memory.expire_span import is_held
 from tests.support import ACTIONS, SMALL, VECTOR, act_over, expire_agent, random_steps, set_spans
 
 ROWS = 3
@@ -105,8 +105,8 @@ def test_what_spans_were_centred_on_is_part_of_the_weights() -> None:
     fresh = ExpireTransformer(VECTOR, ACTIONS, SMALL)
     fresh.load_state_dict(agent.state_dict())
     torch.testing.assert_close(
-        fresh.evaluate(steps, fresh.initial_memory(ROWS)).spans,
-        agent.evaluate(steps, agent.initial_memory(ROWS)).spans,
+        fresh.unroll(steps, fresh.initial_memory(ROWS)).spans,
+        agent.unroll(steps, agent.initial_memory(ROWS)).spans,
     )
 
 

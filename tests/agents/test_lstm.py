@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from agents import LSTM, LSTMConfig
-from agents.lstm import LSTMLayer, unroll
+from agents.lstm import LSTMLayer, run_lstm
 from tests.support import ACTIONS, VECTOR, act_over, random_steps, stirred
 
 T, B = 12, 4
@@ -53,7 +53,7 @@ def test_fused_equals_step_by_step(first: list[tuple[int, int]]) -> None:
     hidden, cell = torch.randn(2, B, 8, dtype=torch.float64)
     inputs = torch.randn(T, B, 8, dtype=torch.float64)
     results = []
-    for run in (unroll, naive):
+    for run in (run_lstm, naive):
         core.zero_grad()
         given = inputs.clone().requires_grad_()
         out = run(core, given, is_first, hidden, cell)
@@ -75,7 +75,7 @@ def test_gradients_go_through_the_segment_but_not_across_episodes() -> None:
     assert isinstance(steps.obs, Tensor)
     obs = steps.obs.clone().requires_grad_()
     memory = agent.initial_memory(2)
-    agent.evaluate(replace(steps, obs=obs), memory).value[-1].sum().backward()
+    agent.unroll(replace(steps, obs=obs), memory).value[-1].sum().backward()
     assert obs.grad is not None
     reached = obs.grad.abs().sum(-1) > 0
     assert reached[:, 0].all()

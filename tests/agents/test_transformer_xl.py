@@ -22,12 +22,12 @@ def reach(agent: TransformerXL, steps: TimeStep) -> int:
     """How many steps back an observation still changes the last step's logits."""
     assert isinstance(steps.obs, torch.Tensor)
     with torch.no_grad():
-        before = agent.evaluate(steps, agent.initial_memory(B)).logits[-1]
+        before = agent.unroll(steps, agent.initial_memory(B)).logits[-1]
         changed = []
         for back in range(T):
             obs = steps.obs.clone()
             obs[T - 1 - back] += 1.0
-            other = agent.evaluate(replace(steps, obs=obs), agent.initial_memory(B)).logits[-1]
+            other = agent.unroll(replace(steps, obs=obs), agent.initial_memory(B)).logits[-1]
             changed.append(bool((other - before).abs().max() > 1e-7))
     assert changed == sorted(changed, reverse=True), "the reach has a hole"
     return sum(changed) - 1
@@ -63,8 +63,8 @@ def test_a_window_of_nothing_is_the_memoryless_agent() -> None:
     control.load_state_dict(none.state_dict())
     steps = random_steps(T, B, first=[(0, 0), (7, 1)])
     with torch.no_grad():
-        one = none.evaluate(steps, none.initial_memory(B))
-        other = control.evaluate(steps, control.initial_memory(B))
+        one = none.unroll(steps, none.initial_memory(B))
+        other = control.unroll(steps, control.initial_memory(B))
     assert torch.equal(one.logits, other.logits)
 
 
@@ -74,7 +74,7 @@ def test_gradients_go_through_the_whole_segment_and_not_before_it() -> None:
     steps = random_steps(5, B, seed=1)
     assert isinstance(steps.obs, torch.Tensor)
     obs = steps.obs.clone().requires_grad_()
-    agent.evaluate(replace(steps, obs=obs), memory).logits[-1].sum().backward()
+    agent.unroll(replace(steps, obs=obs), memory).logits[-1].sum().backward()
     assert obs.grad is not None
     assert (obs.grad.abs().sum((1, 2)) > 0).all()
     assert not memory.layers[0].hidden.requires_grad

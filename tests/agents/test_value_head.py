@@ -1,13 +1,10 @@
 """The value head: its units against a naive reference, and values that stay as they are."""
 
-from typing import cast
-
 import numpy as np
 import pytest
 import torch
 
 from agents.value_head import FOLLOWED, LEAST_SCALE, ValueHead
-from rl_expire.types import FollowsReturns
 from tests.support import AGENTS, Make, random_steps
 
 
@@ -81,9 +78,9 @@ def test_every_agent_follows_returns(make: Make) -> None:
     agent = make()
     steps = random_steps(6, 3, first=[(0, 0), (0, 1), (0, 2)])
     with torch.no_grad():
-        before = agent.evaluate(steps, agent.initial_memory(3))
+        before = agent.unroll(steps, agent.initial_memory(3))
         assert float(before.value_scale) == 1
-        cast(FollowsReturns, agent).follow_returns(torch.tensor([100.0, 200.0]))
-        after = agent.evaluate(steps, agent.initial_memory(3))
+        agent.update_value_stats(torch.tensor([100.0, 200.0]))
+        after = agent.unroll(steps, agent.initial_memory(3))
     assert float(after.value_scale) == pytest.approx(50)
     torch.testing.assert_close(after.value, before.value, atol=1e-3, rtol=1e-4)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from envs.array_env import ArrayVectorEnv, FloatArray
+from envs.array_env.batch import ArrayVectorEnv, FloatArray
 
 
 def oracle_returns(env: ArrayVectorEnv) -> FloatArray:

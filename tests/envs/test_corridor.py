@@ -7,8 +7,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from envs.corridor import CorridorEnv, CorridorVectorEnv
-from envs.corridor_oracle import CorridorOracle
+from envs.corridor.env import CorridorEnv, CorridorVectorEnv
+from envs.corridor.oracle import CorridorOracle
 from envs.minigrid_view import EAST, FORWARD, LEFT, NORTH, RIGHT, WEST
 
 

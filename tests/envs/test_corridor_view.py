@@ -9,7 +9,7 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Ball, Door, Wall
 from minigrid.minigrid_env import MiniGridEnv
 
-from envs.corridor import CorridorEnv, CorridorVectorEnv
+from envs.corridor.env import CorridorEnv, CorridorVectorEnv
 
 COLOURS = ("red", "blue")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from gymnasium.spaces import MultiDiscrete
 
-from envs.instruction import InstructionEnv, InstructionVectorEnv
-from envs.instruction_grammar import DEEDS, NAMES, PLACES, Language, Meaning, read, write
-from envs.instruction_script import InstructionSize
+from envs.instruction.env import InstructionEnv, InstructionVectorEnv
+from envs.instruction.grammar import DEEDS, NAMES, PLACES, Language, Meaning, read, write
+from envs.instruction.script import InstructionSize
 
 OPTIONS: list[dict[str, Any]] = [
     {},

@@ -12,8 +12,8 @@ from minigrid.core.world_object import Ball, Box, Door, Goal, Key, Wall
 from minigrid.minigrid_env import MiniGridEnv
 
 from envs.minigrid_view import EAST, FORWARD, LEFT, RIGHT
-from envs.portal import PortalEnv, PortalVectorEnv
-from envs.portal_ceiling import expected_return
+from envs.portal.ceiling import expected_return
+from envs.portal.env import PortalEnv, PortalVectorEnv
 from tests.envs.play import oracle_returns
 
 NORTH_DOOR, SOUTH_DOOR = 0, 1

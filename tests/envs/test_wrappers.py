@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 
 from envs.masked import MaskVelocity
-from envs.words import LONGEST, VOCABULARY, Words, readable, tokens
+from rl_expire.vector.tokenize_text import LONGEST, VOCABULARY, TokenizeText, tokenize_text, tokens
 
 
 def test_velocities_are_hidden_and_nothing_else() -> None:
@@ -38,15 +38,15 @@ def test_words_are_the_same_numbers_everywhere() -> None:
 
 
 def test_a_mission_that_never_changes_is_left_out() -> None:
-    env = readable(gym.make("MiniGrid-MemoryS13Random-v0"))
+    env = tokenize_text(gym.make("MiniGrid-MemoryS13Random-v0"))
     obs, _ = env.reset(seed=0)
     assert set(obs) == {"image", "direction"}
     assert env.observation_space.contains(obs)
 
 
 def test_a_mission_that_changes_is_tokens() -> None:
-    env = readable(gym.make("MiniGrid-GoToObject-6x6-N2-v0"))
-    assert isinstance(env, Words)
+    env = tokenize_text(gym.make("MiniGrid-GoToObject-6x6-N2-v0"))
+    assert isinstance(env, TokenizeText)
     missions = {tuple(env.reset(seed=seed)[0]["mission"]) for seed in range(8)}
     assert len(missions) > 1
     assert env.observation_space.contains(env.reset(seed=0)[0])
@@ -54,8 +54,8 @@ def test_a_mission_that_changes_is_tokens() -> None:
 
 def test_other_texts_are_tokens_and_environments_without_are_left_alone() -> None:
     plain = gym.make("CartPole-v1")
-    assert readable(plain) is plain
+    assert tokenize_text(plain) is plain
     plain.observation_space = spaces.Dict({"said": spaces.Text(20), "n": spaces.Discrete(3)})
-    heard = Words(plain).observation({"said": "left", "n": 2})
+    heard = TokenizeText(plain).observation({"said": "left", "n": 2})
     np.testing.assert_array_equal(heard["said"], tokens("left"))
     assert heard["n"] == 2

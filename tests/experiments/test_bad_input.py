@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from rl_expire.checkpoint import save_tree
-from rl_expire.nonfinite import NonFiniteLossError
-from rl_expire.run_folder import RunFolder
+from rl_expire.learning.nonfinite import NonFiniteLossError
+from rl_expire.runs.checkpoint import save_tree
+from rl_expire.runs.run_folder import RunFolder
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "corridor.py"
 TOO_FAST = ("--ppo.learning-rate", "1e30")
@@ -177,10 +177,10 @@ def test_while_forgetting_it_is_the_rate_of_forgetting_that_is_to_be_lowered(
     tiny: list[str], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(trainer: Any) -> None:
-        trainer.governor.phase = "forget"
+        trainer.schedule.phase = "forget"
         raise NonFiniteLossError("loss inf, gradient norm nan", {})
 
-    monkeypatch.setattr("rl_expire.training.Trainer.update", fail)
+    monkeypatch.setattr("rl_expire.learning.trainer.Trainer.update", fail)
     done = call("corridor.py", *tiny, "--out", "run")
     assert done.code == 1
     assert "a --forgetting.learning-rate below 0.05" in done.err

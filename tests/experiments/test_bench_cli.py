@@ -91,15 +91,15 @@ def test_agents_stand_side_by_side(
 @pytest.mark.parametrize("phase", ["learn", "forget"])
 def test_agents_are_timed_as_they_are(tiny_run: Path, phase: Literal["learn", "forget"]) -> None:
     with on_path():
-        from bench_agents import trainer_of
+        from experiments.benchmark.agents import trainer_of
     trainer = trainer_of(tiny_run, phase)
-    before = copy_of(trainer.module)
+    before = copy_of(trainer.agent)
     for _ in range(4):
         stats = trainer.update()
         assert ("distillation" in stats) == (phase == "forget")
         assert stats["level"] == 6
-    assert before.keys() == trainer.module.state_dict().keys()
-    for name, value in trainer.module.state_dict().items():
+    assert before.keys() == trainer.agent.state_dict().keys()
+    for name, value in trainer.agent.state_dict().items():
         torch.testing.assert_close(value, before[name], atol=1e-8, rtol=0)
 
 

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import pytest
 
-from rl_expire.run_folder import RunFolder
+from rl_expire.runs.run_folder import RunFolder
 from tests.experiments.conftest import call as call_script
 from tests.experiments.conftest import on_path
 
@@ -223,7 +223,7 @@ def test_runs_made_with_other_options_are_not_mixed(own: Path, call: Call) -> No
 
 def test_tracked_runs_are_told_so_and_reproduced_without(tmp_path: Path) -> None:
     with on_path():
-        from compare_runs import Run
+        from experiments.comparison.runs import Run
     run = Run("corridor", "lstm", 8, 3, tmp_path, 99, ("--env.max-length", "6"), ("--track",))
     training, scoring = run.commands([6])
     assert "--track" in training
@@ -244,14 +244,14 @@ def test_lines_that_a_killed_run_wrote_twice_count_once(tmp_path: Path) -> None:
     written = [(10, "a"), (20, "a"), (30, "a"), (20, "b"), (30, "b"), (40, "b")]
     path.write_text("".join(json.dumps({"steps": s, "by": by}) + "\n" for s, by in written))
     with on_path():
-        from compare_runs import read_metrics
+        from experiments.comparison.runs import read_metrics
     found = [(line["steps"], line["by"]) for line in read_metrics(path)]
     assert found == [(10, "a"), (20, "b"), (30, "b"), (40, "b")]
 
 
 def test_minutes_count_until_the_full_task_gives_nearly_what_the_oracle_gets() -> None:
     with on_path():
-        from compare_report import minutes_to_solve
+        from experiments.comparison.report import minutes_to_solve
     lines = [
         {"level": 6, "return": 1.0, "seconds": 60.0},
         {"level": 12, "return": None, "seconds": 120.0},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rl_expire.run_folder import RunFolder
+from rl_expire.runs.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = str(ROOT / "experiments" / "corridor.py")
@@ -24,7 +24,7 @@ TINY = [
 KEYS = {
     *("env_id", "agent", "seed", "commit", "hardware"),
     *("train.steps", "train.seconds", "train.steps_per_second"),
-    *("eval.episodes", "eval.success", "eval.return_mean", "eval.success_at_max_length"),
+    *("eval.episodes", "eval.success", "eval.return_mean", "eval.success_at_hardest"),
     *("eval.kept_per_layer", "eval.kept_at_decision_per_layer"),
     *("eval.span_relevant", "eval.span_other", "oracle.return_mean"),
 }

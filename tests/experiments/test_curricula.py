@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from envs.corridor import CorridorVectorEnv
-from envs.instruction import InstructionVectorEnv
+from envs.corridor.env import CorridorVectorEnv
+from envs.instruction.env import InstructionVectorEnv
 from tests.experiments.conftest import on_path
 
 with on_path():
-    from corridor import Corridor, CorridorOptions
-    from experiment import Experiment, command_line
-    from instruction import Instruction, InstructionOptions
-    from portal import Portal, PortalOptions
+    from experiments.corridor import Corridor, CorridorOptions
+    from experiments.experiment import Experiment, command_line
+    from experiments.instruction import Instruction, InstructionOptions
+    from experiments.portal import Portal, PortalOptions
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from rl_expire import checkpoint
-from rl_expire.run_folder import RunFolder
-from rl_expire.training import Trainer
+from rl_expire.learning.trainer import Trainer
+from rl_expire.runs import checkpoint
+from rl_expire.runs.run_folder import RunFolder
 from tests.experiments.conftest import call as call_script
 from tests.support import same_tree
 

@@ -10,7 +10,7 @@ import pytest
 from tests.experiments.conftest import Call, on_path
 
 with on_path():
-    from tasks import EXPERIMENTS, experiment_of
+    from experiments.tasks import EXPERIMENTS, experiment_of
 
 SMALL = {
     "corridor": ("--env.max-length", "6"),

@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rl_expire.run_folder import RunFolder
+from rl_expire.runs.run_folder import RunFolder
 from tests.experiments.conftest import call as call_in
 
 Call = Callable[..., Any]
@@ -148,8 +148,8 @@ def test_what_was_learned_before_a_fault_is_saved(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though the last checkpoint was due long ago."""
-    from rl_expire.env_faults import EnvFaultError
-    from rl_expire.training import Trainer
+    from rl_expire.learning.trainer import Trainer
+    from rl_expire.vector.faults import EnvFaultError
 
     plain = Trainer.update
 
@@ -169,7 +169,7 @@ def test_what_was_learned_before_a_fault_is_saved(
 def test_a_few_losses_that_are_not_finite_are_left_out_and_counted(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rl_expire import ppo
+    from rl_expire.learning import ppo
 
     plain, calls = ppo.ppo_loss, []
 

@@ -19,10 +19,10 @@ import torch
 from PIL import Image
 
 from agents import LSTMConfig, make_agent
-from rl_expire.checkpoint import save_tree
-from rl_expire.retention_page import write_page
-from rl_expire.retention_stills import still_names
-from rl_expire.run_folder import RunFolder
+from rl_expire.retention.page.write import write_page
+from rl_expire.retention.stills import still_names
+from rl_expire.runs.checkpoint import save_tree
+from rl_expire.runs.run_folder import RunFolder
 from tests.experiments.conftest import on_path
 from tests.traces import random_trace
 
@@ -108,8 +108,8 @@ def lstm_fixture(own_run: Path, tmp_path: Path) -> Path:
     run = Path(shutil.copytree(own_run, tmp_path / "lstm"))
     agent = LSTMConfig(width=8)
     with on_path():
-        from making import make_env
-        from runs import agent_entry
+        from experiments.open_run import agent_entry
+        from rl_expire.vector.make import make_env
     change_config(run, "agent", to=agent_entry(agent))
     env = make_env("RLExpire/Corridor-v0", {})
     weights = make_agent(env.observation_space, env.action_space, agent).state_dict()
@@ -154,7 +154,7 @@ def test_a_pairs_video_goes_where_it_is_told(
 
 def test_agents_are_called_by_name_and_unusual_size() -> None:
     with on_path():
-        from watch_pair import title
+        from experiments.watch_pair import title
     for name, options, expected in (
         ("expire-span", {"capacity": 1024}, "expire-span"),
         ("expire-span", {"capacity": 64}, "expire-span 64"),
@@ -169,7 +169,7 @@ def test_agents_that_are_called_the_same_are_told_apart_by_their_folders() -> No
     config = {"agent": {"name": "lstm", "options": {}}}
     traces = [random_trace(2), random_trace(3)]
     with on_path():
-        from watch_pair import pairs
+        from experiments.watch_pair import pairs
     (pair,) = pairs([Path("runs/a"), Path("runs/b")], [config, config], [[t] for t in traces])
     assert pair.names == ("lstm: runs/a", "lstm: runs/b")
     assert pair.traces == tuple(traces)

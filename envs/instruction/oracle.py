@@ -1,0 +1,67 @@
+"""The Instruction task's ceiling: it reads what an agent reads, and forgets nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.instruction.grammar import Language, read
+
+
+class InstructionOracle:
+    """Notes what it is told, crosses out what is withdrawn, and does what is due.
+
+    It uses observations and its own memory only.
+    """
+
+    def __init__(self, num_envs: int, language: Language, *, ordered: bool) -> None:
+        """Prepares the memory of N policies.
+
+        Args:
+            num_envs: Number of environments, N.
+            language: The sentences there are.
+            ordered: Whether instructions must be carried out in the order heard.
+        """
+        self.ordered = ordered
+        self._meaning = {
+            tokens.tobytes(): read(str(text))
+            for tokens, text in zip(language.tokens, language.texts, strict=True)
+        }
+        # What is still to be done, by place, in the order heard.
+        self._notes: list[dict[int, int]] = [{} for _ in range(num_envs)]
+
+    def act(self, obs: npt.NDArray[Any], is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Chooses an action for each world.
+
+        Args:
+            obs: Observations, integers `[N, W]`.
+            is_first: Whether each is the first of its episode, bool `[N]`.
+
+        Returns:
+            Actions, int64 `[N]`.
+        """
+        action = np.zeros(len(obs), np.int64)
+        for row, tokens in enumerate(obs.astype(np.uint8)):
+            if is_first[row]:
+                self._notes[row] = {}
+            action[row] = self._answer(self._notes[row], tokens.tobytes())
+        return action
+
+    def _answer(self, notes: dict[int, int], tokens: bytes) -> int:
+        """Takes in one sentence; returns the action."""
+        meaning = self._meaning[tokens]
+        if meaning.to is not None:
+            return 0
+        if meaning.kind == "instruction":
+            assert meaning.place is not None
+            assert meaning.deed is not None
+            notes[meaning.place] = meaning.deed
+        elif meaning.kind == "withdrawal":
+            for place in [place for place, deed in notes.items() if deed == meaning.deed]:
+                del notes[place]
+        elif meaning.kind == "arrival" and meaning.place in notes:
+            its_turn = not self.ordered or next(iter(notes)) == meaning.place
+            return 1 + notes.pop(meaning.place) if its_turn else 0
+        return 0

@@ -1,0 +1,1 @@
+"""Time environments, training and acting."""

@@ -1,0 +1,1 @@
+"""Train several agents on one task and report them side by side."""

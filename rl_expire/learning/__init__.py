@@ -1,0 +1,1 @@
+"""Learning: rollouts, returns, PPO, forgetting, curriculum, and the training loop."""

@@ -1,0 +1,1 @@
+"""Memory: attention, lifetimes that expire, and slots that are freed."""

@@ -1,0 +1,1 @@
+"""Retention: record, film and chart what an agent remembers."""

@@ -1,0 +1,1 @@
+"""Scoring: evaluate trained agents, and summarise several seeds."""

@@ -1,0 +1,338 @@
+"""The page's data are the trace, memory by memory; the file is whole, small and on its own."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import tomllib
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from envs.corridor.env import CorridorEnv
+from rl_expire.retention.canvas import RELEVANT
+from rl_expire.retention.page.data import LEAST_ATTENTION, Pictures, css, episode_data
+from rl_expire.retention.page.write import write_page
+from rl_expire.retention.trace import Frames, Trace, trace_episode
+from tests.support import AGENTS, CountingAgent
+from tests.traces import random_trace, weighed_trace
+
+HALF = 0.5 / 255 + 1e-6
+"""Masks and shares are rounded to 255ths."""
+
+
+class Scripts(HTMLParser):
+    """The scripts of a page, as a browser finds them: (attributes, content)."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[dict[str, str | None], str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "script":
+            self.found.append((dict(attrs), ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "script":
+            about, before = self.found[-1]
+            self.found[-1] = (about, before + data)
+
+
+def refuse_constant(name: str) -> None:
+    raise AssertionError(f"{name} is no JSON")
+
+
+def page_data(path: Path) -> dict[str, Any]:
+    """The data that the page's script reads."""
+    (about, content), *rest = Scripts(path.read_text("utf-8")).found
+    assert about == {"id": "data", "type": "application/json"}
+    assert len(rest) == 1
+    return json.loads(content, parse_constant=refuse_constant)
+
+
+def written(path: Path, *traces: Trace, **bounds: int) -> dict[str, Any]:
+    write_page(traces, path / "page.html", **bounds)
+    return page_data(path / "page.html")
+
+
+def pairs(flat: list[int]) -> dict[int, float]:
+    assert len(flat) % 2 == 0
+    return {step: share / 255 for step, share in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def assert_agrees(episode: dict[str, Any], trace: Trace) -> None:
+    """Every memory of every layer at every step shown is in the data as it is in the trace."""
+    first = episode["first"]
+    for t in range(first, len(trace.steps)):
+        for shown, layer in zip(episode["layers"], trace.steps[t].layers, strict=True):
+            lives = [life for life in shown["held"] if life[1] <= t < life[2]]
+            spans = {written: span for written, _, _, span in lives}
+            assert len(spans) == len(lives)
+            assert sorted(spans) == layer.written.tolist()
+            masks, n = pairs(shown["fading"][t - first]), t - first
+            shares = [pairs(head[n]) for head in shown["attention"]]
+            assert len(shares) == shown["heads"] == len(layer.attention)
+            for k, step in enumerate(layer.written.tolist()):
+                assert spans[step] == pytest.approx(layer.span[k], abs=6e-4)
+                assert spans[step] - (t - step) == pytest.approx(layer.remaining[k], abs=6e-4)
+                assert masks.get(step, 1.0) == pytest.approx(layer.mask[k], abs=HALF)
+                for share, exact in zip(shares, layer.attention[:, k], strict=True):
+                    assert (step in share) == (exact >= LEAST_ATTENTION)
+                    assert share.get(step, exact) == pytest.approx(exact, abs=HALF)
+            assert set(masks) | set().union(*shares) <= set(spans)
+            assert shown["bytes"][n] == layer.nbytes
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_page_holds_what_the_agent_held(name: str) -> None:
+    env = CorridorEnv(max_length=20, min_length=20, render_mode="rgb_array")
+    trace = trace_episode(AGENTS[name](env.observation_space), env, seed=3, greedy=False)
+    assert len(trace.steps) > 15
+    for first in (0, 9):
+        assert_agrees(episode_data(trace, first, Pictures()), trace)
+
+
+def test_the_page_holds_every_memory_of_a_made_up_episode(tmp_path: Path) -> None:
+    trace = random_trace(60, layers=2, heads=3)
+    (episode,) = written(tmp_path, trace)["episodes"]
+    assert_agrees(episode, trace)
+    assert any(any(layer["fading"]) for layer in episode["layers"]), "nothing faded"
+    assert all(len(layer["held"]) == 60 for layer in episode["layers"]), "one entry a memory"
+
+
+def test_a_span_that_changes_is_followed() -> None:
+    trace = random_trace(8)
+    layer = trace.steps[5].layers[0]
+    longer = replace(layer, span=layer.span + 1, remaining=layer.remaining + 1)
+    changed = replace(trace.steps[5], layers=(longer,))
+    trace = replace(trace, steps=(*trace.steps[:5], changed, *trace.steps[6:]))
+    episode = episode_data(trace, 0, Pictures())
+    assert_agrees(episode, trace)
+    assert [life[1:3] for life in episode["layers"][0]["held"] if not life[0]] == [
+        [0, 5], [5, 6], [6, 8],
+    ]  # fmt: skip
+
+
+def test_steps_are_as_they_were(tmp_path: Path) -> None:
+    trace = random_trace(30)
+    data = written(tmp_path, trace)
+    (episode,) = data["episodes"]
+    assert (episode["first"], episode["length"], episode["notes"]) == (0, 30, [])
+    assert (episode["env"], episode["seed"]) == ("Made-up", 0)
+    assert episode["outcome"]["word"] == "Success"
+    for t, step in enumerate(trace.steps):
+        assert episode["action"][t] == step.action
+        assert episode["reward"][t] == step.reward
+        assert episode["value"][t] == pytest.approx(step.value, abs=6e-5)
+        np.testing.assert_allclose(episode["policy"][t], step.policy, atol=6e-5)
+        assert episode["decision"][t] == step.decision
+        sight = episode["sights"][str(t)]
+        assert sight["relevant"] == step.relevant
+        np.testing.assert_array_equal(shown(data, sight), trace.frames[t])
+    np.testing.assert_array_equal(shown(data, episode["end"]), trace.frames[30])
+
+
+def shown(data: dict[str, Any], sight: dict[str, Any]) -> np.ndarray:
+    """The picture of an observation."""
+    kind, content = data["pictures"][sight["picture"]].split(",")
+    assert kind == "data:image/webp;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
+
+
+def test_a_frame_seen_twice_is_there_once(tmp_path: Path) -> None:
+    one = random_trace(5)
+    frames = Frames()
+    for t in (0, 1, 0, 0, 1, 2):
+        frames.append(one.frames[t])
+    data = written(tmp_path, replace(one, frames=frames), one)
+    keys = [data["episodes"][0]["sights"][str(t)]["picture"] for t in range(5)]
+    assert [keys.index(key) for key in keys] == [0, 1, 0, 0, 1]
+    assert len(data["pictures"]) == 6, "two episodes share their pictures"
+
+
+def test_large_frames_are_shrunk_by_whole_multiples() -> None:
+    pictures = Pictures()
+    large = np.kron(np.arange(6, dtype=np.uint8).reshape(2, 3), np.ones((400, 400), np.uint8))
+    for frame, size in (
+        (np.repeat(large[..., None], 3, 2), (400, 267)),
+        (np.random.default_rng(0).integers(0, 255, (400, 700, 3), np.uint8), (234, 134)),
+    ):
+        key = pictures.key(frame)
+        content = base64.b64decode(pictures.uris[key].split(",")[1])
+        assert Image.open(io.BytesIO(content)).size == size
+
+
+NASTY = [
+    "</script><script>window.hacked = 1</script>",
+    "<!-- <script> &amp; &lt;img src=x onerror=alert(1)&gt;",
+    "{{data}} {{script}} $& \\u003c \\",
+    "quotes \" ' ` and lines \n\u2028 and Zürich 北京 🔔 \ud800",
+]
+
+
+def test_whatever_a_sentence_or_a_name_holds_stays_text(tmp_path: Path) -> None:
+    trace = replace(random_trace(4, texts=NASTY), env_id=NASTY[0], action_names=tuple(NASTY[:3]))
+    (episode,) = written(tmp_path, trace)["episodes"]
+    assert [episode["sights"][str(t)]["text"] for t in range(4)] == NASTY
+    assert episode["env"] == NASTY[0]
+    assert episode["actions"] == NASTY[:3]
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert page.lower().count("</script") == 2
+    assert "<!--" not in page
+
+
+def test_sentences_take_the_place_of_pictures(tmp_path: Path) -> None:
+    data = written(tmp_path, random_trace(6, texts=["you reach the mill .", "it rains ."]))
+    assert data["pictures"] == {}
+    assert data["episodes"][0]["end"] == {}
+
+
+def test_what_is_no_number_is_null(tmp_path: Path) -> None:
+    trace = random_trace(2)
+    first = trace.steps[0]
+    endless = replace(first.layers[0], span=np.array([np.inf], np.float32))
+    broken = replace(first, value=float("nan"), reward=float("inf"), layers=(endless,))
+    (episode,) = written(tmp_path, replace(trace, steps=(broken, trace.steps[1])))["episodes"]
+    assert episode["value"][0] is episode["reward"][0] is None
+    assert episode["layers"][0]["held"][0] == [0, 0, 1, None]
+
+
+def test_an_agent_without_memories_has_no_layers(tmp_path: Path) -> None:
+    (episode,) = written(tmp_path, random_trace(3, layers=0))["episodes"]
+    assert episode["layers"] == []
+    assert CountingAgent().view(CountingAgent().initial_memory(1)) == []
+
+
+@pytest.mark.parametrize("first", [0, 12])
+def test_without_memories_the_page_holds_what_mattered(first: int, tmp_path: Path) -> None:
+    trace = weighed_trace(20, every=3)
+    assert trace.importance is not None
+    episode = episode_data(trace, first, Pictures())
+    assert episode["layers"] == []
+    (paid,) = episode["importance"]["attention"]
+    for now, pairs in zip(range(first, 20), paid, strict=True):
+        given = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        for step, share in enumerate(trace.importance.shares[now]):
+            if share >= 0.01:
+                assert given.pop(3 * step) == round(float(share) * 255)
+                assert str(3 * step) in episode["sights"]
+        assert given == {}
+    assert "Importance is that of 3 steps at a time." in episode["notes"]
+
+
+def test_nothing_outside_the_file_is_referred_to(tmp_path: Path) -> None:
+    write_page([random_trace(5)], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert not re.findall(r"""\b(?:src|href|srcset|action)\s*=\s*["']""", page)
+    assert not re.findall(r"https?:|//[a-z]|url\(|@import|\bimport\b|fetch\(|XMLHttp", page)
+    assert "default-src 'none'" in page
+    assert f"--relevant:{css(RELEVANT)};" in page
+    assert "{{" not in page
+
+
+def test_an_installed_package_has_the_parts_of_the_page() -> None:
+    root = Path(__file__).parents[4]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["rl_expire.retention.page"]
+    folder = root / "rl_expire" / "retention" / "page"
+    parts = [part for part in folder.iterdir() if part.suffix not in (".py", "")]
+    assert len(parts) > 3
+    for part in parts:
+        assert any(part.match(pattern) for pattern in patterns), part
+
+
+def filmed(length: int, noise: int) -> Frames:
+    """Frames of many colours: a slope that moves, with some noise."""
+    frames, rng = Frames(), np.random.default_rng(0)
+    slope = np.add.outer(np.arange(210), np.arange(160))[..., None] * np.array([1, 0.6, 0.3])
+    for t in range(length + 1):
+        grain = rng.integers(0, noise + 1, (210, 160, 3))
+        frames.append(((slope + 3 * t + grain) % 256).astype(np.uint8))
+    return frames
+
+
+def test_two_hundred_steps_with_everything_kept_are_small(tmp_path: Path) -> None:
+    drawn = random_trace(200, layers=2, heads=4, longest=1000.0)
+    assert min(len(layer) for layer in drawn.steps[-1].layers) > 150
+    for trace in (drawn, replace(drawn, frames=filmed(200, noise=10))):
+        assert write_page([trace], tmp_path / "page.html") == ()
+        assert (tmp_path / "page.html").stat().st_size < 5_000_000
+
+
+def test_even_pure_noise_stays_small(tmp_path: Path) -> None:
+    trace = replace(random_trace(250), frames=filmed(250, noise=255))
+    assert len(write_page([trace], tmp_path / "page.html")) == 1
+    assert (tmp_path / "page.html").stat().st_size < 5_000_000
+
+
+def test_a_long_episode_is_shown_from_a_later_step_on_and_says_so(tmp_path: Path) -> None:
+    trace = random_trace(2500)
+    (said,) = write_page([trace], tmp_path / "page.html")
+    (episode,) = page_data(tmp_path / "page.html")["episodes"]
+    note = "Steps 1 to 500 are left out: the page shows the last 2,000 of 2,500."
+    assert said == f"seed 0: {note}"
+    assert episode["notes"] == [note]
+    assert (episode["first"], episode["length"], len(episode["action"])) == (500, 2500, 2000)
+    assert episode["earned"] == 250
+    assert episode["sights"]["0"]["relevant"], "what was seen before and is still kept is there"
+    assert "0" in episode["sights"]
+    assert "400" not in episode["sights"]
+    assert (tmp_path / "page.html").stat().st_size < 5_000_000
+
+
+def test_episodes_that_are_too_large_are_shown_from_a_later_step_on(tmp_path: Path) -> None:
+    traces = [random_trace(300, longest=1000.0, seed=seed) for seed in (0, 1)]
+    notes = write_page(traces, tmp_path / "page.html", most_bytes=100_000)
+    data = page_data(tmp_path / "page.html")
+    for seed, (note, trace) in enumerate(zip(notes, traces, strict=True)):
+        episode = data["episodes"][seed]
+        assert note.startswith(f"seed {seed}: Steps 1 to ")
+        assert 0 < episode["first"] < 299
+        assert_agrees(episode, trace)
+        assert len(json.dumps(episode, separators=(",", ":"))) < 100_000
+    (episode,) = written(tmp_path, traces[0], most_bytes=1)["episodes"]
+    assert (episode["first"], len(episode["action"])) == (299, 1)
+
+
+def test_an_episode_that_was_cut_says_so(tmp_path: Path) -> None:
+    (said,) = write_page([random_trace(7, cut=True)], tmp_path / "page.html")
+    assert said == "seed 0: The episode went on after step 7, but was not recorded further."
+
+
+def test_nothing_to_show_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--seeds is empty"):
+        write_page([], tmp_path / "page.html")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none" / "page.html"):
+        with pytest.raises(ValueError, match=r"cannot be written .*: give another file") as caught:
+            write_page([random_trace(3)], path)
+        assert "\n" not in str(caught.value)
+    assert not os.listdir(tmp_path)
+
+
+def test_a_failure_on_the_way_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("old")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ValueError, match=r"cannot be written \(No space left on device\)"):
+        write_page([random_trace(3)], path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["page.html"]

@@ -1,0 +1,103 @@
+"""The arrays behind the figures are the trace, number by number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from envs.corridor.env import CorridorEnv
+from rl_expire.retention.arrays import (
+    held_map,
+    lifetime_counts,
+    lifetime_edges,
+    lifetimes,
+    mean_kept,
+)
+from rl_expire.retention.trace import Trace, trace_episode
+from tests.support import AGENTS
+from tests.traces import random_trace
+
+
+def held_at(trace: Trace, layer: int, memory: int, now: int) -> float:
+    """How fully a memory is held, looked up one by one."""
+    memories = trace.steps[now].layers[layer]
+    for k, written in enumerate(memories.written):
+        if written == memory:
+            return float(memories.mask[k])
+    return 0.0 if memory <= now else np.nan
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_the_map_is_what_was_held_cell_by_cell(layer: int) -> None:
+    trace = random_trace(40, layers=2, longest=12)
+    held = held_map(trace, layer)
+    assert held.shape == (40, 40)
+    for memory in range(40):
+        for now in range(40):
+            np.testing.assert_equal(
+                held[memory, now], np.float32(held_at(trace, layer, memory, now))
+            )
+    fading = (held > 0) & (held < 1)
+    assert fading.any()
+    assert (held[np.triu_indices(40)] == 0).any()
+    assert np.isnan(held[np.tril_indices(40, -1)]).all()
+
+
+def test_lifetimes_are_those_given_when_written_pooled_over_episodes() -> None:
+    traces = [random_trace(25, layers=2), random_trace(9, layers=2, seed=1)]
+    for layer in (0, 1):
+        given, relevant = lifetimes(traces, layer)
+        expected = []
+        for trace in traces:
+            for t, step in enumerate(trace.steps):
+                memories = step.layers[layer]
+                expected.append((memories.span[list(memories.written).index(t)], t == 0))
+        assert list(zip(given.tolist(), relevant.tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize("longest", [0.0, 0.4, 1.0, 1.5, 9.99, 10.0, 256.0, 600.0])
+def test_every_lifetime_is_counted_once_in_the_bar_that_has_it(longest: float) -> None:
+    rng = np.random.default_rng(0)
+    spans = np.append(rng.uniform(0, longest, 200), [longest, 0]).astype(np.float32)
+    edges = lifetime_edges(float(spans.max()))
+    counts = lifetime_counts(spans, edges)
+    assert edges[0] == 1
+    assert edges[-1] > longest
+    assert (np.diff(np.log(edges)) > 0).all()
+    naive = [0] * (len(edges) - 1)
+    for span in spans:
+        for bar in range(len(naive)):
+            low = -np.inf if bar == 0 else edges[bar]
+            naive[bar] += int(low <= span < edges[bar + 1])
+    assert counts.tolist() == naive
+    assert counts.sum() == len(spans)
+    assert counts[-1] > 0, "the last bar is for the longest"
+
+
+def test_the_kept_curve_is_the_mean_of_the_episodes_that_got_so_far() -> None:
+    traces = [random_trace(n, layers=2, longest=6, seed=n) for n in (5, 17, 11)]
+    mean = mean_kept(traces)
+    assert len(mean) == 17
+    for t in range(17):
+        kept = [
+            sum(len(layer.written) for layer in trace.steps[t].layers)
+            for trace in traces
+            if t < len(trace.steps)
+        ]
+        assert mean[t] == pytest.approx(sum(kept) / len(kept))
+
+
+@pytest.mark.parametrize("name", [name for name in AGENTS if "lstm" not in name])
+def test_every_agent_that_keeps_memories_has_these_arrays(name: str) -> None:
+    env = CorridorEnv(render_mode="rgb_array", max_length=12, min_length=12)
+    trace = trace_episode(AGENTS[name](env.observation_space), env, seed=3, max_steps=15)
+    length = len(trace.steps)
+    for layer in range(len(trace.steps[0].layers)):
+        held = held_map(trace, layer)
+        np.testing.assert_array_equal(np.diag(held), 1)
+        given, relevant = lifetimes([trace], layer)
+        assert given.shape == relevant.shape == (length,)
+        assert (given >= 0).all()
+    assert mean_kept([trace, replace(trace, seed=4)]).shape == (length,)

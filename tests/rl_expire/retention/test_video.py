@@ -1,0 +1,241 @@
+"""Videos, GIFs and stills: whole files of the promised size, or none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+from rl_expire.retention.canvas import DECIDES, GROUND, OTHER, RELEVANT, TEXT
+from rl_expire.retention.pair import Pair
+from rl_expire.retention.picture import Picture
+from rl_expire.retention.trace import Frames, HeldMemories, Trace, TracedStep
+from rl_expire.retention.video import (
+    left_out,
+    nth,
+    schedule,
+    still,
+    stride,
+    write_gif,
+    write_still,
+    write_video,
+)
+from tests.traces import random_trace, weighed_trace
+
+SIZE = (1280, 720)
+
+
+def made_up(length: int, decisions: tuple[int, ...] = (), *, layers: int = 1) -> Trace:
+    """An episode of `length` steps that forgets whatever is older than 5 steps."""
+    frames, steps = Frames(), []
+    for t in range(length + 1):
+        frames.append(np.full((8, 12, 3), t % 256, np.uint8))
+    for t in range(length):
+        written = np.arange(max(0, t - 5), t + 1)
+        left = (5 - (t - written)).astype(np.float32)
+        one = np.ones_like(left)
+        held = HeldMemories(written, 5 * one, left, one, one[None] / np.float32(len(one)), 64)
+        steps.append(
+            TracedStep(t % 3, 0.0, 0.5, np.full(3, 1 / 3, np.float32), t == 0, t in decisions,
+                       None, (held,) * layers)
+        )  # fmt: skip
+    return Trace(
+        "Made-up", 0, True, ("left", "right", "forward"), frames, tuple(steps),
+        1.0, True, True, False, False,
+    )  # fmt: skip
+
+
+def decoded(path: Path) -> tuple[dict[str, Any], list[bytes]]:
+    """What a video says of itself, and its frames."""
+    reader: Iterator[Any] = imageio_ffmpeg.read_frames(str(path))
+    return next(reader), list(reader)
+
+
+def test_the_first_step_decisions_and_the_end_stay_longer() -> None:
+    # 1.5 s, 1 s and 2 s of 4 frames each; a decision of two steps stops at its first.
+    assert schedule(made_up(6, (3, 4)), 4) == [0] * 6 + [1, 2] + [3] * 4 + [4, 5] + [6] * 8
+
+
+def test_many_decisions_are_not_stopped_at() -> None:
+    assert schedule(made_up(11, (1, 3, 5, 7)), 1)[:2] == [0, 0]
+    four, five = made_up(12, (1, 3, 5, 7)), made_up(12, (1, 3, 5, 7, 9))
+    assert [schedule(trace, 2).count(5) for trace in (four, five)] == [2, 1]
+
+
+def test_long_episodes_are_shown_in_strides_with_their_decisions_and_end() -> None:
+    trace = made_up(1001, (500,))
+    assert stride(trace) == 3
+    shown = sorted(set(schedule(trace, 12)))
+    assert shown == sorted({*range(0, 1001, 3), 500, 1000, 1001})
+    assert stride(made_up(400)) == 1
+    assert stride(made_up(401)) == 2
+
+
+def test_a_video_decodes_to_the_promised_size_and_number_of_frames(tmp_path: Path) -> None:
+    traces = [made_up(4, (2,)), made_up(2, layers=2)]
+    path = tmp_path / "retention.mp4"
+    frames = write_video(traces, path, fps=2)
+    assert frames == sum(len(schedule(trace, 2)) for trace in traces)
+    about, images = decoded(path)
+    assert about["size"] == SIZE
+    assert about["codec"] == "h264"
+    assert about["fps"] == 2
+    assert len(images) == frames
+    assert len(set(images)) > 5, "the picture hardly moves"
+    assert os.listdir(tmp_path) == ["retention.mp4"]
+
+
+def test_two_side_by_side_are_as_long_as_the_longer_and_stop_at_the_decisions_of_both() -> None:
+    pair = Pair((made_up(4, (2,)), made_up(7, (5, 6))), ("one", "other"))
+    assert schedule(pair, 2) == [0] * 3 + [1] + [2] * 2 + [3, 4] + [5] * 2 + [6] + [7] * 4
+    assert stride(Pair((made_up(401), made_up(3)), ("one", "other"))) == 2
+
+
+def test_a_video_of_two_decodes_to_the_promised_size_and_number_of_frames(tmp_path: Path) -> None:
+    names = ("one", "other")
+    pairs = [Pair((made_up(4, (2,)), made_up(6)), names), Pair((made_up(2), made_up(2)), names)]
+    frames = write_video(pairs, tmp_path / "compare.mp4", fps=2)
+    assert frames == sum(len(schedule(pair, 2)) for pair in pairs)
+    about, images = decoded(tmp_path / "compare.mp4")
+    assert about["size"] == SIZE
+    assert len(images) == frames
+    assert len(set(images)) > 7, "the picture hardly moves"
+
+
+def test_two_side_by_side_have_stills_and_gifs(tmp_path: Path) -> None:
+    pair = Pair((made_up(3), made_up(5)), ("one", "other"))
+    write_still(pair, 5, tmp_path / "still.png")
+    with Image.open(tmp_path / "still.png") as image:
+        assert (image.format, image.size) == ("PNG", SIZE)
+    with pytest.raises(ValueError, match="the episode has steps 0 to 5, not 6"):
+        still(pair, 6)
+    assert write_gif(pair, tmp_path / "all.gif", width=160) == 1
+    with Image.open(tmp_path / "all.gif") as image:
+        assert getattr(image, "n_frames") == 6  # noqa: B009 (Pillow does not declare it)
+
+
+def test_a_still_is_a_png_of_the_step_asked_for(tmp_path: Path) -> None:
+    trace = made_up(4)
+    write_still(trace, 2, tmp_path / "still.png")
+    with Image.open(tmp_path / "still.png") as image:
+        assert (image.format, image.size) == ("PNG", SIZE)
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(still(trace, 2)))
+    assert np.asarray(still(trace, 2)).tobytes() != np.asarray(still(trace, 4)).tobytes()
+
+
+@pytest.mark.parametrize("t", [-1, 5])
+def test_a_step_that_is_not_there_has_no_still(t: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"the episode has steps 0 to 4, not {t}"):
+        write_still(made_up(4), t, tmp_path / "still.png")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_gif_shows_every_step_where_it_fits_and_fewer_where_it_does_not(tmp_path: Path) -> None:
+    trace = made_up(12)
+    assert write_gif(trace, tmp_path / "all.gif", width=160) == 1
+    with Image.open(tmp_path / "all.gif") as image:
+        assert (image.format, image.size) == ("GIF", (160, 90))
+        assert getattr(image, "n_frames") == 13  # noqa: B009 (Pillow does not declare it)
+    whole = (tmp_path / "all.gif").stat().st_size
+    every = write_gif(trace, tmp_path / "few.gif", width=160, max_bytes=whole * 2 // 3)
+    assert every > 1
+    assert (tmp_path / "few.gif").stat().st_size <= whole * 2 // 3
+
+
+def test_a_gif_has_the_colours_that_mean_something(tmp_path: Path) -> None:
+    write_gif(random_trace(12), tmp_path / "all.gif")
+    with Image.open(tmp_path / "all.gif") as image:
+        image.seek(11)
+        seen = {colour for _, colour in image.convert("RGB").getcolors(1 << 16) or []}
+    assert {RELEVANT, OTHER, DECIDES, GROUND, TEXT} <= seen
+
+
+def test_a_gif_that_cannot_fit_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no GIF of .* fits into 100 bytes"):
+        write_gif(made_up(3), tmp_path / "no.gif", width=64, max_bytes=100)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("traces", "fps", "says"), [([], 12, "--seeds is empty"), ([made_up(2)], 0, "--fps is 0")]
+)
+def test_nothing_to_show_is_refused(
+    traces: list[Trace], fps: int, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        write_video(traces, tmp_path / "retention.mp4", fps=fps)
+    assert not os.listdir(tmp_path)
+
+
+WRITERS: dict[str, Callable[[Path], Any]] = {
+    "video": lambda path: write_video([made_up(3)], path, fps=1),
+    "gif": lambda path: write_gif(made_up(3), path, width=64),
+    "still": lambda path: write_still(made_up(3), 2, path),
+}
+each = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
+
+
+@each
+def test_a_failure_on_the_way_leaves_the_old_file_and_nothing_else(
+    write: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(b"old")
+    draw = Picture.draw
+
+    def fail(self: Picture, step: int) -> Image.Image:
+        if step == 2:
+            raise KeyboardInterrupt
+        return draw(self, step)
+
+    monkeypatch.setattr(Picture, "draw", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write(path)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["picture"]
+
+
+@each
+def test_a_file_that_cannot_be_moved_into_place_is_not_left_behind(
+    write: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ValueError, match=r"cannot be written \(No space left on device\)"):
+        write(tmp_path / "picture")
+    assert not os.listdir(tmp_path)
+
+
+@each
+def test_a_place_that_cannot_be_written_is_one_line(
+    write: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    for path in (tmp_path, tmp_path / "none" / "picture"):
+        with pytest.raises(ValueError, match=r"cannot be written .*: give another file") as caught:
+            write(path)
+        assert "\n" not in str(caught.value)
+    assert not os.listdir(tmp_path)
+
+
+def test_what_a_video_leaves_out_is_said() -> None:
+    assert left_out(random_trace(400)) == []
+    cut = replace(random_trace(900), cut=True, every=4)
+    assert left_out(cut) == [
+        "seed 0: of 900 steps the video shows every 4th, and where decisions begin",
+        "seed 0: the memory was noted every 4th step",
+        "seed 0: what came after step 900 is left out",
+    ]
+    weighed = left_out(weighed_trace(300, every=2))
+    assert weighed == ["seed 0: importance is that of 2 steps each"]
+    assert [nth(n) for n in (2, 3, 11, 12, 21, 26, 112)] == [
+        *("2nd", "3rd", "11th", "12th", "21st", "26th", "112th")
+    ]

@@ -1,0 +1,55 @@
+"""The world column: what it shows of a policy has room, however many actions there are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rl_expire.retention import world
+from rl_expire.retention.picture import Picture
+from rl_expire.retention.trace import Frames, Trace
+from tests.traces import random_trace
+
+
+def trace_of(actions: int, frame: tuple[int, int], taken: int) -> Trace:
+    """An episode of frames `[height, width]` whose last actions are the likeliest."""
+    trace = random_trace(3)
+    policy = np.arange(1, actions + 1, dtype=np.float32)
+    policy /= policy.sum()
+    frames = Frames()
+    for _ in range(4):
+        frames.append(np.zeros((*frame, 3), np.uint8))
+    return replace(
+        trace,
+        action_names=tuple(f"action {n}" for n in range(actions)),
+        frames=frames,
+        steps=tuple(replace(step, policy=policy, action=taken) for step in trace.steps),
+    )
+
+
+@pytest.mark.parametrize("actions", [2, 4, 5, 7, 12])
+@pytest.mark.parametrize("frame", [(50, 50), (20, 90)], ids=["square", "flat"])
+def test_no_line_is_written_over_another(
+    actions: int, frame: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[tuple[str, float, float]] = []
+    real = world.write
+
+    def write(draw: Any, at: tuple[float, float], text: str, size: int, *more: Any) -> float:
+        if at[0] == 28:  # pixels: where names and labels begin
+            lines.append((text, at[1] - size, at[1]))
+        return real(draw, at, text, size, *more)
+
+    monkeypatch.setattr(world, "write", write)
+    Picture(trace_of(actions, frame, taken=0)).draw(1)
+    shown = [text for text, _, _ in lines if text.startswith("action ")]
+    assert "action 0" in shown, "what it does is always there"
+    assert f"action {actions - 1}" in shown, "and what it is likeliest to do"
+    assert any("reward" in text for text, _, _ in lines)
+    lines.sort(key=lambda line: line[2])
+    for (above, _, bottom), (below, top, _) in pairwise(lines):
+        assert bottom <= top + 6, f"{above!r} and {below!r}"

@@ -1,0 +1,175 @@
+"""Policies to share: exported whole, opened from a folder or the Hub, refused in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from agents import ExpireSpanConfig, make_agent
+from agents.pretrained import load_policy
+from experiments import cli, export
+from rl_expire.runs.checkpoint import save_weights
+from rl_expire.runs.policy import export_policy, set_weights
+from rl_expire.runs.run_folder import RunFolder
+from tests.support import ACTIONS, SMALL, VECTOR, expire_agent, full, same_tree
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run whose best checkpoint is not its last."""
+    options = dict(vars(SMALL))
+    run = RunFolder.create(
+        tmp_path / "run", {"agent": {"name": ExpireSpanConfig.name, "options": options}}
+    )
+    for n in (1, 2):
+        state = {
+            "agent": expire_agent(seed=n).state_dict(),
+            "updates": n,
+            "schedule": {"steps": 10 * n},
+        }
+        run.checkpoints.save({"trainer": state, "seconds": 1.0}, n, keep=2, best=n == 1)
+    return run
+
+
+def refusal(source: Any, **options: Any) -> str:
+    with pytest.raises(ValueError, match=r"\S") as caught:
+        load_policy(source, VECTOR, ACTIONS, **options)
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_an_exported_policy_is_the_agent_it_was(best: bool, run: RunFolder, tmp_path: Path) -> None:
+    export_policy(run.path, tmp_path / "out", best=best)
+    assert sorted(os.listdir(tmp_path / "out")) == ["config.json", "model.safetensors"]
+    agent = load_policy(tmp_path / "out", VECTOR, ACTIONS)
+    same_tree(dict(agent.state_dict()), dict(expire_agent(seed=1 if best else 2).state_dict()))
+    assert load_file(tmp_path / "out" / "model.safetensors").keys() == agent.state_dict().keys()
+    told = json.loads((tmp_path / "out" / "config.json").read_text())["exported"]
+    assert told == ({"updates": 1, "steps": 10} if best else {"updates": 2, "steps": 20})
+
+
+def test_the_command_exports_and_checks(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rl_expire(*words: str) -> tuple[int, str, str]:
+        try:
+            cli.run({"export": export.export, "check": export.check}, list(words))
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    assert rl_expire("export", str(run.path), str(tmp_path / "out"))[0] == 0
+    code, _, err = rl_expire("export", str(run.path), str(tmp_path / "out"))
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "exists already" in err
+    code, _, err = rl_expire("export", str(tmp_path / "none"), str(tmp_path / "other"))
+    assert (code, len(err.splitlines())) == (2, 1)
+    code, out, _ = rl_expire("check", str(run.path))
+    assert (code, out.count(": good")) == (0, 3)
+    (newest, *_) = run.checkpoints.paths()
+    newest.write_bytes(newest.read_bytes()[:-1])
+    code, out, _ = rl_expire("check", str(run.path))
+    assert (code, out.count(": good")) == (1, 2)
+
+
+@pytest.mark.parametrize("broken", ["os.rename", "os.fsync"])
+def test_without_space_no_half_a_policy_is_left(
+    broken: str, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broken, full)
+    with pytest.raises(ValueError, match="out cannot be written"):
+        export_policy(run.path, tmp_path / "out")
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_weights_that_do_not_fit_or_are_not_numbers_are_refused(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    export_policy(run.path, out)
+    good = {k: v.clone() for k, v in load_file(out / "model.safetensors").items()}
+    name = "heads.value.weight"
+    for changed, says in (
+        ({name: good[name] * torch.nan}, "not finite"),
+        ({name: good[name][:, :-1]}, "has shape (1, 15), not (1, 16)"),
+        ({name: good[name].double()}, "torch.float64, not torch.float32"),
+        ({"../" * 9 + "etc/passwd": torch.ones(1)}, "unknown here"),
+    ):
+        save_weights(good | changed, out / "model.safetensors")
+        assert says in refusal(out)
+    del good[name]
+    save_weights(good, out / "model.safetensors")
+    assert f"lacks {name}" in refusal(out)
+    (out / "model.safetensors").write_bytes(b"\x80\x04nonsense")
+    assert "cannot be used" in refusal(out)
+    (out / "model.safetensors").unlink()
+    assert "has no model.safetensors" in refusal(out)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *("", "[1]", "{}", "[" * 100_000, '{"agent": 3}', '{"agent": {"name": [], "options": {}}}'),
+        '{"agent": {"name": "os.system", "options": {}}}',
+        '{"agent": {"name": "lstm", "options": {"width": -1}}}',
+        '{"agent": {"name": "lstm", "options": {"magic": 1}}}',
+        " " * 2_000_000,
+    ],
+)
+def test_configurations_that_are_none_are_refused(
+    config: str, run: RunFolder, tmp_path: Path
+) -> None:
+    export_policy(run.path, tmp_path / "out")
+    (tmp_path / "out" / "config.json").write_text(config)
+    assert "config" in refusal(tmp_path / "out")
+
+
+@pytest.mark.parametrize("source", ["nowhere", "../a/b", "/no/such", "a/b/c", "", "a/b\n"])
+def test_what_is_no_folder_and_no_id_is_refused(source: str) -> None:
+    assert "is no folder, and no id owner/name on the Hub" in refusal(source)
+
+
+def test_a_policy_on_the_hub_is_fetched_file_by_file(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
+    export_policy(run.path, tmp_path / "out")
+    asked = []
+
+    def download(repository: str, name: str, revision: str | None) -> str:
+        asked.append((repository, name, revision))
+        return str(tmp_path / "out" / name)
+
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    agent = load_policy("somebody/expire", VECTOR, ACTIONS, revision="abc")
+    same_tree(dict(agent.state_dict()), dict(expire_agent(seed=2).state_dict()))
+    files = ("config.json", "model.safetensors")
+    assert asked == [("somebody/expire", name, "abc") for name in files], "and nothing else"
+
+    def offline(*_: Any, **__: Any) -> str:
+        raise OSError("no connection\nat all")
+
+    monkeypatch.setattr(hub, "hf_hub_download", offline)
+    assert "somebody/expire cannot be fetched from the Hub" in refusal("somebody/expire")
+
+
+def test_without_the_extra_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install 'rl-expire[hub]'" in refusal("somebody/expire")
+
+
+def test_an_agent_that_refuses_weights_is_as_it_was() -> None:
+    agent = make_agent(VECTOR, ACTIONS, SMALL)
+    before = {name: value.clone() for name, value in agent.state_dict().items()}
+    with pytest.raises(ValueError, match="does not fit the agent"):
+        set_weights(agent, {**before, "heads.value.bias": torch.tensor([torch.inf])})
+    same_tree(dict(agent.state_dict()), before)

@@ -1,0 +1,190 @@
+"""AgentOutput: exactly N episodes, none favoured, and what was remembered in them."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from rl_expire.scoring.evaluation import Score, evaluate, quotas
+from rl_expire.types import ActorOutput, TimeStep
+from tests.support import (
+    CPU,
+    CountingAgent,
+    CountingEnv,
+    CountingMemory,
+    counting_envs,
+    expire_agent,
+)
+
+SAME, NEXT = AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP
+modes = pytest.mark.parametrize("mode", [SAME, NEXT], ids=["same step", "next step"])
+
+
+def score_of(envs: VectorEnv, episodes: int, agent: Any = None, greedy: bool = True) -> Score:
+    agent = agent or CountingAgent(held=3)
+    return evaluate(agent, envs, episodes, seed=0, greedy=greedy, device=CPU)
+
+
+def played(episodes: int, rows: int) -> list[tuple[int, int]]:
+    """The episodes that count, as (row, length)."""
+    return [
+        (row, CountingEnv.length(row, episode))
+        for row, quota in enumerate(quotas(episodes, rows))
+        for episode in range(quota)
+    ]
+
+
+@modes
+@pytest.mark.parametrize("episodes", [1, 3, 4, 7, 10])
+def test_exactly_that_many_episodes_are_played(mode: AutoresetMode, episodes: int) -> None:
+    score = score_of(counting_envs(4, mode), episodes)
+    assert sorted((e.row, e.steps) for e in score.episodes) == sorted(played(episodes, 4))
+    assert len(score.episodes) == episodes
+
+
+def test_quotas_differ_by_one_at_most() -> None:
+    assert quotas(10, 4).tolist() == [3, 3, 2, 2]
+    assert quotas(2, 4).tolist() == [1, 1, 0, 0]
+    assert quotas(8, 4).tolist() == [2, 2, 2, 2]
+
+
+@modes
+def test_short_episodes_are_not_favoured(mode: AutoresetMode) -> None:
+    class Uneven(CountingEnv):
+        @staticmethod
+        def length(row: int, episode: int) -> int:
+            return 20 if row else 2
+
+    score = score_of(counting_envs(2, mode, Uneven), 10)
+    assert [e.row for e in score.episodes].count(1) == 5
+    assert np.mean([e.steps for e in score.episodes]) == 11
+    # Taking whatever ends first would have taken nine short episodes for one long one.
+
+
+def test_success_and_return_are_means_over_the_episodes() -> None:
+    score = score_of(counting_envs(3, SAME), 8)
+    totals = [sum(100 * s + (s + row) % 5 for s in range(length)) for row, length in played(8, 3)]
+    assert score.return_mean == pytest.approx(np.mean(totals))
+    assert score.success == pytest.approx((1 + 1 + 1) / 8)  # every row's second episode
+
+
+@modes
+def test_what_was_kept_by_hand(mode: AutoresetMode) -> None:
+    """Two rows with one episode each, of 2 and 3 steps; three memories at most."""
+    score = score_of(counting_envs(2, mode), 2)
+    assert score.kept_per_layer == pytest.approx([(1 + 2 + 1 + 2 + 3) / 5])
+    assert score.kept_at_end_per_layer == pytest.approx([(2 + 3) / 2])
+    assert score.bytes_held == 64
+    # Lifetimes are 2 in row 0 and 3 in row 1; each first step is relevant.
+    assert score.span_relevant == pytest.approx((2 + 3) / 2)
+    assert score.span_other == pytest.approx((2 + 3 + 3) / 3)
+
+
+@modes
+@pytest.mark.parametrize("held", [1, 2, 4])
+@pytest.mark.parametrize("episodes", [1, 5, 12])
+def test_what_was_kept_equals_a_loop_over_the_steps_that_count(
+    mode: AutoresetMode, held: int, episodes: int
+) -> None:
+    score = score_of(counting_envs(4, mode), episodes, CountingAgent(held))
+    kept, at_end = [], []
+    spans: dict[bool, list[int]] = {True: [], False: []}
+    for row, length in played(episodes, 4):
+        at_end.append(min(length, held))
+        for step in range(length):
+            kept.append(min(step + 1, held))
+            spans[step % 3 == 0].append(held - 1 + row)
+    assert score.kept_per_layer == pytest.approx([np.mean(kept)])
+    assert score.kept_at_end_per_layer == pytest.approx([np.mean(at_end)])
+    assert score.span_relevant == pytest.approx(np.mean(spans[True]))
+    assert score.span_other == pytest.approx(np.mean(spans[False]))
+
+
+def test_both_ways_of_resetting_give_the_same_score() -> None:
+    agent = expire_agent(CountingEnv.observation_space, layers=2)
+    same, following = (score_of(counting_envs(3, mode), 8, agent) for mode in (SAME, NEXT))
+
+    def told(score: Score) -> list[float]:
+        return [
+            *score.kept_per_layer,
+            *score.kept_at_end_per_layer,
+            score.span_relevant,
+            score.span_other,
+            score.return_mean,
+            score.success,
+        ]
+
+    assert len(told(same)) == 8
+    assert told(following) == pytest.approx(told(same), rel=1e-5)
+    order = [
+        sorted((e.row, e.total_reward, e.steps) for e in score.episodes)
+        for score in (same, following)
+    ]
+    assert order[0] == order[1]
+
+
+def test_an_agent_without_memories_to_show_keeps_none() -> None:
+    score = score_of(counting_envs(2, SAME), 3, CountingAgent(held=0))
+    assert score.kept_per_layer == score.kept_at_end_per_layer == []
+    assert math.isnan(score.span_relevant)
+    assert math.isnan(score.span_other)
+
+
+def test_without_relevant_observations_their_span_is_not_a_number() -> None:
+    class Irrelevant(CountingEnv):
+        def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
+            return super().reset(**options)[0], {"relevant": False}
+
+        def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            return *super().step(action)[:4], {"relevant": False}
+
+    score = score_of(counting_envs(2, SAME, Irrelevant), 2)
+    assert math.isnan(score.span_relevant)
+    assert score.span_other == pytest.approx((2 * 2 + 3 * 3) / 5)
+    assert math.isnan(score.success)
+
+
+def test_greedy_is_passed_on_to_the_agent() -> None:
+    class Obedient(CountingAgent):
+        asked: set[bool]
+
+        def act(
+            self, step: TimeStep, memory: CountingMemory, *, greedy: bool = False
+        ) -> tuple[ActorOutput, CountingMemory]:
+            self.asked.add(greedy)
+            return super().act(step, memory, greedy=greedy)
+
+    for greedy in (True, False):
+        agent = Obedient()
+        agent.asked = set()
+        score_of(counting_envs(2, SAME), 2, agent, greedy)
+        assert agent.asked == {greedy}
+
+
+def test_greedy_never_draws_and_sampling_does() -> None:
+    agent = expire_agent(CountingEnv.observation_space)
+
+    def returns(greedy: bool, seed: int) -> list[float]:
+        torch.manual_seed(seed)
+        score = score_of(counting_envs(4, SAME), 20, agent, greedy)
+        return [e.total_reward for e in score.episodes]
+
+    assert returns(True, 0) == returns(True, 1)
+    assert returns(False, 0) == returns(False, 0)
+    assert returns(False, 0) != returns(False, 1)
+
+
+def test_no_gradient_is_kept_and_time_is_told() -> None:
+    agent = expire_agent(CountingEnv.observation_space)
+    score = score_of(counting_envs(2, SAME), 2, agent)
+    assert score.seconds_per_step > 0
+    assert all(p.grad is None for p in agent.parameters())
+
+
+@pytest.mark.parametrize("episodes", [0, -3])
+def test_fewer_than_one_episode_is_refused(episodes: int) -> None:
+    with pytest.raises(ValueError, match=f"--eval.episodes is {episodes}: choose 1 or more"):
+        score_of(counting_envs(2, SAME), episodes)

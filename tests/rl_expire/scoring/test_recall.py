@@ -1,0 +1,108 @@
+"""Recall and precision of what is held, by hand and against a loop over sets of steps."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from rl_expire.scoring.recall import Recall
+from rl_expire.types import LayerView
+
+
+def view(ages: list[list[int]], ramp: float = 0.0) -> LayerView:
+    """One layer that holds memories of these ages, row by row; -1 stands for a free slot."""
+    age = torch.tensor(ages)
+    held = age >= 0
+    weight = held.float()
+    return LayerView(age, weight, held, weight, weight.unsqueeze(1), ramp, 0)
+
+
+def flags(*values: int) -> np.ndarray:
+    return np.array(values, bool)
+
+
+def test_one_episode_by_hand() -> None:
+    """Steps 0 and 2 are marked; at step 4 the steps 0 and 3 are held, and the present one."""
+    recall = Recall(1)
+    for step in range(5):
+        held = view([[0, 1, 4]] if step == 4 else [[0, -1, -1]])
+        recall.add([held], flags(step == 0), flags(step in (0, 2)), flags(step == 4))
+    assert recall.recall == [1 / 2, 1 / 2]
+    assert recall.precision == [1 / 2, 1 / 2]
+
+
+def test_what_is_younger_than_the_ramp_says_nothing_about_precision() -> None:
+    recall = Recall(1)
+    for step in range(5):
+        held = view([[0, 1, 4]] if step == 4 else [[0, -1, -1]], ramp=2.0)
+        recall.add([held], flags(step == 0), flags(step == 0), flags(step == 4))
+    assert recall.precision == [1.0, 1.0]
+    assert recall.recall == [1.0, 1.0]
+
+
+def test_layers_one_by_one_and_together() -> None:
+    """Marked are the steps 0, 1, 2; one layer holds 0 and 3, the other 1 and 3."""
+    recall = Recall(1)
+    for step in range(5):
+        last = step == 4
+        layers = [view([[1, 4]]), view([[1, 3]])] if last else [view([[0, -1]])] * 2
+        recall.add(layers, flags(step == 0), flags(step < 3), flags(last))
+    assert recall.recall == pytest.approx([1 / 3, 1 / 3, 2 / 3])
+    assert recall.precision == pytest.approx([1 / 2, 1 / 2, 2 / 3])
+
+
+def test_marks_of_the_episode_before_do_not_count() -> None:
+    recall = Recall(1)
+    for first, marked, decides in ((1, 1, 0), (0, 0, 0), (1, 0, 0), (0, 0, 1)):
+        recall.add([view([[0, 1]])], flags(first), flags(marked), flags(decides))
+    assert all(math.isnan(share) for share in recall.recall)
+    assert recall.precision == [0.0, 0.0]
+
+
+def test_the_observation_of_the_decision_itself_does_not_count() -> None:
+    recall = Recall(1)
+    recall.add([view([[0]])], flags(1), flags(1), flags(1))
+    assert all(math.isnan(share) for share in recall.recall)
+
+
+def test_without_memory_or_without_decisions_there_is_nothing_to_tell() -> None:
+    nothing, undecided = Recall(2), Recall(2)
+    nothing.add([], flags(1, 1), flags(1, 0), flags(1, 1))
+    undecided.add([view([[0], [0]])], flags(1, 1), flags(1, 0), flags(0, 0))
+    assert nothing.recall == nothing.precision == []
+    assert all(math.isnan(share) for share in undecided.recall + undecided.precision)
+    assert len(undecided.recall) == len(undecided.precision) == 2
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_equals_sets_of_steps(seed: int) -> None:
+    """Random memories of three environments over episodes of up to 150 steps."""
+    random = np.random.default_rng(seed)
+    rows, slots, ramp = 3, 20, float(random.integers(0, 4))
+    recall = Recall(rows)
+    time, marks = [-1] * rows, [set() for _ in range(rows)]
+    marked = hits = old_count = old_hits = 0
+    for _ in range(300):
+        is_first = (random.random(rows) < 0.01) | (np.array(time) < 0)
+        time = [0 if first else t + 1 for first, t in zip(is_first, time, strict=True)]
+        ages = [
+            random.permutation(np.r_[0:200])[:slots].tolist()
+            for _ in range(rows)  # some of them from before the episode: they must not count
+        ]
+        now_marked, decides = random.random(rows) < 0.2, random.random(rows) < 0.3
+        recall.add([view(ages, ramp)], is_first, now_marked, decides)
+        for row in range(rows):
+            if is_first[row]:
+                marks[row] = set()
+            if decides[row]:
+                held = {time[row] - age for age in ages[row] if 0 < age <= time[row]}
+                old = {step for step in held if time[row] - step > ramp}
+                marked += len(marks[row])
+                hits += len(marks[row] & held)
+                old_count += len(old)
+                old_hits += len(marks[row] & old)
+            if now_marked[row]:
+                marks[row].add(time[row])
+    assert recall.recall == pytest.approx([hits / marked] * 2)
+    assert recall.precision == pytest.approx([old_hits / old_count] * 2)
