@@ -1,4 +1,4 @@
-"""The data that flows from environment to loss.
+"""The data that flows from environment to loss, and the interfaces of agents and environments.
 
 Shapes: T steps, B environments, A actions, D width, S memory slots, N layers. Time comes first.
 """
@@ -14,6 +14,43 @@ import torch
 from torch import Tensor, nn
 
 Obs = Tensor | dict[str, Tensor]
+"""Observations as tensors; a dict for `Dict` spaces."""
+
+
+class InfoKey:
+    """Keys of `info` that the library reads, for authors of environments. All are optional.
+
+    None of them is ever shown to the agent. `RELEVANT`, `WITHDRAWN`, `DECISION` and `TEXT` are
+    ground truth for scoring and pictures only. `CHOICE` shapes the loss: report it as part of the
+    method, since an agent trained with it knows more about its task than one trained without.
+
+    Keys of a step are read at every step, from the `info` that `reset` or `step` returned together
+    with the observation they describe. Keys of an episode are read once, from the `info` of its
+    last step (`final_info` of a vector environment that resets in the same step).
+
+    One more key of an episode is named by the task: its difficulty (float, such as the corridor's
+    `length`), by which the curriculum selects episodes. Every other number in an episode's last
+    `info` is kept in `Episode.info` too, where a task may use it as its measure of success.
+    """
+
+    SUCCESS = "success"
+    """bool or float in [0, 1], of an episode: whether the task was solved. Drives the curriculum,
+    the schedule of forgetting and the reported success rate."""
+    IS_SUCCESS = "is_success"
+    """The same under the name that Gymnasium-Robotics uses; read where `SUCCESS` is missing."""
+    CHOICE = "choice"
+    """bool, of a step: whether the action makes any difference here. Where it is false, the
+    policy's part of the loss is left out. Default: true."""
+    RELEVANT = "relevant"
+    """bool, of a step: whether this observation is needed later. Default: false."""
+    WITHDRAWN = "withdrawn"
+    """bool, of a step: whether this observation's content will be revoked later in the episode, so
+    that holding it is of no use from then on. Default: false."""
+    DECISION = "decision"
+    """bool, of a step: whether the action has to be based on earlier observations. Memory is scored
+    at these steps. Default: false."""
+    TEXT = "text"
+    """str, of a step: the observation in words, shown beside its picture. Default: none."""
 
 
 def map_obs(function: Callable[[Tensor], Tensor], obs: Obs) -> Obs:
@@ -25,12 +62,12 @@ def map_obs(function: Callable[[Tensor], Tensor], obs: Obs) -> Obs:
 
 @dataclass(frozen=True)
 class TimeStep:
-    """What an agent sees at one step, or, stacked along a first axis, over a rollout.
+    """The agent's input at one step `[B]` or, stacked along a new first axis, at T steps `[T, B]`.
 
     Attributes:
-        obs: observation tensor, or dict of tensors, `[B, ...]`.
+        obs: `[B, ...]`, observation tensor or dict of tensors.
         is_first: `[B]` bool, true on the first observation of an episode.
-        last_action: `[B]` int64, the action that led here; ignored where `is_first`.
+        last_action: `[B]` int64, the previous action; ignored where `is_first`.
         last_reward: `[B]` float32, the reward that came with `obs`; ignored where `is_first`.
     """
 
@@ -69,7 +106,7 @@ class TimeStep:
 
 @dataclass(frozen=True)
 class ActorOutput:
-    """What `Agent.act` returns: sampled `action [B]`, `logits [B, A]`, `value [B]`."""
+    """Output of `Agent.act`: chosen `action [B]`, policy `logits [B, A]` and state `value [B]`."""
 
     action: Tensor
     logits: Tensor
@@ -78,19 +115,20 @@ class ActorOutput:
 
 @dataclass(frozen=True)
 class AgentOutput:
-    """What `Agent.unroll` returns over a rollout.
+    """Output of `Agent.unroll`.
 
     Attributes:
-        logits: `[T, B, A]`.
-        value: `[T, B]`.
-        aux_loss: `[]`, the agent's own cost of memory (mean span), unscaled; 0 without one.
-        spans: `[N, T, B]`, the lifetime in steps given to each state; N = 0 without lifetimes.
-        diagnostics: scalars to log, by name.
-        price: `[]`, of lifetimes, what forgetting is learned by: it grows with their logarithm; 0
-            without them.
-        reconstruction: `[]`, how badly states tell their observations, weighted; 0 where they need
-            not, and without gradients.
-        value_scale: `[]`, the unit in which errors of `value` are to be counted.
+        logits: `[T, B, A]`, of the policy.
+        value: `[T, B]`, of the states.
+        aux_loss: `[]`, memory cost for joint training (such as the mean span), not yet weighted; 0
+            for an agent without one.
+        spans: `[N, T, B]`, lifetime of each new state in steps; N = 0 without lifetimes.
+        diagnostics: scalars `[]` to log, by name.
+        span_penalty: `[]`, span penalty minimised while learning to forget, which grows with the
+            logarithm of the lifetimes; 0 without them.
+        reconstruction_loss: `[]`, weighted auxiliary loss; 0 where it is turned off, and without
+            gradients.
+        value_scale: `[]`, scale of `value`: value errors are divided by it in the loss.
     """
 
     logits: Tensor
@@ -105,16 +143,16 @@ class AgentOutput:
 
 @dataclass(frozen=True)
 class LayerView:
-    """One layer's memory, opened for reading (retention, evaluation), after an `act`.
+    """Read-only view of one layer's memory right after an `act`, for scoring and pictures.
 
     Attributes:
-        age: `[B, S]` int, steps since the state was written; 0 is the step just seen.
-        span: `[B, S]` float, the lifetime given to it, in steps.
-        held: `[B, S]` bool, whether attention could reach it at the step just seen.
-        mask: `[B, S]` float in [0, 1], the weight factor exp(fade) it had at that step.
-        attention: `[B, H, S]` float, what each head paid it at that step.
-        ramp: steps over which a memory fades once its lifetime is over; everything is held so long.
-        nbytes: bytes of the tensors that hold this layer's memory.
+        age: `[B, S]` int, steps since the state was written; 0 for the current step.
+        span: `[B, S]` float, its lifetime in steps.
+        held: `[B, S]` bool, whether attention could reach it at the current step.
+        mask: `[B, S]` float in [0, 1], its weight factor exp(fade) at the current step.
+        attention: `[B, H, S]` float, the attention weight of each head at the current step.
+        ramp: steps over which a memory fades after its lifetime, during which it is still held.
+        nbytes: size of the layer's memory tensors, in bytes.
     """
 
     age: Tensor
@@ -127,30 +165,30 @@ class LayerView:
 
 
 class Memory(Protocol):
-    """What the learner may do with an agent's memory; it never looks inside."""
+    """Memory of an agent, for B environments. The learner never looks inside."""
 
     def select(self, rows: Tensor) -> Self:
-        """Return a copy that holds only the environments `rows [K]` (int64)."""
+        """Return a copy with only the environments `rows [K]` (int64)."""
         ...
 
     def snapshot(self) -> Self:
-        """Return a detached copy that later calls of `act` leave alone."""
+        """Return a detached copy that later calls of `act` do not change."""
         ...
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tensors that hold it, for all environments together."""
+        """Size of its tensors in bytes, for all environments together."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Return copies of its tensors in dicts and lists, for a checkpoint."""
+        """Return copies of its tensors, in nested dicts and lists, for a checkpoint."""
         ...
 
     def restored(self, state: Any) -> Self:
-        """Return the memory that `state`, from a checkpoint, describes; this one stays as it is.
+        """Return a new memory made from the `state_dict` of another.
 
         Raises:
-            ValueError: `state` is not the state of a memory of as many environments as this one.
+            ValueError: `state` does not fit the layers, rows and widths of this memory.
         """
         ...
 
@@ -159,10 +197,10 @@ M = TypeVar("M", bound=Memory)
 
 
 class Agent(nn.Module, ABC, Generic[M]):
-    """A policy with memory.
+    """Base class of policies with memory.
 
     Invariant: with the same weights, `unroll` over T steps equals T calls of `act`. `unroll` is for
-    learning and keeps gradients; `act` needs none.
+    learning and keeps gradients; `act` does not need them.
     """
 
     @abstractmethod
@@ -171,53 +209,61 @@ class Agent(nn.Module, ABC, Generic[M]):
 
     @abstractmethod
     def act(self, step: TimeStep, memory: M, *, greedy: bool = False) -> tuple[ActorOutput, M]:
-        """Choose actions for one step `[B]`; may update `memory` in place."""
+        """Choose actions for one step.
+
+        Args:
+            step: `[B]`.
+            memory: the memory before the step; may be updated in place.
+            greedy: take the most likely action; otherwise sample from the policy.
+
+        Returns:
+            The output, and the memory after the step.
+        """
 
     @abstractmethod
     def unroll(self, steps: TimeStep, memory: M) -> AgentOutput:
         """Replay `steps [T, B]` from `memory` with gradients; leave `memory` unchanged."""
 
     def refresh(self, memory: M) -> M:
-        """Return `memory` as the current weights see it, without what has expired."""
+        """Return `memory` recomputed with the current weights and without expired states."""
         return memory
 
     def view(self, memory: M) -> list[LayerView]:
-        """Return one view a layer to read the memory by; none if nothing is kept one by one."""
+        """Return a view of each layer's memory; empty if past states are not stored one by one."""
         return []
 
     def update_value_stats(self, returns: Tensor) -> None:
-        """Update the running statistics that values are scaled by, from returns `[K]`.
+        """Update the running statistics that scale the value, from returns `[K]`.
 
         Raises:
-            NotImplementedError: the agent has no such statistics.
+            NotImplementedError: the agent does not scale its value.
         """
-        raise NotImplementedError(f"{type(self).__name__} keeps no statistics of returns")
+        raise NotImplementedError(f"{type(self).__name__} has no value statistics")
 
     def span_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that decide lifetimes; none for an agent without lifetimes."""
+        """Return the parameters that determine lifetimes; empty for an agent without them."""
         return []
 
 
 @dataclass(frozen=True)
 class Rollout(Generic[M]):
-    """T steps of B environments, and the memory the agent had before the first of them.
+    """T steps of B environments, and the agent's memory before the first step.
 
     Attributes:
         steps: `[T+1, B]`; `steps[T]` is the step after the last action.
         action: `[T, B]` int64.
         reward: `[T, B]` float32.
-        terminated: `[T, B]` bool: the episode ended in a terminal state.
-        truncated: `[T, B]` bool: the episode was cut off.
-        final_value: `[T, B]`, V of the true last observation where truncated, else 0.
-        bootstrap_value: `[B]`, V of `steps[T]`.
+        terminated: `[T, B]` bool, whether the episode reached a terminal state.
+        truncated: `[T, B]` bool, whether the episode was cut off.
+        final_value: `[T, B]`, value of the final observation where truncated, else 0.
+        bootstrap_value: `[B]`, value of `steps[T]`.
         logits: `[T, B, A]`, of the policy that acted.
         value: `[T, B]`, of the policy that acted.
-        valid: `[T, B]` bool, false on the dummy step of a `NEXT_STEP` environment's reset.
-        choice: `[T, B]` bool, the environment's word on where the action makes any difference; all
-            true where it says nothing. Elsewhere the policy has nothing to learn but noise.
-        relevant: `[T, B]` bool, the environment's word on which observations are needed later, for
-            scoring retention only; all false where it gives none.
-        memory: the agent's memory before `steps[0]`, detached and cloned.
+        valid: `[T, B]` bool, false where a `NEXT_STEP` environment used the step to reset.
+        choice: `[T, B]` bool, see `InfoKey.CHOICE`. Where it is false, the policy has nothing to
+            learn but noise.
+        relevant: `[T, B]` bool, see `InfoKey.RELEVANT`; for diagnostics only.
+        memory: the agent's memory before `steps[0]`, a detached copy.
     """
 
     steps: TimeStep
@@ -236,11 +282,11 @@ class Rollout(Generic[M]):
 
     @property
     def acted_on(self) -> TimeStep:
-        """The steps `[T, B]` that actions were chosen at, without the one after the last."""
+        """The steps `[T, B]` at which actions were chosen: all but the last one of `steps`."""
         return self.steps.map(lambda x: x[: len(self.action)])
 
     def select(self, rows: Tensor) -> Rollout[M]:
-        """Return the rollout of the environments `rows [K]` only: a minibatch over envs."""
+        """Return the rollout of the environments `rows [K]` only, as a minibatch."""
         columns = {
             f.name: getattr(self, f.name)[:, rows]
             for f in fields(self)

@@ -12,7 +12,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from rl_expire.types import ActorOutput, Agent, M, Obs, Rollout, TimeStep
+from rl_expire.types import ActorOutput, Agent, InfoKey, M, Obs, Rollout, TimeStep
 from rl_expire.validate import check_fit, check_keys, check_layout
 from rl_expire.vector.faults import FAULT, EnvFaultError, check_batch, reason
 from rl_expire.vector.state import env_state, load_env_state
@@ -289,7 +289,7 @@ def success_of(
     info: Mapping[str, Any], total_reward: float, solved_return: float | None
 ) -> Any | None:
     """Return what an episode's final info says of success, else what its return does, else None."""
-    for name in ("success", "is_success"):
+    for name in (InfoKey.SUCCESS, InfoKey.IS_SUCCESS):
         if name in info:
             return info[name]
     return None if solved_return is None else total_reward >= solved_return
@@ -300,7 +300,7 @@ def judged(episode: Episode, solved_return: float | None) -> Episode:
     success = success_of(episode.info, episode.total_reward, solved_return)
     if success is None:
         return episode
-    return replace(episode, info={**episode.info, "success": float(success)})
+    return replace(episode, info={**episode.info, InfoKey.SUCCESS: float(success)})
 
 
 def _episode(told: Any) -> Episode:
@@ -338,8 +338,8 @@ def collect(actor: Actor[M], length: int) -> Rollout[M]:
     steps, outputs, transitions, final_values = [actor.step], [], [], []
     choice, relevant = [], []
     for _ in range(length):
-        choice.append(actor.info_flag("choice", otherwise=True))
-        relevant.append(actor.info_flag("relevant", otherwise=False))
+        choice.append(actor.info_flag(InfoKey.CHOICE, otherwise=True))
+        relevant.append(actor.info_flag(InfoKey.RELEVANT, otherwise=False))
         output = actor.act()
         transition = actor.advance(output.action)
         final_values.append(actor.final_values(transition, output.action))

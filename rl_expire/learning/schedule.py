@@ -23,6 +23,7 @@ import numpy as np
 
 from rl_expire.learning.curriculum import Curriculum, Move
 from rl_expire.learning.rollout import Episode
+from rl_expire.types import InfoKey
 from rl_expire.validate import check_keys, check_layout, number
 
 Phase = Literal["learn", "settle", "forget", "end"]
@@ -281,7 +282,7 @@ class Recent:
     def add(self, episodes: Iterable[Episode], difficulty: str | None) -> None:
         """Note finished episodes, reading how hard each was from `info[difficulty]`; None: 1."""
         for e in episodes:
-            success = e.info.get("success", math.nan)
+            success = e.info.get(InfoKey.SUCCESS, math.nan)
             hard = 1.0 if difficulty is None else e.info.get(difficulty, math.nan)
             self._episodes.append((hard, success, e.total_reward))
 

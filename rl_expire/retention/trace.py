@@ -15,7 +15,7 @@ import torch
 
 from rl_expire.learning.rollout import success_of, to_tensor
 from rl_expire.retention.importance import Importance, measure_importance
-from rl_expire.types import Agent, LayerView, M, TimeStep
+from rl_expire.types import Agent, InfoKey, LayerView, M, TimeStep
 
 MAX_STEPS = 20_000
 """Episodes are traced up to this many steps unless the caller says otherwise."""
@@ -267,8 +267,8 @@ def _play(
         inputs.append(step)
         output, memory = agent.act(step, memory, greedy=greedy)
         layers = tuple(_held(view, len(steps)) for view in agent.view(memory))
-        relevant, decision = _flag(info, "relevant"), _flag(info, "decision")
-        text = info.get("text")
+        relevant, decision = _flag(info, InfoKey.RELEVANT), _flag(info, InfoKey.DECISION)
+        text = info.get(InfoKey.TEXT)
         action = int(output.action[0])
         obs, given, terminated, truncated, info = env.step(action)
         reward = float(given)

@@ -10,9 +10,9 @@ from gymnasium.vector import VectorEnv
 
 from rl_expire.learning.rollout import Actor, Episode
 from rl_expire.scoring.recall import Recall
-from rl_expire.types import Agent, LayerView, M
+from rl_expire.types import Agent, InfoKey, LayerView, M
 
-MARKS = ("relevant", "withdrawn")
+MARKS = (InfoKey.RELEVANT, InfoKey.WITHDRAWN)
 """What environments may say of an observation: it is needed later, or it will be void."""
 
 
@@ -49,7 +49,7 @@ class Score:
     @property
     def success(self) -> float:
         """Share of the episodes that succeeded."""
-        return float(np.mean([e.info.get("success", np.nan) for e in self.episodes]))
+        return float(np.mean([e.info.get(InfoKey.SUCCESS, np.nan) for e in self.episodes]))
 
     @property
     def return_mean(self) -> float:
@@ -100,7 +100,7 @@ def evaluate(
     while (left > 0).any():
         counted = (left > 0) & actor.playing()
         is_first = actor.step.is_first.cpu().numpy()
-        decides = counted & actor.info_flag("decision", otherwise=False)
+        decides = counted & actor.info_flag(InfoKey.DECISION, otherwise=False)
         marks = {mark: actor.info_flag(mark, otherwise=False) for mark in MARKS}
         output = actor.act(greedy=greedy)
         views = agent.view(actor.memory)
@@ -108,7 +108,8 @@ def evaluate(
             recall.add(views, is_first, marks[mark], decides)
         transition = actor.advance(output.action)
         ended = counted & (transition.terminated | transition.truncated) & ~transition.failed
-        tally.add(views, actor.memory.nbytes / envs.num_envs, counted, marks["relevant"], ended)
+        nbytes = actor.memory.nbytes / envs.num_envs
+        tally.add(views, nbytes, counted, marks[InfoKey.RELEVANT], ended)
         done += [e for e in actor.take_episodes() if counted[e.row]]
         left -= ended
     return tally.score(done, recalls, actor.seconds["act"])
