@@ -1,0 +1,145 @@
+"""Draw the figures of the documentation with the library's own functions.
+
+python docs/figures/make.py                  draw them from run.json
+python docs/figures/make.py --run runs/RUN   first take run.json from a run of the Corridor
+
+The run: python experiments/corridor.py --env.max-length 50 --forgetting.steps 600000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gymnasium as gym
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
+
+from agents.pretrained import load_policy
+from rl_expire.memory.expire_span import early_fade_bias, fade_bias
+from rl_expire.retention.trace import kept_counts, trace_episode
+from rl_expire.runs.policy import export_policy
+
+FOLDER = Path(__file__).parent
+DATA = FOLDER / "run.json"
+RELEVANT, OTHER, GREY = "#d1671b", "#3a6ea5", "#888888"
+CURVES = ("steps", "phase", "success", "kept/0", "span_relevant", "span_other")
+LIFETIME, RAMP, EARLY = 20.0, 8.0, 0.3
+SEED = 1
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Return the curves of a run of the Corridor, and one episode its agent plays greedily."""
+    config = json.loads((path / "config.json").read_text())
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    curve = [{name: line.get(name) for name in CURVES} for line in lines]
+    length = config["env"]["options"]["max_length"]
+    options = config["env"]["options"] | {"min_length": length}
+    env = gym.make(f"envs:{config['env']['id']}", render_mode="rgb_array", **options)
+    with TemporaryDirectory() as folder:
+        export_policy(path, Path(folder) / "policy")
+        agent = load_policy(Path(folder) / "policy", env.observation_space, env.action_space)
+    trace = trace_episode(agent, env, seed=SEED)
+    last = {}
+    for t, step in enumerate(trace.steps):
+        last |= dict.fromkeys(step.layers[0].written.tolist(), t)
+    return {
+        "commit": config["commit"],
+        "env": config["env"]["options"],
+        "seed": config["seed"],
+        "forgetting_steps": config["forgetting"]["steps"],
+        "curve": curve,
+        "held": kept_counts(trace).reshape(len(trace.steps), -1)[:, 0].tolist(),
+        "memories": [[t, last[t], bool(trace.steps[t].relevant)] for t in sorted(last)],
+    }
+
+
+def draw_mask(axes: Axes) -> None:
+    """Draw the weight factor of one memory against its age."""
+    age = torch.linspace(0, 36, 721)
+    left = LIFETIME - age
+    for fade, colour in (("linear", OTHER), ("log-linear", RELEVANT)):
+        axes.plot(age, fade_bias(left, RAMP, fade).exp(), color=colour, label=fade)
+        early = early_fade_bias(left, age, RAMP, fade, EARLY).exp()
+        axes.plot(age, early, color=colour, ls=":", label=f"{fade}, as learning sees it")
+    for x, text in ((LIFETIME, "end of life"), (LIFETIME + RAMP, "slot freed")):
+        axes.axvline(x, color=GREY, lw=0.8, zorder=0)
+        axes.text(x + 0.4, 1.03, text, color=GREY, fontsize=8)
+    axes.set(xlabel="age of the memory, steps", ylabel="mask", ylim=(-0.03, 1.1), xlim=(0, 36))
+    axes.legend(loc="lower left", frameon=False)
+
+
+def draw_episode(figure: Figure, data: dict[str, Any]) -> None:
+    """Draw how long each memory of an episode is held, and how many are held at once."""
+    top, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    for written, last, relevant in data["memories"]:
+        top.barh(written, last - written + 1, left=written, color=RELEVANT if relevant else OTHER)
+    for colour, label in ((RELEVANT, "shows the cue"), (OTHER, "anything else")):
+        top.barh(0, 0, color=colour, label=label)
+    top.set(ylabel="step it was written at")
+    top.invert_yaxis()
+    top.legend(loc="lower left", frameon=False)
+    steps = range(len(data["held"]))
+    below.plot(steps, [t + 1 for t in steps], color=GREY, label="a window of 256")
+    below.step(steps, data["held"], where="mid", color=RELEVANT, label="Expire-Span")
+    below.set(xlabel="step of the episode", ylabel="memories held", ylim=(0, None))
+    below.legend(loc="upper left", frameon=False)
+
+
+def draw_lifetimes(figure: Figure, data: dict[str, Any]) -> None:
+    """Draw success, lifetimes and memories held over training."""
+    top, middle, below = figure.subplots(3, 1, sharex=True)
+    curve = data["curve"]
+    steps = [line["steps"] / 1e6 for line in curve]
+
+    def values(name: str) -> list[float]:
+        return [float("nan") if line[name] is None else line[name] for line in curve]
+
+    top.plot(steps, values("success"), color=GREY)
+    top.set(ylabel="success", ylim=(0, 1.05))
+    middle.plot(steps, values("span_relevant"), color=RELEVANT, label="shows the cue")
+    middle.plot(steps, values("span_other"), color=OTHER, label="anything else")
+    middle.set(ylabel="lifetime, steps", yscale="log")
+    middle.yaxis.set_major_formatter(ScalarFormatter())
+    middle.legend(loc="lower left", frameon=False)
+    below.plot(steps, values("kept/0"), color=RELEVANT)
+    below.set(ylabel="memories\nheld", ylim=(0, None), xlabel="environment steps, millions")
+    begin = next(s for s, line in zip(steps, curve, strict=True) if line["phase"] == "forget")
+    for axes in (top, middle, below):
+        axes.axvline(begin, color=GREY, lw=0.8, ls="--")
+    top.text(begin, 0.1, " forgetting begins", color=GREY, fontsize=8)
+
+
+def draw(data: dict[str, Any]) -> None:
+    """Draw all figures into this folder."""
+    mpl.rcParams.update({"svg.hashsalt": "rl_expire", "svg.fonttype": "none", "font.size": 9})
+    mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
+    for name, size in (("mask", (6.4, 2.8)), ("episode", (6.4, 4.6)), ("lifetimes", (6.4, 4.8))):
+        figure = plt.figure(figsize=size, layout="constrained")
+        if name == "mask":
+            draw_mask(figure.subplots())
+        else:
+            {"episode": draw_episode, "lifetimes": draw_lifetimes}[name](figure, data)
+        figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
+        plt.close(figure)
+
+
+def main() -> None:
+    """Take the data from a run if there is one, then draw."""
+    parser = argparse.ArgumentParser(description="Draw the figures of the documentation.")
+    parser.add_argument("--run", type=Path, help="run folder of the Corridor to take run.json from")
+    run = parser.parse_args().run
+    if run is not None:
+        DATA.write_text(json.dumps(read_run(run)) + "\n")
+    draw(json.loads(DATA.read_text()))
+
+
+if __name__ == "__main__":
+    main()
