@@ -1,6 +1,7 @@
-"""How fast it is: `python experiments/bench.py env`, `train`, `act` or `agents`."""
+"""Time the parts: `python experiments/bench.py env`, `train`, `act` or `agents`."""
 
-from experiments.benchmark.command import main
+from experiments.benchmark.command import bench_command
+from experiments.command_line.script import script
 
 if __name__ == "__main__":
-    main()
+    script(bench_command)

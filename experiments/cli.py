@@ -1,97 +1,53 @@
-"""What every command line has in common: bad input ends in one clear line and exit code 2."""
+"""`rl-expire`: every command by its name."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import importlib.util
-import io
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NoReturn
 
-import tyro
+from experiments.benchmark.command import bench_command
+from experiments.command_line.parse import Call, Command, call_of, one_of
+from experiments.command_line.script import run
+from experiments.comparison.command import compare_command
+from experiments.export import check, export
+from experiments.levels import levels
+from experiments.tasks import TASKS
+from experiments.train import Train
+from experiments.training.command_line import training_command
+from experiments.watch import watch
 
-BAD_INPUT = 2
-"""Exit code of bad input, the same that unknown options have."""
+
+def train_command(words: list[str], prog: str) -> Call:
+    """Parse `TASK ...` or `ENV_ID ...`; without either, `--env-id` names the environment."""
+    if words and words[0] in TASKS:
+        task, *rest = words
+        return training_command(TASKS[task])(rest, f"{prog} {task}")
+    if words and not words[0].startswith("-"):
+        words = ["--env-id", *words]
+    return training_command(Train)(words, prog)
 
 
-Main = Callable[..., Any] | dict[str, Callable[..., Any]]
+COMMANDS: dict[str, tuple[Command, str]] = {
+    "train": (train_command, f"train an agent: {', '.join(TASKS)}, or any environment's id"),
+    "watch": (call_of(watch), "film what a trained agent remembers"),
+    "levels": (call_of(levels), "score a trained agent level by level, beyond its training too"),
+    "compare": (compare_command, "train several agents on one task and report them side by side"),
+    "bench": (bench_command, "time environments, training or acting"),
+    "export": (call_of(export), "write a trained policy into a folder, to be shared"),
+    "check": (call_of(check), "check that the checkpoints of a run are whole"),
+}
+RL_EXPIRE = one_of(COMMANDS, "Train agents that learn what to forget, and see what they remember.")
 
 
-def run(main: Main, args: list[str] | None = None) -> None:
-    """Run `main` with the options of the command line; exit with code 2 on bad input.
+def parses(words: list[str]) -> None:
+    """Check that `rl-expire WORDS` is a command, without running it.
 
-    Args:
-        main: the command, or several by name; its parameters are the options, its docstring their
-            help. It raises `ValueError` (or `RunFolderError`, which is one) where the input is
-            bad, with a message that names the option and the remedy; so may the options' own
-            classes.
-        args: the command line's words; those the program was started with if None.
+    Raises:
+        ValueError: it is not.
+        SystemExit: with code 0, for `--help`.
     """
-    try:
-        _parse(main, args)()
-    except ValueError as error:
-        refuse(error)
+    RL_EXPIRE(words, "rl-expire")
 
 
-def _deferred(main: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:
-    """Return `main` with the same signature, but to be run by one more call."""
-
-    @functools.wraps(main)
-    def deferred(*values: Any, **options: Any) -> Callable[[], Any]:
-        return functools.partial(main, *values, **options)
-
-    return deferred
-
-
-def _parse(main: Main, args: list[str] | None) -> Callable[[], Any]:
-    """Return the command with its options filled in, not yet run."""
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(printed):
-            if isinstance(main, dict):
-                commands = {name: _deferred(command) for name, command in main.items()}
-                return tyro.extras.subcommand_cli_from_dict(commands, args=args)
-            return tyro.cli(_deferred(main), args=args)
-    except SystemExit as error:
-        cause: BaseException = error
-        while cause.__context__ is not None:
-            cause = cause.__context__
-        # A message of our own says everything in one line; tyro would put it in a box.
-        if isinstance(cause, ValueError) and str(cause).startswith("--"):
-            refuse(cause)
-        if error.code == BAD_INPUT:
-            refuse(ValueError(_unboxed(printed.getvalue())))
-        sys.stderr.write(printed.getvalue())
-        raise
-
-
-def _unboxed(text: str) -> str:
-    """Return what tyro says in a box, a sentence or two with rules between, on one line."""
-    lines = [line.strip("│╭╮╰╯|+ ") for line in text.splitlines()]
-    said = [";" if set(line) <= set("─-") else f" {line}" for line in lines[1:-1]]
-    return "".join(said)
-
-
-def at_least(least: int, **options: int) -> None:
-    """Refuse values of `options`, named as they are on the command line, below `least`."""
-    for name, value in options.items():
-        if value < least:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(f"{option} is {value}: choose {least} or more")
-
-
-def refuse(error: ValueError | str) -> NoReturn:
-    """Say in one line what is wrong with the input, and exit with code 2."""
-    message = " ".join(str(error).split())
-    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
-    sys.exit(BAD_INPUT)
-
-
-def installed(*packages: str) -> None:
-    """Refuse to go on without `packages`, those of the extra `compare`."""
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            raise ValueError(f"{package} is not installed: pip install 'rl-expire[compare]'")
+def main(words: list[str] | None = None) -> None:
+    """Run `rl-expire` with `words`, those of the command line if None."""
+    run(RL_EXPIRE, sys.argv[1:] if words is None else words, "rl-expire")

@@ -11,7 +11,9 @@ from functools import partial
 from typing import ClassVar
 
 from agents import AgentConfig, ExpireSpanConfig
-from experiments.experiment import Experiment, command_line
+from experiments.command_line.script import script
+from experiments.training.command_line import training_command
+from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import Level, ladder
 from rl_expire.learning.forgetting import ForgettingConfig
 
@@ -88,4 +90,4 @@ SHORTEST = 3
 """The shortest corridor that training begins with."""
 
 if __name__ == "__main__":
-    command_line(Corridor)
+    script(training_command(Corridor))

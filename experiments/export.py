@@ -1,4 +1,4 @@
-"""`rl-expire`: what can be done with a run without its environment."""
+"""Share the policy of a run, and check its checkpoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated
 
 import tyro
 
-from experiments import cli
 from rl_expire.runs.policy import export_policy
 from rl_expire.runs.run_folder import RunFolder
 
@@ -21,29 +20,24 @@ def export(
 
     Args:
         run: Run folder.
-        out: Folder to make.
+        out: Folder to create.
         best: Take the checkpoint with the best success at the hardest level reached, not the last.
     """
     export_policy(run, out, best=best)
-    print(f"{out}: the policy of {run}, opened with agents.pretrained.load_policy")
+    print(f"{out}: the policy of {run}; open it with agents.pretrained.load_policy")
 
 
 def check(run: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Say of every checkpoint of a run whether it is whole; exit code 1 if one is not.
+    """Check that every checkpoint of a run is whole; exit with code 1 if one is not.
 
     Args:
         run: Run folder.
     """
     folder, _ = RunFolder.open(run)
     found = list(folder.checkpoints.check())
-    for path, wrong in found:
-        print(f"{path}: {wrong or 'good'}")
+    for path, problem in found:
+        print(f"{path}: {problem or 'good'}")
     if not found:
         print(f"{run} has no checkpoint")
-    if any(wrong for _, wrong in found):
+    if any(problem for _, problem in found):
         raise SystemExit(1)
-
-
-def main() -> None:
-    """Run the command line."""
-    cli.run({"export": export, "check": check})

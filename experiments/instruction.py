@@ -12,7 +12,9 @@ from typing import ClassVar
 
 from agents import AgentConfig, ExpireSpanConfig
 from envs.instruction.script import InstructionSize
-from experiments.experiment import Experiment, command_line
+from experiments.command_line.script import script
+from experiments.training.command_line import training_command
+from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import CurriculumConfig, Level, ladder
 from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
@@ -118,4 +120,4 @@ class Instruction(Experiment):
 
 
 if __name__ == "__main__":
-    command_line(Instruction)
+    script(training_command(Instruction))

@@ -1,4 +1,4 @@
-"""Score a trained agent at levels of its task one by one, those it never trained on included.
+"""Score a trained agent level by level, at levels beyond its training too.
 
 python experiments/levels.py runs/corridor-seed1 --levels 200 1000 10000
 """
@@ -13,11 +13,15 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import cli
-from experiments.open_run import load_run, use_threads
-from experiments.score import EVAL_SEED, at_level, expected_return, together
-from experiments.tasks import experiment_of
-from rl_expire.runs.run_folder import write_json
+from experiments.command_line.errors import at_least
+from experiments.command_line.parse import call_of
+from experiments.command_line.script import script
+from experiments.open_run import load_run
+from experiments.scoring.measures import overall, text_of
+from experiments.scoring.whole_task import EVAL_SEED, at_level, expected_return
+from experiments.tasks import task_of
+from experiments.training.device import use_threads
+from rl_expire.runs.json_file import write_json
 from rl_expire.scoring.evaluation import Score, evaluate
 from rl_expire.vector.make import make_envs
 
@@ -33,17 +37,17 @@ def levels(
     Args:
         run: Run folder of the agent.
         levels: Levels of difficulty, such as lengths of the corridor; by default the task's own.
-        episodes: Greedy episodes at each, all played at once.
-        threads: CPU threads; 0: as many as there are cores.
+        episodes: Greedy episodes at each level, all played at once.
+        threads: CPU threads; 0: one per core.
     """
-    cli.at_least(1, episodes=episodes)
+    at_least(1, episodes=episodes)
     use_threads(threads)
     device = torch.device("cpu")
     folder, config, agent = load_run(run, device)
     env = config["env"]
     if not env.get("level"):
-        raise ValueError(f"{folder.config} does not say what makes its episodes hard")
-    levels = levels or experiment_of(env["id"]).scored_at
+        raise ValueError(f"{folder.config} does not name an option that sets difficulty")
+    levels = levels or task_of(env["id"]).scored_at
     rows = []
     for level in levels:
         envs = make_envs(env["id"], episodes, at_level(env["options"], env["level"], level))
@@ -56,30 +60,29 @@ def levels(
 
 
 def summary(score: Score, rows: int) -> dict[str, Any]:
-    """Return what is kept of a score of `rows` environments side by side."""
+    """Return the numbers to keep of a score of `rows` environments side by side."""
     return {
         "success": score.success,
         "return_mean": score.return_mean,
         "kept_per_layer": score.kept_per_layer,
         "kept_at_decision_per_layer": score.kept_at_end_per_layer,
-        "recall": together(score.recall),
-        "precision": together(score.precision),
+        "recall": overall(score.recall),
+        "precision": overall(score.precision),
         "bytes_held": score.bytes_held,
         "acting_steps_per_second": rows / score.seconds_per_step,
     }
 
 
 def print_levels(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print a line a level."""
+    """Print one line per level."""
     table = Table(title="Level by level, greedy")
-    for title in (name, "success", "kept at the decision", "bytes held", "acting steps/s"):
+    for title in (name, "success", "held at the decision", "bytes held", "acting steps/s"):
         table.add_column(title, justify="right")
     for row in rows:
-        kept = ", ".join(f"{n:.1f}" for n in row["kept_at_decision_per_layer"])
         table.add_row(
             f"{row['level']:,}",
             f"{row['success']:.3f}",
-            kept or "-",
+            text_of(row["kept_at_decision_per_layer"], 1),
             f"{row['bytes_held']:,.0f}",
             f"{row['acting_steps_per_second']:,.0f}",
         )
@@ -87,4 +90,4 @@ def print_levels(name: str, rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(levels)
+    script(call_of(levels))

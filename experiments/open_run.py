@@ -1,41 +1,24 @@
-"""From command-line options to environments and agents, and from a run folder back to them."""
+"""Open a run folder or an exported policy: its configuration and its trained agent."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from agents import AGENT_CONFIGS, AgentConfig, make_agent
-from experiments.cli import at_least
-from rl_expire.runs.policy import WEIGHTS, read_policy, set_weights, weights_of
+from agents import AGENT_CONFIGS, make_agent
+from rl_expire.runs.policy import WEIGHTS, agent_weights, read_policy, set_weights
 from rl_expire.runs.run_folder import RunFolder, RunFolderError
+from rl_expire.types import Agent
 from rl_expire.vector.make import EnvConfig, make_envs
 
 
-def use_threads(threads: int) -> None:
-    """Let Torch use `threads` CPU threads; 0: as many as there are cores.
+def load_run(path: Path, device: torch.device) -> tuple[RunFolder, dict[str, Any], Agent[Any]]:
+    """Return a run: its folder, its configuration and its trained agent.
 
     Raises:
-        ValueError: `threads` is below 0.
-    """
-    at_least(0, threads=threads)
-    if threads:
-        torch.set_num_threads(threads)
-
-
-def agent_entry(config: AgentConfig) -> dict[str, Any]:
-    """Return what `config.json` says of the agent."""
-    return {"name": config.name, "options": asdict(config)}
-
-
-def load_run(path: Path, device: torch.device) -> tuple[RunFolder, dict[str, Any], Any]:
-    """Open a run: its folder, its configuration and its trained agent.
-
-    Raises:
-        RunFolderError: `path` is not a run, or was made by an agent or environment unknown here.
+        RunFolderError: `path` is not a run, or its agent or environment is unknown here.
     """
     run, config = RunFolder.open(path)
     try:
@@ -60,9 +43,9 @@ def load_run(path: Path, device: torch.device) -> tuple[RunFolder, dict[str, Any
             f"{run.config} does not have the options of this version's agent ({error}): "
             "choose another run"
         ) from error
-    if (path / WEIGHTS).exists():  # what rl-expire export made is opened as well
+    if (path / WEIGHTS).exists():  # an exported policy
         _, weights = read_policy(path)
         set_weights(agent, weights)
     else:
-        run.checkpoints.load(lambda state: set_weights(agent, weights_of(state)))
+        run.checkpoints.load(lambda state: set_weights(agent, agent_weights(state)))
     return run, config, agent.to(device)

@@ -11,7 +11,9 @@ from functools import partial
 from typing import ClassVar
 
 from agents import AgentConfig, ExpireSpanConfig
-from experiments.experiment import Experiment, command_line
+from experiments.command_line.script import script
+from experiments.training.command_line import training_command
+from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import CurriculumConfig
 from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
@@ -82,4 +84,4 @@ class Portal(Experiment):
 
 
 if __name__ == "__main__":
-    command_line(Portal)
+    script(training_command(Portal))

@@ -1,28 +1,28 @@
-"""The tasks there are, each with its experiment."""
+"""The tasks of this project, by name."""
 
 from __future__ import annotations
 
 from experiments.corridor import Corridor
-from experiments.experiment import Experiment
 from experiments.instruction import Instruction
 from experiments.portal import Portal
+from experiments.training.experiment import Experiment
 
-EXPERIMENTS: dict[str, type[Experiment]] = {
+TASKS: dict[str, type[Experiment]] = {
     "corridor": Corridor,
     "portal": Portal,
     "instruction": Instruction,
 }
-"""By the name of their script, and of TASK on command lines."""
+"""Every task, by the name of its script and of TASK on command lines."""
 
 
-def experiment_of(env_id: str) -> type[Experiment]:
-    """Return the experiment of an environment.
+def task_of(env_id: str) -> type[Experiment]:
+    """Return the task of an environment.
 
     Raises:
         ValueError: there is none.
     """
-    for experiment in EXPERIMENTS.values():
+    for experiment in TASKS.values():
         if experiment.env_id == env_id:
             return experiment
-    known = ", ".join(EXPERIMENTS)
-    raise ValueError(f"{env_id} is the environment of no experiment: choose a run of {known}")
+    known = ", ".join(TASKS)
+    raise ValueError(f"{env_id} is the environment of no task: choose a run of {known}")

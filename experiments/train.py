@@ -15,8 +15,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from agents import AgentConfig, ExpireSpanConfig
-from experiments.experiment import GROUPS, Experiment, command_line
-from experiments.score import EvalConfig
+from experiments.command_line.script import script
+from experiments.scoring.whole_task import EvalConfig
+from experiments.training.command_line import training_command
+from experiments.training.experiment import GROUPS, Experiment
 from rl_expire.learning.curriculum import CurriculumConfig, Level
 from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
@@ -193,4 +195,4 @@ class Train(Experiment):
 
 
 if __name__ == "__main__":
-    command_line(Train)
+    script(training_command(Train))

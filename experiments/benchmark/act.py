@@ -9,10 +9,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cli import at_least
-from experiments.open_run import load_run, use_threads
-from experiments.score import at_level
-from rl_expire.runs.run_folder import hardware
+from experiments.command_line.errors import at_least
+from experiments.open_run import load_run
+from experiments.scoring.whole_task import at_level
+from experiments.training.device import use_threads
+from rl_expire.runs.provenance import hardware
 from rl_expire.scoring.evaluation import Score, evaluate
 from rl_expire.vector.make import EnvConfig, make_envs
 

@@ -13,14 +13,17 @@ from rich.table import Table
 
 from agents import AGENT_CONFIGS
 from experiments.benchmark.train import time_updates
-from experiments.cli import at_least
-from experiments.experiment import as_before, make_trainer
-from experiments.open_run import load_run, use_threads
-from experiments.score import EVAL_SEED, at_hardest
-from experiments.tasks import experiment_of
+from experiments.command_line.errors import at_least
+from experiments.open_run import load_run
+from experiments.scoring.whole_task import EVAL_SEED, at_hardest
+from experiments.tasks import task_of
+from experiments.training.build import make_trainer
+from experiments.training.device import use_threads
+from experiments.training.resume import options_of_run
 from rl_expire.learning.rollout import collect
 from rl_expire.learning.trainer import Trainer
-from rl_expire.runs.run_folder import RunFolder, hardware
+from rl_expire.runs.provenance import hardware
+from rl_expire.runs.run_folder import RunFolder
 from rl_expire.scoring.evaluation import Score, evaluate
 from rl_expire.vector.make import make_envs
 
@@ -96,7 +99,7 @@ def trainer_of(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]:
     memories that the agent comes to hold are there from the beginning.
     """
     _, config = RunFolder.open(run)
-    options = as_before(experiment_of(config["env"]["id"]), run)
+    options = options_of_run(task_of(config["env"]["id"]), run)
     options = replace(
         options,
         train=replace(options.train, total_steps=NEVER),

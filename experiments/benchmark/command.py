@@ -1,14 +1,20 @@
-"""How fast it is: `python experiments/bench.py env`, `train`, `act` or `agents`."""
+"""The command `bench`: time environments, training or acting."""
 
 from __future__ import annotations
 
-from experiments import cli
 from experiments.benchmark.act import bench_act
 from experiments.benchmark.agents import bench_agents
 from experiments.benchmark.env import bench_env
 from experiments.benchmark.train import bench_train
+from experiments.command_line.parse import call_of, one_of
 
-
-def main() -> None:
-    """Run the command line."""
-    cli.run({"env": bench_env, "train": bench_train, "act": bench_act, "agents": bench_agents})
+bench_command = one_of(
+    {
+        "env": (call_of(bench_env), "environments with random actions, beside MiniGrid's own"),
+        "train": (call_of(bench_train), "training, and its shares: environments, acting, learning"),
+        "act": (call_of(bench_act), "a trained agent acting in episodes of several lengths"),
+        "agents": (call_of(bench_agents), "trained agents side by side: acting and learning"),
+    },
+    "Time environments, training or acting.",
+)
+"""Run one of the benchmarks."""

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cli import at_least
+from experiments.command_line.errors import at_least
 
 OURS = {name: f"envs:RLExpire/{name}-v0" for name in ("Corridor", "Portal", "Instruction")}
 MINIGRID = "MiniGrid-MemoryS13-v0"

@@ -10,12 +10,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cli import at_least
+from experiments.command_line.errors import at_least
 from experiments.corridor import Corridor
-from experiments.experiment import make_trainer
-from experiments.open_run import use_threads
+from experiments.training.build import make_trainer
+from experiments.training.device import use_threads
 from rl_expire.learning.trainer import Trainer
-from rl_expire.runs.run_folder import hardware
+from rl_expire.runs.provenance import hardware
 
 
 def bench_train(

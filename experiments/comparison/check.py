@@ -12,9 +12,11 @@ import torch
 
 from agents import AGENT_CONFIGS
 from experiments.comparison.runs import Run
-from experiments.experiment import Experiment, command_line, configuration, make_trainer
-from experiments.score import at_level
-from experiments.tasks import EXPERIMENTS
+from experiments.scoring.whole_task import at_level
+from experiments.tasks import TASKS
+from experiments.training.build import make_trainer
+from experiments.training.command_line import parse_options
+from experiments.training.config_file import configuration
 from rl_expire.vector.make import make_envs
 
 OURS = {
@@ -45,10 +47,12 @@ def check(runs: Sequence[Run], levels: Sequence[int]) -> None:
         if name in OURS:
             raise ValueError(f"-- {name} cannot be given to every run: use {OURS[name]}")
     for run in runs:
-        options: list[Experiment] = []
-        command_line(EXPERIMENTS[run.task], run.options, then=options.append)
-        make_trainer(options[0], torch.device("cpu"))
-        config = configuration(options[0])
+        options = parse_options(TASKS[run.task], run.options, run.task)
+        try:
+            make_trainer(options, torch.device("cpu"))
+        except ValueError as error:
+            raise options.with_flag(error) from error
+        config = configuration(options)
         _same(run, config)
         if run is runs[0]:
             _levels_exist(config["env"], levels)

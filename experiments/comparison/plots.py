@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.comparison.table import MEASURES
+from experiments.comparison.table import SCORED_BY
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#8C8C00")
 """Okabe and Ito's palette, which colour-blind people can tell apart (the last one is ours)."""
@@ -171,7 +171,7 @@ def _level(groups: dict[str, Cells]) -> str:
 
 def _score(groups: dict[str, Cells]) -> str:
     """Return what the score is."""
-    return MEASURES[_first(groups)["measure"]]
+    return SCORED_BY[_first(groups)["measure"]]
 
 
 def _first(groups: dict[str, Cells]) -> dict[str, Any]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from experiments.comparison.cell import Cell
 from experiments.comparison.runs import Run, has_all
 
-Cell = dict[str, Any]
 KEYS = {"variant", "seed", "command", "curve", "results", "levels", "minutes_to_solve"}
 
 

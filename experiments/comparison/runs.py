@@ -24,7 +24,8 @@ from agents import AGENT_CONFIGS
 from rl_expire.runs.progress import clock, percent
 from rl_expire.runs.run_folder import RunFolder
 
-HERE = Path(__file__).parents[1]
+RL_EXPIRE = (sys.executable, "-P", "-m", "experiments")
+"""Starts `rl-expire`, whatever is in the working directory."""
 POLL = 0.5
 PLAIN_EVERY = 30.0
 """Seconds between lines where output is not a terminal."""
@@ -97,7 +98,7 @@ class Run:
 
     def commands(self, levels: Sequence[int]) -> list[list[str]]:
         """Return what is still to be run, in order: training, then scoring level by level."""
-        script = [sys.executable, str(HERE / f"{self.task}.py")]
+        script = [*RL_EXPIRE, "train", self.task]
         where, folder = ["--threads", "1", "--no-video", *self.ours], self.folder
         left = []
         if not folder.results.exists():
@@ -107,7 +108,7 @@ class Run:
                 left.append([*script, *where, "--out", str(folder.path), *self.options])
         if left or not scored(folder, levels):  # scores of other weights do not count
             words = [str(folder.path), "--threads", "1", "--levels", *map(str, levels)]
-            left.append([sys.executable, str(HERE / "levels.py"), *words])
+            left.append([*RL_EXPIRE, "levels", *words])
         return left
 
 
@@ -184,7 +185,7 @@ class Job:
         elif self.process is None:
             state = "waiting"
         else:
-            state = "scoring" if self.left[0][1].endswith("levels.py") else "training"
+            state = "scoring" if "levels" in self.left[0][: len(RL_EXPIRE) + 1] else "training"
         return state, steps, level, success
 
 

@@ -1,4 +1,4 @@
-"""The table of a comparison: one row a variant, on the terminal and as Markdown."""
+"""The table of a comparison: one row per variant, on the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -9,59 +9,51 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from experiments.scoring.measures import MEASURES, Measure, text_of
+
 Row = dict[str, Any]
 
 
-def share(e: dict[str, Any]) -> str:
+def share(e: dict[str, Any], digits: int = 3) -> str:
     """Format a mean with its interval, where there is one; a dash for NaN."""
     if math.isnan(e["mean"]):
         return "-"
-    interval = "" if math.isnan(e["low"]) else f" [{e['low']:.3f}, {e['high']:.3f}]"
-    return f"{e['mean']:.3f}{interval}"
+    interval = "" if math.isnan(e["low"]) else f" [{e['low']:.{digits}f}, {e['high']:.{digits}f}]"
+    return f"{e['mean']:.{digits}f}{interval}"
 
 
 def number(e: dict[str, Any], digits: int = 0) -> str:
     """Format a mean; a dash for NaN."""
-    return "-" if math.isnan(e["mean"]) else f"{e['mean']:,.{digits}f}"
-
-
-def layers_and_union(r: Row, name: str) -> str:
-    """Format a share a layer, and of all layers together where there is more than one."""
-    shares = [number(e, 3) for e in r[f"{name}_per_layer"]]
-    if len(shares) < 2:
-        return shares[0] if shares else "-"
-    return f"{', '.join(shares)}; {number(r[name], 3)}"
-
-
-def per_layer(estimates: list[dict[str, Any]]) -> str:
-    """Format a mean a layer; a dash where nothing is held one by one."""
-    return ", ".join(number(e, 1) for e in estimates) or "-"
+    return text_of(e["mean"], digits)
 
 
 def time_to_solve(r: Row) -> str:
-    """Format the minutes, and of how many seeds they are if not of all."""
+    """Format the minutes, and the number of seeds that solved the task if not all did."""
     e, seeds = r["minutes_to_solve"], len(r["seeds"])
     return number(e, 1) + (f" ({e['n']} of {seeds})" if 0 < e["n"] < seeds else "")
 
 
+def score_column(measure: Measure) -> Callable[[Row], str]:
+    """Return how a measure's column is written: with its interval, or one number per layer."""
+
+    def write(r: Row) -> str:
+        found = r["scores"][measure.key]
+        if isinstance(found, list):
+            return text_of([e["mean"] for e in found], measure.digits)
+        return share(found, measure.digits) if measure.digits == 3 else number(found)
+
+    return write
+
+
 COLUMNS: dict[str, Callable[[Row], str]] = {
     "agent": lambda r: r["variant"],
-    "success": lambda r: share(r["success"]),
-    "IQM": lambda r: number({"mean": r["success"]["iqm"]}, 3),
-    "at the hardest": lambda r: share(r["success_at_hardest"]),
-    "IQM there": lambda r: number({"mean": r["success_at_hardest"]["iqm"]}, 3),
-    "sampled": lambda r: share(r["success_sampled"]),
+    **{m.column: score_column(m) for m in MEASURES if m.column},
     "of the oracle": lambda r: share(r["share_of_oracle"]),
-    "sampled, of the ceiling": lambda r: share(r["share_sampled"]),
+    "IQM of success": lambda r: text_of(r["scores"]["eval.success"]["iqm"], 3),
+    "IQM at the hardest": lambda r: text_of(r["scores"]["eval.success_at_hardest"]["iqm"], 3),
     "solved": lambda r: f"{r['solved']} of {len(r['seeds'])}",
-    "kept": lambda r: per_layer(r["kept_per_layer"]),
-    "kept at the decision": lambda r: per_layer(r["kept_at_decision_per_layer"]),
-    "recall": lambda r: layers_and_union(r, "recall"),
-    "precision": lambda r: layers_and_union(r, "precision"),
-    "withdrawn, held": lambda r: number(r["withdrawn_held"], 3),
-    "bytes": lambda r: number(r["bytes_held"]),
     "parameters": lambda r: f"{r['parameters']:,}",
-    "steps (M)": lambda r: number({"mean": r["steps"]["mean"] / 1e6}, 2),
+    "steps (M)": lambda r: text_of(r["steps"]["mean"] / 1e6, 2),
     "training steps/s": lambda r: number(r["steps_per_second"]),
     "minutes": lambda r: number(r["minutes"], 1),
     "minutes to 95 %": time_to_solve,
@@ -74,32 +66,32 @@ PRINTED = (
     "success",
     "at the hardest",
     "solved",
-    "kept at the decision",
+    "held at the decision",
     "minutes to 95 %",
 )
-MEASURES = {"success": "success", "share": "share of perfect memory's return"}
-"""What runs are scored by."""
+SCORED_BY = {"success": "success", "share": "share of perfect memory's return"}
+"""What runs are scored by, in words."""
 LEGEND = """\
 Means over seeds, in brackets their bootstrap 95 % confidence interval; IQM: interquartile mean.
-Success is greedy: over the whole task, and at its hardest level ({level_name} {goal}) alone;
-sampled: over the whole task with actions drawn from the policy.
-- of the oracle: return over that of a scripted player with perfect memory. Of the ceiling: over
-  what perfect memory gets on average, exactly.
+Success and share are greedy: over the whole task, and at its hardest level ({level_name} {goal})
+alone. Sampled: over the whole task, with actions sampled from the policy.
+- share: return over what perfect memory gets on average, exactly. Of the oracle: return over that
+  of a scripted player with perfect memory.
+- held: memories per layer, mean over steps; at the decision: at the end of the hardest episodes.
+- recall: share of the relevant observations held at decisions; precision: share of the memories
+  held at decisions, older than the ramp, that are relevant; over all layers, and per layer.
+- withdrawn, held: share of the withdrawn instructions still held at the end of the episode.
+- bytes: memory of one environment, mean over steps. steps (M): millions of environment steps.
 - solved: seeds whose training solved the full task. minutes to 95 %: wall clock until training at
   the full task returned 95 % of what the oracle gets, over the seeds that got there.
-- kept: memories held per layer, mean over steps; at the decision: as the hardest episodes end.
-- recall: observations that matter, held when something is decided; precision: memories held then,
-  older than the ramp, that matter; of each layer, and after the semicolon of all together.
-- withdrawn, held: instructions that were withdrawn, still held as the episode ends.
-- bytes: the memory of one environment, mean over steps. steps (M): millions of environment steps.
-- acting steps/s: at {level_name} {acting_level}, beside whatever else was running; bench.py agents
+- acting steps/s: at {level_name} {acting_level}, beside whatever else was running; `bench agents`
   times agents side by side.
 """
 """What the columns mean."""
 
 
 def print_rows(rows: list[Row], task: str) -> None:
-    """Print those columns of the table that fit a terminal, and the command behind each row."""
+    """Print the columns that fit a terminal, and the command behind each row."""
     table = Table(title=f"{task}: mean over seeds [95 % confidence interval]")
     for name in PRINTED:
         left = name == "agent"
@@ -119,7 +111,7 @@ def grid(titles: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def markdown(rows: list[Row], about: dict[str, Any]) -> str:
-    """Return the table as Markdown, with what its columns mean and how it was made."""
+    """Return the table as Markdown, with the meaning of its columns and how it was made."""
     levels = sorted({level for r in rows for level in r["levels"]}, key=int)
     scores = [
         [r["variant"], *(share(r["levels"][n]) if n in r["levels"] else "-" for n in levels)]
@@ -129,7 +121,7 @@ def markdown(rows: list[Row], about: dict[str, Any]) -> str:
         *grid(list(COLUMNS), [[write(r) for write in COLUMNS.values()] for r in rows]),
         "",
         LEGEND.format(**rows[0]),
-        f"Level by level, greedy: {MEASURES[rows[0]['measure']]}, by {rows[0]['level_name']}.",
+        f"Level by level, greedy: {SCORED_BY[rows[0]['measure']]}, by {rows[0]['level_name']}.",
         "",
         *grid(["agent", *levels], scores),
         "",

@@ -1,4 +1,4 @@
-"""Two runs side by side: whether they can be shown so, and what to call them."""
+"""Two runs side by side: check that they can be shown together, and name them."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from rl_expire.retention.pair import Pair
 from rl_expire.retention.trace import Trace
 
 Config = dict[str, Any]
-"""What a run's `config.json` says."""
+"""The content of a run's `config.json`."""
 
 
 def check_same_env(paths: Sequence[Path], configs: Sequence[Config]) -> None:
-    """Refuse runs whose episodes are not the same ones.
+    """Check that all runs are of one environment with the same options.
 
     Args:
         paths: the run folders.
         configs: of each.
 
     Raises:
-        ValueError: environments or their options differ from the first's; the message says in what.
+        ValueError: a run differs from the first; the message names the difference.
     """
     for path, config in zip(paths[1:], configs[1:], strict=True):
-        for name, (ours, theirs) in _options(configs[0], config).items():
-            if ours != theirs:
+        for name, (first, other) in _options(configs[0], config).items():
+            if first != other:
                 raise ValueError(
-                    f"--compare {path}: its {name} is {theirs}, that of {paths[0]} is {ours}: "
+                    f"--compare {path}: its {name} is {other}, that of {paths[0]} is {first}: "
                     "give two runs of the same environment"
                 )
 
 
 def _options(one: Config, two: Config) -> dict[str, tuple[Any, Any]]:
-    """Return what decides the episodes, by name: the value in both runs."""
-    ours, theirs = one["env"]["options"], two["env"]["options"]
+    """Return everything that decides the episodes, by name: the values of both runs."""
+    first, second = one["env"]["options"], two["env"]["options"]
     found = {"environment": (one["env"]["id"], two["env"]["id"])}
     wrapped = [config["env"].get("making", {}).get("wrappers", []) for config in (one, two)]
     found["--wrappers"] = (wrapped[0], wrapped[1])
-    for name in ours | theirs:
+    for name in first | second:
         option = f"--env.{name.replace('_', '-')}"
-        found[option] = (ours.get(name, "unknown"), theirs.get(name, "unknown"))
+        found[option] = (first.get(name, "unknown"), second.get(name, "unknown"))
     return found
 
 
@@ -51,9 +51,9 @@ def pairs(
     """Return the episodes of two runs side by side.
 
     Args:
-        paths: the run folders, added to the titles of agents that are called the same.
+        paths: the run folders, added to the titles if both agents have the same title.
         configs: of each.
-        played: the episodes of each, of the same seeds.
+        played: the episodes of each, with the same seeds.
     """
     one, two = (title(config["agent"]) for config in configs)
     if one == two:
@@ -62,11 +62,11 @@ def pairs(
 
 
 def title(agent: dict[str, Any]) -> str:
-    """Return the agent's name, with its memory size where that is not the usual one."""
+    """Return the agent's name, with its memory size if that is not the default."""
     name = agent["name"]
     config: type[Any] = AGENT_CONFIGS[name]
     if config.size_option is None:
         return name
-    usual = getattr(config, config.size_option)
-    size = agent["options"].get(config.size_option, usual)
-    return name if size == usual else f"{name} {size}"
+    default = getattr(config, config.size_option)
+    size = agent["options"].get(config.size_option, default)
+    return name if size == default else f"{name} {size}"

@@ -1,0 +1,58 @@
+"""Report bad input in one line, by the option as the user typed it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import NoReturn
+
+BAD_INPUT = 2
+"""Exit code of bad input, the same that unknown options have."""
+
+
+def program() -> str:
+    """Return the name that this process was started by, to begin messages with."""
+    name = Path(sys.argv[0]).name
+    return "rl-expire" if name == "__main__.py" else name
+
+
+def refuse(error: ValueError | str) -> NoReturn:
+    """Print one line that says what is wrong with the input, and exit with code 2."""
+    message = " ".join(str(error).split())
+    print(f"{program()}: error: {message}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+def flag(name: str) -> str:
+    """Return the command-line option of a parameter: `num_envs` becomes `--num-envs`."""
+    return "--" + name.replace("_", "-")
+
+
+def with_flag(error: ValueError, parameters: Collection[str]) -> ValueError:
+    """Return `error` with the option in place of the parameter that its message begins with."""
+    name, space, problem = str(error).partition(" ")
+    return ValueError(f"{flag(name)}{space}{problem}") if name in parameters else error
+
+
+def at_least(least: int, **options: int) -> None:
+    """Check that whole numbers are at least `least`.
+
+    Raises:
+        ValueError: one is not; the message names its option.
+    """
+    for name, value in options.items():
+        if value < least:
+            raise ValueError(f"{flag(name)} is {value}: choose {least} or more")
+
+
+def installed(*packages: str) -> None:
+    """Check that `packages`, of the extra `compare`, are installed.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(f"{package} is not installed: pip install 'rl-expire[compare]'")

@@ -1,0 +1,137 @@
+"""Score a trained agent over its whole task: the same numbers for every task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+
+from experiments.scoring.measures import MEASURES, Scores
+from rl_expire.scoring.evaluation import Score, evaluate, quotas
+from rl_expire.types import Agent, M
+from rl_expire.validate import check_range
+from rl_expire.vector.make import EnvConfig, make_envs
+
+EVAL_SEED = 1_000_000
+"""Seed of evaluations, far from the seeds of training."""
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """The evaluation after training."""
+
+    episodes: int = 1000
+    """Episodes of each evaluation, exactly."""
+    num_envs: int = 125
+    """Environments stepped together."""
+
+    def __post_init__(self) -> None:
+        check_range(self, "episodes", "num_envs", least=1)
+
+
+def evaluate_all(
+    agent: Agent[M],
+    env_id: str,
+    options: dict[str, Any],
+    level: Sequence[str],
+    config: EvalConfig,
+    device: torch.device,
+    env_config: EnvConfig,
+) -> dict[str, Any]:
+    """Score `agent` over the whole task and at its hardest level, greedy and sampled.
+
+    Args:
+        agent: the trained agent.
+        env_id: id of the environment.
+        options: its keyword arguments.
+        level: the options that set its difficulty, such as `max_length` and `min_length`; none for
+            a task of one level, whose hardest level is the whole task.
+        config: how many episodes.
+        device: where the agent lives.
+        env_config: how environments are made.
+
+    Returns:
+        The value of every measure, by its key in `results.json`.
+    """
+    hardest = at_hardest(options, level)
+    rows = min(config.num_envs, config.episodes)
+
+    def score(task: dict[str, Any], greedy: bool) -> Score:
+        with closing(make_envs(env_id, rows, task, env_config)) as envs:
+            return evaluate(
+                agent,
+                envs,
+                config.episodes,
+                seed=EVAL_SEED,
+                greedy=greedy,
+                device=device,
+                solved_return=env_config.solved_return,
+            )
+
+    def ceiling_of(task: dict[str, Any]) -> float:
+        with closing(make_envs(env_id, 1, task, env_config)) as envs:
+            return expected_return(envs)
+
+    ceiling, ceiling_hardest = ceiling_of(options), ceiling_of(hardest)
+    whole = score(options, True)
+    longest = score(hardest, True) if level else whole
+    sampled = score(options, False)
+    longest_sampled = score(hardest, False) if level else sampled
+    scores = Scores(
+        whole=whole,
+        hardest=longest,
+        sampled=sampled,
+        hardest_sampled=longest_sampled,
+        ceiling=ceiling,
+        ceiling_hardest=ceiling_hardest,
+        oracle_return=oracle_return(env_id, options, config, env_config),
+    )
+    return {measure.key: measure.value(scores) for measure in MEASURES}
+
+
+def expected_return(envs: VectorEnv) -> float:
+    """Return the mean return of perfect memory in `envs`; NaN if they do not tell it."""
+    known = getattr(envs.unwrapped, "expected_return", None)
+    return known() if known is not None else math.nan
+
+
+def at_level(options: dict[str, Any], level: Sequence[str], value: int) -> dict[str, Any]:
+    """Return the environment's options with its difficulty, `level`, fixed at `value`."""
+    return options | dict.fromkeys(level, value)
+
+
+def at_hardest(options: dict[str, Any], level: Sequence[str]) -> dict[str, Any]:
+    """Return the environment's options with its difficulty, if it has one, at its highest."""
+    return at_level(options, level, options[level[0]]) if level else options
+
+
+def oracle_return(
+    env_id: str, options: dict[str, Any], config: EvalConfig, env_config: EnvConfig
+) -> float:
+    """Return the mean return of the environment's scripted oracle; NaN if it has none."""
+    rows = min(config.num_envs, config.episodes)
+    with closing(make_envs(env_id, rows, options, env_config)) as envs:
+        make_oracle = getattr(envs.unwrapped, "oracle", None)
+        return math.nan if make_oracle is None else _played(envs, make_oracle(), config.episodes)
+
+
+def _played(envs: VectorEnv, oracle: Any, episodes: int) -> float:
+    """Play `episodes` episodes with the oracle; return the mean return."""
+    obs, _ = envs.reset(seed=EVAL_SEED)
+    rows = envs.num_envs
+    left, returns, running = quotas(episodes, rows), [], np.zeros(rows)
+    is_first = np.ones(rows, bool)
+    while (left > 0).any():
+        obs, reward, terminated, truncated, _ = envs.step(oracle.act(obs, is_first))
+        is_first = terminated | truncated
+        running += reward
+        returns += running[is_first & (left > 0)].tolist()
+        left -= is_first & (left > 0)
+        running[is_first] = 0.0
+    return float(np.mean(returns))

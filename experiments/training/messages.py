@@ -1,0 +1,66 @@
+"""Messages of a training command about what went wrong and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from experiments.command_line.errors import program
+from experiments.training.experiment import Experiment
+from rl_expire.learning.nonfinite import NonFiniteLossError
+from rl_expire.learning.trainer import Trainer
+from rl_expire.runs.json_file import write_json
+from rl_expire.runs.run_folder import RunFolder
+from rl_expire.vector.faults import EnvFaultError
+
+
+def killed_message(folder: RunFolder, prog: str) -> str:
+    """Return the message after a second Ctrl-C."""
+    return (
+        f"{program()}: stopped at once; what was learned since the last checkpoint is lost. "
+        f"Go on with {prog} --resume {folder.path}"
+    )
+
+
+def not_exact(options: Experiment, trainer: Trainer[Any], device: torch.device) -> Iterator[str]:
+    """Yield the reasons why the same command may give other numbers another time."""
+    if device.type != "cpu":
+        yield (
+            f"on {device.type} the same command may give other numbers another time, and so may "
+            "resuming: use --device cpu for the same numbers"
+        )
+    if options.resume is not None and not trainer.exact:
+        yield (
+            f"{options.id_of_env()} cannot be saved in the middle of an episode: new episodes "
+            "begin, and the run differs from one that was never stopped"
+        )
+
+
+def describe_nonfinite(
+    error: NonFiniteLossError, trainer: Trainer[Any], folder: RunFolder, prog: str
+) -> str:
+    """Write `nonfinite.json`, which describes the batch; return the message."""
+    phase = trainer.schedule.phase
+    where = {"update": trainer.updates + 1, "steps": trainer.steps, "phase": phase}
+    write_json(folder.nonfinite, {"error": str(error), **where, "batch": error.description})
+    group = "forgetting" if phase == "forget" else "ppo"
+    rate = getattr(trainer, group).learning_rate
+    return (
+        f"{program()}: error: {error} at update {where['update']}, after "
+        f"{trainer.steps:,} steps; {folder.nonfinite} describes the batch. Go on from the last "
+        f"checkpoint with {prog} --resume {folder.path} and a --{group}.learning-rate "
+        f"below {rate:g}"
+    )
+
+
+def env_fault_message(
+    error: EnvFaultError, trainer: Trainer[Any], folder: RunFolder, prog: str
+) -> str:
+    """Return the message for an environment fault that ends the run."""
+    return (
+        f"{program()}: error: after {trainer.steps:,} steps {error}. Go on with "
+        f"{prog} --resume {folder.path} once the environment is mended, or with "
+        "--on-env-fault restart"
+    )

@@ -1,0 +1,214 @@
+"""Train, evaluate and film: everything that a training command does."""
+
+from __future__ import annotations
+
+import importlib.util
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from experiments.scoring.results_table import print_table
+from experiments.scoring.whole_task import evaluate_all
+from experiments.training.build import make_trainer
+from experiments.training.config_file import configuration, env_entry, group_entries
+from experiments.training.device import device_of, use_threads
+from experiments.training.experiment import Experiment
+from experiments.training.messages import (
+    describe_nonfinite,
+    env_fault_message,
+    killed_message,
+    not_exact,
+)
+from experiments.watching.film import film
+from rl_expire.learning.nonfinite import NonFiniteLossError
+from rl_expire.learning.random_state import deterministic, seed_all
+from rl_expire.learning.trainer import Trainer, train
+from rl_expire.runs.interrupt import Interrupt
+from rl_expire.runs.json_file import write_json
+from rl_expire.runs.progress import Progress, clock
+from rl_expire.runs.provenance import commit, hardware
+from rl_expire.runs.run_folder import RunFolder
+from rl_expire.runs.saver import Saver
+from rl_expire.runs.tracking import Tracker
+from rl_expire.vector.faults import EnvFaultError
+from rl_expire.vector.make import renders
+
+LOG_EVERY = 10
+"""Updates between lines of metrics.jsonl."""
+
+
+def run(options: Experiment, prog: str) -> None:
+    """Train, evaluate, film, and leave a run folder.
+
+    The first Ctrl-C or SIGTERM saves between two updates and ends the program with exit code 0.
+
+    Args:
+        options: of the run.
+        prog: the program's name, for the commands that messages suggest.
+
+    Raises:
+        ValueError: an option is impossible; nothing has been written.
+    """
+    device = device_of(options.device)
+    use_threads(options.threads)
+    deterministic(device)
+    seed_all(options.seed)
+    trainer = make_trainer(options, device)
+    if options.resume is None:
+        folder = _new_folder(options)
+    else:
+        folder, _ = RunFolder.open(options.resume)
+    with folder.lock(), Interrupt() as interrupt:
+        try:
+            _run(options, trainer, folder, device, interrupt, prog)
+        except KeyboardInterrupt:
+            if not trainer.finished:
+                raise SystemExit(killed_message(folder, prog)) from None
+            print(f"Stopped; {folder.path} is trained, but not evaluated yet")
+            print(f"Evaluate it with:  {prog} --resume {folder.path}")
+
+
+def _new_folder(options: Experiment) -> RunFolder:
+    """Create the run folder; by default `runs/TASK-seedN-TIME`."""
+    task = options.id_of_env().split("/")[-1].split(":")[-1].rsplit("-v", 1)[0].lower()
+    default = Path("runs") / f"{task}-seed{options.seed}-{datetime.now():%Y%m%d-%H%M%S}"
+    path = options.out or default
+    try:
+        return RunFolder.create(path, configuration(options))
+    except ValueError as error:
+        raise ValueError(f"--out {error}") from error
+
+
+def _run(
+    options: Experiment,
+    trainer: Trainer[Any],
+    folder: RunFolder,
+    device: torch.device,
+    interrupt: Interrupt,
+    prog: str,
+) -> None:
+    """Do what `run` does, in a run folder that exists and is locked."""
+    tracker = None
+    try:
+        with Progress(options.id_of_env()) as progress:
+            saver, before = Saver(trainer, folder, progress.warn), 0.0
+            if options.resume is not None:
+                before = _resume(options, saver, folder)
+            for line in not_exact(options, trainer, device):
+                progress.warn(line)
+            tracker = _tracker(options, folder)
+            try:
+                seconds = _train(trainer, saver, progress, tracker, interrupt, before)
+            finally:
+                trainer.envs.close()
+        if interrupt.requested:
+            tracker.finish(None)
+            print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
+            print(f"Go on with:  {prog} --resume {folder.path}")
+            return
+        interrupt.graceful = False
+        results = _evaluate(options, trainer, folder, device, seconds)
+    except (NonFiniteLossError, EnvFaultError) as error:
+        if tracker is not None:
+            tracker.finish(None)
+        explain = describe_nonfinite if isinstance(error, NonFiniteLossError) else env_fault_message
+        raise SystemExit(explain(error, trainer, folder, prog)) from None  # type: ignore[arg-type]
+    if options.video:
+        _film(options, folder)
+    tracker.finish(results, folder.pictures())
+    print(f"Everything is in {folder.path}")
+
+
+def _resume(options: Experiment, saver: Saver, folder: RunFolder) -> float:
+    """Restore the last checkpoint; return the seconds that training has taken."""
+    _, config = RunFolder.open(folder.path)
+    seconds = saver.resume()
+    write_json(folder.config, config | group_entries(options) | {"env": env_entry(options)})
+    return seconds
+
+
+def _tracker(options: Experiment, folder: RunFolder) -> Tracker:
+    """Start tracking, if asked for."""
+    return Tracker(
+        options.track,
+        folder=folder.path,
+        config=configuration(options),
+        group=options.id_of_env(),
+    )
+
+
+def _train(
+    trainer: Trainer[Any],
+    saver: Saver,
+    progress: Progress,
+    tracker: Tracker,
+    interrupt: Interrupt,
+    before: float,
+) -> float:
+    """Train; return the seconds it took, including `before`, those of earlier sessions."""
+    progress.start(trainer.steps)
+
+    def report(metrics: dict[str, Any]) -> None:
+        for fault in trainer.faults:
+            progress.warn(f"{fault}; the environment is rebuilt and its episode truncated")
+        progress.update(metrics, trainer.schedule.remaining_steps)
+        if trainer.updates % LOG_EVERY == 0 or trainer.finished:
+            metrics["seconds"] = before + progress.seconds
+            saver.report(metrics)
+            tracker.log(metrics)
+
+    def save() -> None:
+        saver.save(before + progress.seconds)
+
+    save()  # so that there is always something to resume
+    train(trainer, report=report, save=save, stop=lambda: interrupt.requested)
+    saver.finish(before + progress.seconds)
+    return before + progress.seconds
+
+
+def _evaluate(
+    options: Experiment,
+    trainer: Trainer[Any],
+    folder: RunFolder,
+    device: torch.device,
+    seconds: float,
+) -> dict[str, Any]:
+    """Score the trained agent, print the table and write `results.json`."""
+    print(f"trained {trainer.steps:,} steps in {clock(seconds)}; evaluating ...", flush=True)
+    scores = evaluate_all(
+        trainer.agent,
+        options.id_of_env(),
+        options.env_options(),
+        options.level,
+        options.eval,
+        device,
+        options.env_config(),
+    )
+    results = {
+        "env_id": options.id_of_env(),
+        "agent": options.agent.name,
+        "seed": options.seed,
+        "commit": commit(),
+        "hardware": hardware(),
+        "parameters": sum(p.numel() for p in trainer.agent.parameters()),
+        "train.steps": trainer.steps,
+        "train.seconds": round(seconds, 1),
+        "train.steps_per_second": round(trainer.steps / seconds, 1),
+        "train.solved": trainer.schedule.solved_step is not None,
+        **scores,
+    }
+    write_json(folder.results, results)
+    print_table(results)
+    return results
+
+
+def _film(options: Experiment, folder: RunFolder) -> None:
+    """Write video and page; also figures if they are tracked and Matplotlib is installed."""
+    if not renders(options.id_of_env(), options.env_options()):
+        print(f"no video: {options.id_of_env()} does not render rgb_array")
+        return
+    print(f"writing {folder.video} ...", flush=True)
+    plots = options.track and importlib.util.find_spec("matplotlib") is not None
+    film(folder.path, page=True, stills=folder.stills if plots else None)
