@@ -1,4 +1,4 @@
-"""Learn the Corridor with a memory that forgets, and see what it keeps.
+"""Train an agent on the Corridor, and film what it remembers.
 
 python experiments/corridor.py
 python experiments/corridor.py --env.max-length 50 --seed 2
@@ -48,11 +48,11 @@ class Corridor(Experiment):
     agent: AgentConfig = field(
         default_factory=partial(ExpireSpanConfig, last_action=False, reconstruct=10.0)
     )
-    """The agent with its memory. On the walkway actions have no effect: it could say anything with
-    them, and read it in its last action. States tell what they see, a small ball as much as walls,
-    before anything says that it matters."""
+    """The agent and its memory. On the walkway actions have no effect, so an agent that saw its
+    last action could use it as a notebook. The reconstruction loss makes states encode everything
+    they see, a small ball as well as walls, before the reward shows what matters."""
     forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_500_000))
-    """How lifetimes are learned afterwards: what is not needed is soon found out."""
+    """How lifetimes are learned, once the task is solved."""
 
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
@@ -67,9 +67,9 @@ class Corridor(Experiment):
     compared_for: ClassVar[int | None] = 4_000_000
 
     def levels(self) -> list[Level]:
-        """One cue more at a time in the shortest corridors, then longer and longer ones.
+        """Return levels with one more cue each, in the shortest corridors, then longer ones.
 
-        In the shortest ones cue and choice are in view together, and what to do with a cue is
+        In the shortest corridors cue and choice are in view together: what to do with a cue is
         learned before how to remember it.
         """
         env, config = self.env, self.curriculum
@@ -87,7 +87,7 @@ class Corridor(Experiment):
 
 
 SHORTEST = 3
-"""The shortest corridor that training begins with."""
+"""Length of the shortest corridor that training begins with."""
 
 if __name__ == "__main__":
     script(training_command(Corridor))

@@ -1,4 +1,4 @@
-"""Learn to follow instructions among chatter: hear them, walk on, and do them at the right place.
+"""Train an agent to carry out instructions that it heard among chatter, each at its place.
 
 python experiments/instruction.py
 python experiments/instruction.py --env.instructions 2 --env.withdrawn 0 --seed 2
@@ -53,15 +53,15 @@ class Instruction(Experiment):
     env: InstructionOptions = field(default_factory=InstructionOptions)
     """The environment."""
     agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, reconstruct=10.0))
-    """The agent with its memory. States tell the sentence they are of, word by word, before
-    anything says which matter."""
+    """The agent and its memory. The reconstruction loss makes states encode their sentence, word by
+    word, before the reward shows which sentences matter."""
     train: TrainConfig = field(
         default_factory=partial(TrainConfig, num_envs=64, longest_rollout=128)
     )
-    """The training run. An instruction and its place have to be in one rollout, or what is written
-    of the instruction does not learn."""
+    """Sizes and budget of training. An instruction and its place must be in one rollout for the
+    gradient to reach the memory of the instruction."""
     curriculum: CurriculumConfig = field(default_factory=partial(CurriculumConfig, advance_at=0.85))
-    """How the distances grow while training."""
+    """How distances grow during training."""
     learning: LearningConfig = field(
         default_factory=partial(
             LearningConfig,
@@ -72,14 +72,14 @@ class Instruction(Experiment):
             patience=500_000,
         )
     )
-    """When the task counts as learned: its measure is the share of instructions carried out. There
-    is something to choose in one step of ten, so the bonus for all of them has to be larger."""
+    """When the task counts as learned, measured by the share of instructions carried out. Only one
+    step in ten offers a choice, so the entropy bonus, a mean over all steps, is larger."""
     ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.95, gae_lambda=0.9))
-    """The learner of the policy: a deed is rewarded at once, so it need not look far ahead."""
+    """The learner of the policy. A deed is rewarded at once, so discounts are short."""
     forgetting: ForgettingConfig = field(
         default_factory=partial(ForgettingConfig, alpha=0.05, steps=1_500_000)
     )
-    """What is forgotten: sentences of many kinds, each with a lifetime to be found, most soon."""
+    """How lifetimes are learned, once the task is solved; most sentences need a short one."""
 
     env_id: ClassVar[str] = "RLExpire/Instruction-v0"
     level: ClassVar[tuple[str, ...]] = ("max_distance",)
@@ -88,11 +88,11 @@ class Instruction(Experiment):
     measure: ClassVar[str] = "share"
 
     def levels(self) -> list[Level]:
-        """Withdrawals first, then one instruction more at a time, then decoys, then further apart.
+        """Return levels with withdrawals first, then more instructions, decoys, and distance.
 
-        All but the last are as short as they can be: what to do with an instruction is learned
-        before how to remember it. A withdrawal says what not to do, which is best learned while
-        there is little else, and the policy is not sure of itself yet.
+        All but the last group are as short as possible: what to do with an instruction is learned
+        before how to remember it. Withdrawals come first because they teach what not to do, which
+        is easiest while the policy is still random.
         """
         env = self.env
         amounts = [(1, n, 0) for n in range(env.withdrawn + 1)]
@@ -111,7 +111,7 @@ class Instruction(Experiment):
     def _level(
         self, instructions: int, withdrawn: int, decoys: int, least: int, most: int, *, new: bool
     ) -> Level:
-        """Return the level of these amounts and distances, or of the nearest that are possible."""
+        """Return the level with these amounts and distances, or the nearest possible ones."""
         env, amounts = self.env, (instructions, withdrawn, decoys)
         size = InstructionSize(*amounts, env.chatter, least, most, env.ordered)
         most = min(max(most, size.first_arrival + 2 * size.visits), env.max_distance)

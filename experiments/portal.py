@@ -46,17 +46,17 @@ class Portal(Experiment):
     env: PortalOptions = field(default_factory=PortalOptions)
     """The environment."""
     agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, layers=2, last_obs=True))
-    """The agent with its memory. Where a door has led shows a step later, so a state holds the
-    observation before as well; the first layer puts the two together, the second remembers it."""
+    """The agent and its memory. Where a door leads is seen one step later, so each state also holds
+    the previous observation; the first layer combines the two, the second remembers the result."""
     train: TrainConfig = field(
         default_factory=partial(TrainConfig, num_envs=64, longest_rollout=128)
     )
-    """The training run. A door and the next time it is met have to be in one rollout, or what is
-    written of it does not learn."""
+    """Sizes and budget of training. A door and the next visit to it must be in one rollout for the
+    gradient to reach the memory of the door."""
     curriculum: CurriculumConfig = field(
         default_factory=partial(CurriculumConfig, start=1, growth=1.1, advance_at=0.88)
     )
-    """How the number of rooms grows while training: by one at a time."""
+    """How the number of rooms grows during training: one at a time."""
     learning: LearningConfig = field(
         default_factory=partial(
             LearningConfig,
@@ -67,14 +67,14 @@ class Portal(Experiment):
             patience=300_000,
         )
     )
-    """When the task counts as learned: its measure is the share of what perfect memory gets."""
+    """When the task counts as learned, measured by the share of perfect memory's return."""
     forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_600_000))
-    """How lifetimes are learned afterwards: the second layer's are found by then."""
+    """How lifetimes are learned, once the task is solved; the second layer takes longest."""
     ppo: PPOConfig = field(
         default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85, normalize_values=True)
     )
-    """The learner of the policy: a door decides about the next few steps, so it need not look far
-    ahead. Returns are in whole rooms."""
+    """The learner of the policy. A door decides about the next few steps, so discounts are short;
+    returns count rooms, so values are normalised."""
 
     env_id: ClassVar[str] = "RLExpire/Portal-v0"
     level: ClassVar[tuple[str, ...]] = ("rooms",)

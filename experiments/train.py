@@ -24,11 +24,12 @@ from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
+from rl_expire.validate import OptionError, check_range
 from rl_expire.vector.make import EnvConfig, spec_of
 
 PLAIN_NAME = tyro.conf.arg(prefix_name=False)
 MINIGRID_SOLVED = 1e-6
-"""A MiniGrid episode has succeeded if it brought any reward: there is some at the goal only."""
+"""MiniGrid gives a reward only at the goal, so any reward means success."""
 
 
 @dataclass(frozen=True)
@@ -36,59 +37,59 @@ class AnyEnv:
     """The environment."""
 
     env_id: Annotated[str, PLAIN_NAME] = ""
-    """Its id, such as CartPole-v1; `module:ID` imports the module that registers it first."""
+    """Registered id, such as CartPole-v1; `module:ID` imports the module that registers it."""
     option: tuple[str, ...] = ()
-    """Its keyword arguments, each as NAME=VALUE; the value is JSON, or else a string."""
+    """Keyword arguments, each as NAME=VALUE; the value is read as JSON, or else as a string."""
     wrappers: Annotated[tuple[str, ...], PLAIN_NAME] = ()
-    """Wrappers as module:Class, the innermost first; any function of an environment will do."""
+    """Wrappers as module:Class, the innermost first; any callable that takes an environment."""
     vectorization: Annotated[Literal["auto", "native", "sync", "async"], PLAIN_NAME] = "auto"
-    """`native`: its own batched form. `sync`: one environment after the other. `async`: each in a
-    process of its own. `auto`: native where there is one and nothing needs another, else sync."""
+    """`native`: the environment's own vector form. `sync`: step one environment after the other.
+    `async`: run each in its own process. `auto`: native if there is one and neither wrappers nor
+    restarts are asked for, else sync."""
     solved_return: Annotated[float | None, PLAIN_NAME] = None
-    """Return at which an episode is a success, where the environment's info has no `success` or
-    `is_success`. By default any reward at all in MiniGrid, elsewhere the registered
-    `reward_threshold`; without one there is no success, and the run takes all its steps."""
+    """Return from which an episode counts as a success, if the environment's info has no `success`
+    or `is_success`. By default any reward in MiniGrid, else the registered `reward_threshold`;
+    without one success is unknown, and the run takes all its steps."""
 
     def __post_init__(self) -> None:
-        said = (f"{n}={json.dumps(v)}" for n, v in self.options().items())
-        object.__setattr__(self, "option", tuple(said))  # so that equal options are equal words
+        # Written in one way, so that equal options are equal words.
+        words = tuple(f"{name}={json.dumps(value)}" for name, value in self.options().items())
+        object.__setattr__(self, "option", words)
         if self.vectorization == "native" and self.wrappers:
-            raise ValueError("--vectorization native takes no --wrappers: choose sync or async")
+            problem = "native takes no --wrappers: choose sync or async"
+            raise OptionError(self, "vectorization", problem)
 
     def options(self) -> dict[str, Any]:
         """Return the environment's keyword arguments."""
-        return dict(_named(word) for word in self.option)
+        return dict(self._read(word) for word in self.option)
 
-
-def _named(word: str) -> tuple[str, Any]:
-    """Return name and value of `NAME=VALUE`."""
-    name, equals, value = word.partition("=")
-    if not (equals and name.isidentifier()):
-        raise ValueError(f"--env.option {word} is no NAME=VALUE")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+    def _read(self, word: str) -> tuple[str, Any]:
+        """Return the name and the value of `NAME=VALUE`."""
+        name, equals, value = word.partition("=")
+        if not (equals and name.isidentifier()):
+            raise OptionError(self, "option", f"{word} is no NAME=VALUE")
+        try:
+            return name, json.loads(value)
+        except ValueError:
+            return name, value
 
 
 @dataclass(frozen=True)
 class Faults:
-    """What happens when an environment raises, hangs, dies, or answers what makes no sense."""
+    """What to do when an environment raises, hangs, dies, or returns invalid data."""
 
     on_env_fault: Annotated[Literal["stop", "restart"], PLAIN_NAME] = "stop"
-    """`stop`: save what was learned and end with exit code 1. `restart`: build that environment
-    anew, with its episode truncated; `env_faults` in metrics.jsonl counts how often."""
+    """`stop`: save what was learned and exit with code 1. `restart`: rebuild that environment and
+    truncate its episode; `env_faults` in metrics.jsonl counts these."""
     most_env_faults: Annotated[int, PLAIN_NAME] = 3
-    """Faults of one environment in a row, with no episode ended in between, that it is rebuilt
-    after; one more stops the run."""
+    """Consecutive faults of one environment, without a finished episode in between, after which it
+    is still rebuilt; one more stops the run."""
     env_timeout: Annotated[float, PLAIN_NAME] = 60.0
-    """Seconds after which an environment counts as hanging, with --vectorization async."""
+    """Seconds without an answer after which an environment counts as hanging, if async."""
 
     def __post_init__(self) -> None:
-        if self.most_env_faults < 1:
-            raise ValueError(f"--most-env-faults is {self.most_env_faults}: choose 1 or more")
-        if not self.env_timeout > 0:
-            raise ValueError(f"--env-timeout is {self.env_timeout}: choose a number above 0")
+        check_range(self, "most_env_faults", least=1)
+        check_range(self, "env_timeout", above=0)
 
 
 @dataclass(frozen=True)
@@ -98,21 +99,21 @@ class Train(Experiment):
     env: AnyEnv = field(default_factory=AnyEnv)
     """The environment."""
     faults: Faults = field(default_factory=Faults)
-    """What happens when an environment fails."""
+    """What to do when an environment fails."""
     agent: AgentConfig = field(default_factory=partial(ExpireSpanConfig, reconstruct=10.0))
-    """The agent with its memory. Of a large observation little may matter, and nothing says what
-    until the task is half solved; states that tell all of it leave nothing out."""
+    """The agent and its memory. The reconstruction loss makes states encode the whole observation,
+    since the reward shows what matters only once the task is half solved."""
     train: TrainConfig = field(
         default_factory=partial(
             TrainConfig, total_steps=10_000_000, num_envs=32, rollout_length=128
         )
     )
-    """The training run; it ends once the task is solved, and what can be forgotten forgotten."""
+    """Sizes and budget of training, which ends once the task is solved and forgetting is done."""
     learning: LearningConfig = field(
         default_factory=partial(LearningConfig, solved_at=0.97, entropy_end=0.02, rate_end=1.0)
     )
-    """When the task counts as learned. There is one level, at which learning rate and entropy bonus
-    stay as they begin until then: where to look has to be found out by accident."""
+    """When the task counts as learned. There is one level, so learning rate and entropy bonus stay
+    at their first values until then, for exploration."""
     ppo: PPOConfig = field(
         default_factory=partial(PPOConfig, gamma=0.997, epochs=4, normalize_values=True)
     )
@@ -131,12 +132,12 @@ class Train(Experiment):
     scored_at: ClassVar[tuple[int, ...]] = ()
     groups: ClassVar[tuple[str, ...]] = (*GROUPS, "faults")
 
-    def environment(self) -> str:
+    def id_of_env(self) -> str:
         """Return the environment's id."""
         return self.env.env_id
 
     def levels(self) -> list[Level]:
-        """Return the one there is."""
+        """Return the only level."""
         return [Level(1, {})]
 
     def env_options(self) -> dict[str, Any]:
@@ -150,13 +151,14 @@ class Train(Experiment):
             ValueError: the environment is unknown.
         """
         if not self.env.env_id:
-            raise ValueError("--env-id is missing: give one, such as CartPole-v1")
+            raise OptionError(self.env, "env_id", "is missing: give one, such as CartPole-v1")
         restart = self.faults.on_env_fault == "restart"
         if restart and self.env.vectorization == "native":
-            raise ValueError(
-                "--on-env-fault restart cannot rebuild one environment of a native batch: "
+            problem = (
+                "restart cannot rebuild one environment of a native batch: "
                 "choose --vectorization sync or async"
             )
+            raise OptionError(self.faults, "on_env_fault", problem)
         return EnvConfig(
             self.env.wrappers,
             self.env.vectorization,
@@ -167,18 +169,19 @@ class Train(Experiment):
         )
 
     def _solved_return(self) -> float | None:
+        """Return the return from which an episode is a success, where its info does not tell."""
         spec = spec_of(self.env.env_id)
         if self.env.solved_return is not None:
             return self.env.solved_return
         return MINIGRID_SOLVED if spec.id.startswith("MiniGrid-") else spec.reward_threshold
 
     @classmethod
-    def is_of(cls, entry: Mapping[str, Any]) -> bool:
-        """Whether a run whose `config.json` has this entry `env` is one of this experiment."""
+    def made(cls, entry: Mapping[str, Any]) -> bool:
+        """Whether a run is one of this task, by the entry `env` of its `config.json`."""
         return not entry["level"]
 
-    def env_of(self, entry: Mapping[str, Any]) -> AnyEnv:
-        """Return the options of the environment that this entry `env` tells."""
+    def env_from(self, entry: Mapping[str, Any]) -> AnyEnv:
+        """Return the environment's options from the entry `env` of a `config.json`."""
         env_config = EnvConfig.of(entry)
         return AnyEnv(
             env_id=entry["id"],
@@ -189,7 +192,7 @@ class Train(Experiment):
         )
 
     def flag(self, group: str, name: str) -> str:
-        """Return what an option is called on the command line."""
+        """Return the command-line option of a field."""
         unprefixed = group == "faults" or (group == "env" and name != "option")
         return "--" + name.replace("_", "-") if unprefixed else super().flag(group, name)
 
