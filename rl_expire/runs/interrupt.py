@@ -1,45 +1,44 @@
-"""Ctrl-C and being told to terminate: the first time politely, between two updates."""
+"""Stop training between two updates on Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """Notes that the process was told to end. Use it as a context manager.
+    """Record the first SIGINT or SIGTERM instead of ending the process; a context manager.
 
-    While `patient`, the first signal only sets `requested`, for whoever asks between updates. The
-    second one, and any when not patient, raises `KeyboardInterrupt`. A signal that is being ignored
-    (Ctrl-C in the background of a script) stays ignored. Outside the main thread nothing is noted.
+    While `graceful` is true, the first signal only sets `requested`, for the training loop to check
+    between updates. A second signal, or any signal once `graceful` is false, raises
+    `KeyboardInterrupt`. Signals that are ignored stay ignored, such as Ctrl-C for a script's
+    background jobs. Outside the main thread, signals are handled as before.
     """
 
     def __init__(self) -> None:
-        self.patient = True
+        self.graceful = True
         self.requested = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
+        """Install the signal handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 if signal.getsignal(number) != signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._note)
+                    self._previous[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
+    def __exit__(self, *_: object) -> None:
+        """Restore the previous signal handlers."""
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.requested or not self.patient:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.requested or not self.graceful:
             raise KeyboardInterrupt
         self.requested = True

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: whole lines only, and none lost while the disk is full."""
+"""`metrics.jsonl`: only whole lines, and none lost while the disk is full."""
 
 from __future__ import annotations
 
@@ -8,36 +8,43 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rl_expire.runs.run_folder import finite
+from rl_expire.runs.json_file import nonfinite_to_none
 
 
 class MetricsFile:
-    """Appends a line of JSON for each call of `add`; NaN is written as null."""
+    """A JSON Lines file that metrics are appended to; NaN is written as null.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        pending: lines that have not been written yet.
+    """
 
     def __init__(self, path: Path):
         self.path = path
-        self.waiting: list[str] = []
+        self.pending: list[str] = []
 
     def add(self, metrics: dict[str, Any]) -> None:
-        """Take in `metrics`, to be written by the next `flush`."""
-        self.waiting.append(json.dumps(finite(metrics)) + "\n")
+        """Add a line for the next `flush` to write."""
+        self.pending.append(json.dumps(nonfinite_to_none(metrics)) + "\n")
 
     def flush(self, *, sync: bool = False) -> None:
-        """Write all lines that wait, or none of them: they then wait on.
+        """Append all pending lines to the file; if that fails, none, and they stay pending.
 
         Args:
-            sync: return only once they are on the disk.
+            sync: wait until they are on the disk.
 
         Raises:
             OSError: they cannot be written.
         """
-        if not self.waiting and not (sync and self.path.exists()):
+        if not self.pending and not (sync and self.path.exists()):
             return
         size = None
         try:
             with self.path.open("ab") as file:
                 size = file.tell()
-                file.write("".join(self.waiting).encode())
+                file.write("".join(self.pending).encode())
                 file.flush()
                 if sync:
                     os.fsync(file.fileno())
@@ -46,12 +53,13 @@ class MetricsFile:
                 with suppress(OSError):
                     os.truncate(self.path, size)
             raise
-        self.waiting.clear()
+        self.pending.clear()
 
-    def cut(self, steps: int) -> None:
-        """Drop lines from the first on that is torn, or of more than `steps` steps.
+    def truncate(self, steps: int) -> None:
+        """Drop everything from the first line on that is incomplete or beyond `steps` steps.
 
-        They were written after the checkpoint that the run goes on from, and will be again.
+        Those lines were written after the checkpoint that the run is resumed from, and will be
+        written again.
 
         Raises:
             OSError: the file cannot be changed.
@@ -61,14 +69,15 @@ class MetricsFile:
         content = self.path.read_bytes()
         size = 0
         for line in content.splitlines(keepends=True):
-            if not line.endswith(b"\n") or not _within(line, steps):
+            if not line.endswith(b"\n") or not _is_within(line, steps):
                 break
             size += len(line)
         if size < len(content):
             os.truncate(self.path, size)
 
 
-def _within(line: bytes, steps: int) -> bool:
+def _is_within(line: bytes, steps: int) -> bool:
+    """Whether a line holds valid metrics of at most `steps` steps."""
     try:
         return json.loads(line)["steps"] <= steps
     except (ValueError, KeyError, TypeError):

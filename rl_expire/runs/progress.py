@@ -1,10 +1,9 @@
-"""What a person sees while training: a live panel, or plain lines where there is no terminal."""
+"""Show progress while training: a live panel in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import math
 from time import monotonic
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
@@ -13,107 +12,116 @@ from rich.panel import Panel
 from rich.table import Table
 
 PLAIN_EVERY = 10.0
-"""Seconds between lines where output is not a terminal."""
+"""Seconds between lines where the output is not a terminal."""
+
+PHASES = {
+    "learn": "learning the task",
+    "settle": "settling",
+    "forget": "learning to forget",
+}
 
 
 class Progress:
-    """Shows the metrics of the latest update. Use it as a context manager.
+    """Display the metrics of the latest update; a context manager.
 
     Args:
-        title: of the panel.
-        steps: those taken before, when resuming.
+        title: title of the panel.
+        steps: environment steps of earlier sessions, for a resumed run.
     """
 
     def __init__(self, title: str, steps: int = 0):
         self.title = title
         self.console = Console()
         self._live = Live(console=self.console, refresh_per_second=4, transient=True)
-        self._began = self._printed = monotonic()
-        self._recent: list[tuple[float, float]] = [(self._began, steps)]
+        self.start(steps)
 
     def __enter__(self) -> Self:
+        """Open the live panel, if the output is a terminal."""
         if self.console.is_terminal:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        """Close the live panel."""
         if self.console.is_terminal:
             self._live.stop()
 
     @property
     def seconds(self) -> float:
-        """Seconds since training began."""
-        return monotonic() - self._began
+        """Seconds since `start`."""
+        return monotonic() - self._started
 
     def start(self, steps: int) -> None:
-        """Count time from now, and speed from `steps`, those taken before, when resuming."""
-        self._began = self._printed = monotonic()
-        self._recent = [(self._began, steps)]
+        """Measure time from now on, and speed from `steps` environment steps on."""
+        self._started = self._printed = monotonic()
+        self._recent: list[tuple[float, float]] = [(self._started, steps)]
 
     def warn(self, line: str) -> None:
-        """Say something above the panel, without ending it."""
+        """Print a warning above the panel."""
         self.console.print(f"warning: {line}", soft_wrap=True, highlight=False, markup=False)
 
     def update(self, metrics: dict[str, Any], remaining_steps: float) -> None:
-        """Show `metrics`; training may end before `remaining_steps` while it is still learning."""
+        """Display `metrics` and the time left.
+
+        Args:
+            metrics: metrics of the latest update.
+            remaining_steps: environment steps left; in the phase `learn` an upper bound.
+        """
         now = monotonic()
         self._recent = [*self._recent[-20:], (now, metrics["steps"])]
         (then, before), (_, steps) = self._recent[0], self._recent[-1]
         speed = (steps - before) / max(now - then, 1e-9)
         left = clock(remaining_steps / max(speed, 1e-9))
-        shown = describe(metrics, speed, f"at most {left}" if metrics["phase"] == "learn" else left)
+        rows = describe(metrics, speed, f"at most {left}" if metrics["phase"] == "learn" else left)
         if self.console.is_terminal:
-            self._live.update(self._panel(shown))
-        elif now - self._printed > PLAIN_EVERY or self._printed == self._began:
+            self._live.update(self._panel(rows))
+        elif now - self._printed > PLAIN_EVERY or self._printed == self._started:
             self._printed = now
-            line = "  ".join(f"{name} {value}" for name, value in shown.items())
+            line = "  ".join(f"{name} {value}" for name, value in rows.items())
             self.console.print(f"{clock(self.seconds)}  {line}", soft_wrap=True, highlight=False)
 
-    def _panel(self, shown: dict[str, str]) -> Panel:
+    def _panel(self, rows: dict[str, str]) -> Panel:
+        """Return the panel with a row for each entry."""
         table = Table.grid(padding=(0, 2))
         table.add_column(style="cyan", justify="right")
         table.add_column(min_width=44)
-        for name, value in shown.items():
+        for name, value in rows.items():
             table.add_row(name, value)
         return Panel(table, title=f"{self.title}  {clock(self.seconds)}", expand=False)
 
 
 def describe(metrics: dict[str, Any], speed: float, left: str) -> dict[str, str]:
-    """Return what to show, in order, as words."""
-    doing = {
-        "learn": "learning the task",
-        "settle": "settling what was learned",
-        "forget": "learning what to forget",
-    }
-    kept = [v for k, v in sorted(metrics.items()) if k.startswith("kept/")]
-    shown = {
-        "now": doing.get(metrics["phase"], metrics["phase"]),
+    """Return the rows to display, label to text, in order.
+
+    Args:
+        metrics: metrics of an update.
+        speed: environment steps per second.
+        left: time left, in words.
+    """
+    held = [v for k, v in sorted(metrics.items()) if k.startswith("kept/")]
+    rows = {
+        "phase": PHASES.get(metrics["phase"], metrics["phase"]),
         "steps": f"{metrics['steps']:,} ({speed:,.0f}/s)",
-        "longest task": f"{metrics['level']}",
+        "level": f"{metrics['level']}",
         "success": percent(metrics["success"]),
-        "at the longest": percent(metrics["success_longest"]),
+        "success at the hardest": percent(metrics["success_longest"]),
     }
-    if kept:
-        shown["memories kept"] = ", ".join(f"{n:.1f}" for n in kept)
+    if held:
+        rows["memories held"] = ", ".join(f"{n:.1f}" for n in held)
     if "span_other" in metrics:
         relevant, other = metrics.get("span_relevant", math.nan), metrics["span_other"]
-        shown["lifetimes"] = f"{relevant:.0f} of what matters, {other:.0f} of the rest"
-    shown["time left"] = left
-    return shown
+        rows["lifetimes in steps"] = f"{relevant:.0f} relevant, {other:.0f} other"
+    rows["time left"] = left
+    return rows
 
 
 def percent(share: float) -> str:
-    """Format a share; a dash for NaN."""
+    """Format a share as a percentage; a dash for NaN."""
     return "-" if math.isnan(share) else f"{100 * share:.1f} %"
 
 
 def clock(seconds: float) -> str:
-    """Format a duration as `m:ss`, or `h:mm:ss` from an hour on."""
+    """Format a duration as `m:ss`, or as `h:mm:ss` from one hour on."""
     whole = int(min(seconds, 359_999))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -1,76 +1,80 @@
-"""What a run writes while it trains, none of which may end it: a full disk is waited for."""
+"""Write metrics and checkpoints while training, without ending it when the disk is full."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from rl_expire.learning.trainer import Trainer
+from rl_expire.runs.atomic import UnwritableError
 from rl_expire.runs.checkpoint import CheckpointError
 from rl_expire.runs.metrics import MetricsFile
 from rl_expire.runs.run_folder import RunFolder, RunFolderError
-from rl_expire.learning.trainer import Trainer
 
 
 class Saver:
-    """Writes metrics and checkpoints of `trainer` into `folder`; what fails is tried again.
+    """Save the metrics and the state of a trainer in its run folder; retry what fails.
 
     Args:
-        trainer: what is trained.
-        folder: its run.
-        warn: called with a line, where something could not be written.
+        trainer: the trainer.
+        folder: its run folder.
+        warn: called with a line of text when something could not be written.
+
+    Attributes:
+        saved: number of updates of the last checkpoint; None before there is one.
+        best: `Trainer.score` of the best checkpoint; None before there is one.
     """
 
     def __init__(self, trainer: Trainer[Any], folder: RunFolder, warn: Callable[[str], None]):
         self.trainer, self.folder, self.warn = trainer, folder, warn
         self.metrics = MetricsFile(folder.metrics)
         self.saved: int | None = None
-        """Updates of the last checkpoint; None before there is one."""
         self.best: tuple[int, float] | None = None
-        """`Trainer.score` of the best one."""
 
     def resume(self) -> float:
-        """Bring the trainer to where it was, and `metrics.jsonl` as well.
+        """Restore the trainer from the last usable checkpoint, and cut `metrics.jsonl` to match.
 
         Returns:
-            Seconds that training had taken.
+            Seconds of training up to that checkpoint.
 
         Raises:
-            CheckpointError: there is no checkpoint that fits; nothing was changed.
+            CheckpointError: there is no usable checkpoint; nothing has changed.
             OSError: `metrics.jsonl` cannot be changed.
         """
 
-        def take(state: Any) -> Any:
+        def restore(state: Any) -> dict[str, Any]:
+            """Load a checkpoint into the trainer."""
             if not isinstance(state, dict) or type(state.get("seconds")) is not float:
                 raise ValueError("it is not the checkpoint of a run")
             self.trainer.load_state_dict(state["trainer"])
             return state
 
-        state = self.folder.checkpoints.load(take)
+        state = self.folder.checkpoints.load(restore)
         best = state.get("best")
         self.best = (int(best[0]), float(best[1])) if best else None
         self.saved = self.trainer.updates
-        self.metrics.cut(self.trainer.steps)
+        self.metrics.truncate(self.trainer.steps)
         return state["seconds"]
 
     def report(self, metrics: dict[str, Any]) -> None:
-        """Write a line of metrics; where that fails it waits for the next."""
+        """Write a line of metrics, or keep it for the next call if the disk is full."""
         self.metrics.add(metrics)
         try:
             self.metrics.flush()
         except OSError as error:
             self.warn(
-                f"{self.folder.metrics} cannot be written ({_why(error)}): "
-                f"{len(self.metrics.waiting)} lines wait until there is space"
+                f"{self.folder.metrics} cannot be written ({_reason(error)}): "
+                f"{len(self.metrics.pending)} lines wait until there is space"
             )
 
     def save(self, seconds: float) -> bool:
         """Write a checkpoint, after the metrics up to it.
 
         Args:
-            seconds: that training has taken.
+            seconds: seconds of training so far.
 
         Returns:
-            Whether that went well; if not, the checkpoints there were are kept.
+            Whether it was written; if not, the existing checkpoints are kept.
         """
         updates, score = self.trainer.updates, self.trainer.score
         if self.saved == updates:
@@ -85,8 +89,11 @@ class Saver:
             self.metrics.flush(sync=True)
             keep = self.trainer.train.keep_last
             self.folder.checkpoints.save(state, updates, keep=keep, best=is_best)
-        except (OSError, CheckpointError) as error:
-            self.warn(f"{self._not_saved(error)}; training goes on, and tries again")
+        except (OSError, UnwritableError, CheckpointError) as error:
+            self.warn(
+                f"no checkpoint could be written ({_reason(error)}); the last one is "
+                f"{self._last()}; training continues, and will try again"
+            )
             return False
         self.saved = updates
         self.best = score if is_best else self.best
@@ -96,20 +103,21 @@ class Saver:
         """Write the last checkpoint.
 
         Raises:
-            RunFolderError: it cannot be written; the message says what there is instead.
+            RunFolderError: it cannot be written; the message says which one there is instead.
         """
         if not self.save(seconds):
             raise RunFolderError(
-                f"the last checkpoint of {self.folder.path} could not be written: make space "
-                f"there, then go on with --resume {self.folder.path}, from {self._kept()}"
+                f"the last checkpoint of {self.folder.path} could not be written: free some disk "
+                f"space, then resume the run; its last checkpoint is {self._last()}"
             )
 
-    def _not_saved(self, error: Exception) -> str:
-        return f"no checkpoint could be written ({_why(error)}); there is {self._kept()}"
-
-    def _kept(self) -> str:
+    def _last(self) -> str:
+        """Return the last checkpoint in words."""
         return "none yet" if self.saved is None else f"that of update {self.saved:,}"
 
 
-def _why(error: Exception) -> str:
+def _reason(error: OSError | UnwritableError | CheckpointError) -> str:
+    """Return why something could not be written, in a few words."""
+    if isinstance(error, UnwritableError):
+        return error.reason
     return getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,4 @@
-"""Weights & Biases, if asked for; offline where nobody is logged in."""
+"""Log runs to Weights & Biases, on request; offline unless somebody is logged in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rl_expire.runs.run_folder import finite
+from rl_expire.runs.json_file import nonfinite_to_none
 
 
 class Tracker:
-    """Sends metrics to wandb when `enabled`, else does nothing."""
+    """Log a run to wandb if `enabled`; otherwise do nothing.
+
+    Args:
+        enabled: whether to log.
+        folder: run folder; its name becomes the run's, and wandb writes its own files there.
+        config: options of the run.
+        group: group of runs to list this one in, unless WANDB_RUN_GROUP names another.
+    """
 
     def __init__(self, enabled: bool, *, folder: Path, config: dict[str, Any], group: str):
         self._run = None
@@ -25,50 +32,50 @@ class Tracker:
                 name=folder.name,
                 dir=folder,
                 config=config,
-                mode=mode(),
+                mode=wandb_mode(),
             )
 
     def log(self, metrics: dict[str, Any]) -> None:
-        """Log one update's metrics against its environment steps."""
+        """Log the metrics of an update, with environment steps as the x-axis."""
         if self._run is not None:
-            self._run.log(finite(metrics), step=metrics["steps"])
+            self._run.log(nonfinite_to_none(metrics), step=metrics["steps"])
 
     def finish(self, results: dict[str, Any] | None, pictures: Sequence[Path] = ()) -> None:
-        """Add the results and the pictures, and close the run.
+        """Add results and pictures, and close the run.
 
         Args:
-            results: what the training came to; None if it was stopped.
-            pictures: videos (mp4), pages (html) and figures (png), which wandb shows as such, each
-                by the name of its kind and file: `video/retention`, `page/retention`.
+            results: the evaluation's results; None if training was stopped.
+            pictures: videos (mp4), pages (html) and figures (png), logged as `video/NAME`,
+                `page/NAME` and `still/NAME`.
         """
         if self._run is None:
             return
         if results is not None:
-            self._run.summary.update(finite(results))
+            self._run.summary.update(nonfinite_to_none(results))
         if pictures:
             self._run.log(dict(_media(path) for path in pictures))
         self._run.finish()
 
 
 def _media(path: Path) -> tuple[str, Any]:
-    """Return a picture's name and what wandb takes it as."""
+    """Return the key of a picture and its wandb object."""
     import wandb
 
     if path.suffix == ".mp4":
         return f"video/{path.stem}", wandb.Video(str(path), format="mp4")
     if path.suffix == ".html":
-        # As it is: the page allows nothing from outside.
+        # Nothing is injected: the page allows no script but its own.
         return f"page/{path.stem}", wandb.Html(str(path), inject=False)
     return f"still/{path.stem}", wandb.Image(str(path))
 
 
-def mode() -> Any:
-    """Return wandb's mode: what WANDB_MODE says, else online where somebody is logged in."""
+def wandb_mode() -> Any:
+    """Return WANDB_MODE if it is set, else `online` if somebody is logged in, else `offline`."""
     return os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
 
 
 def logged_in() -> bool:
-    """Whether wandb would find an account, without asking for one."""
+    """Whether wandb would find an account without asking for one."""
     if os.environ.get("WANDB_MODE"):
         return os.environ["WANDB_MODE"] == "online"
     if os.environ.get("WANDB_API_KEY"):

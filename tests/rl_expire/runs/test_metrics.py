@@ -1,4 +1,4 @@
-"""metrics.jsonl: whole lines, none lost on a full disk, none twice after going on."""
+"""metrics.jsonl: whole lines, none lost on a full disk, none twice in a resumed run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_metrics_are_lines_of_json_with_null_for_nan(tmp_path: Path) -> None:
     ]
 
 
-def test_without_space_whole_lines_are_kept_and_the_rest_waits(
+def test_on_a_full_disk_whole_lines_are_kept_and_the_rest_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = MetricsFile(tmp_path / "metrics.jsonl")
@@ -62,18 +62,18 @@ def test_without_space_whole_lines_are_kept_and_the_rest_waits(
         (b"", 5, 0),
     ],
 )
-def test_what_was_written_after_the_checkpoint_is_cut_off(
+def test_lines_after_the_checkpoint_or_damaged_are_cut_off(
     content: bytes, steps: int, kept: int, tmp_path: Path
 ) -> None:
     file = MetricsFile(tmp_path / "metrics.jsonl")
     file.path.write_bytes(content)
-    file.cut(steps)
+    file.truncate(steps)
     assert [line["steps"] for line in lines(file.path)] == [1, 2, 3][:kept]
     file.add({"steps": 9})
     file.flush()
     assert lines(file.path)[kept:] == [{"steps": 9}]
 
 
-def test_where_nothing_was_written_nothing_is_cut(tmp_path: Path) -> None:
-    MetricsFile(tmp_path / "metrics.jsonl").cut(3)
+def test_truncating_a_missing_file_does_not_make_it(tmp_path: Path) -> None:
+    MetricsFile(tmp_path / "metrics.jsonl").truncate(3)
     assert not list(tmp_path.iterdir())

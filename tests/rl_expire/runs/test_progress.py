@@ -1,4 +1,4 @@
-"""What a person sees while training."""
+"""The display while training, in a terminal and elsewhere."""
 
 import io
 import math
@@ -41,27 +41,27 @@ def test_percent(share: float, text: str) -> None:
 
 def test_metrics_are_described_in_words() -> None:
     assert describe(METRICS, 1234.5, "1:00") == {
-        "now": "learning the task",
+        "phase": "learning the task",
         "steps": "2,048 (1,234/s)",
-        "longest task": "34",
+        "level": "34",
         "success": "50.0 %",
-        "at the longest": "-",
-        "memories kept": "12.3, 3.0",
-        "lifetimes": "250 of what matters, 32 of the rest",
+        "success at the hardest": "-",
+        "memories held": "12.3, 3.0",
+        "lifetimes in steps": "250 relevant, 32 other",
         "time left": "1:00",
     }
 
 
-def test_what_an_agent_does_not_tell_is_left_out() -> None:
-    told = {k: v for k, v in METRICS.items() if not k.startswith(("kept", "span"))}
-    assert not {"memories kept", "lifetimes"} & describe(told, 1, "").keys()
-    shown = describe(METRICS | {"span_relevant": math.nan}, 1, "")
-    assert shown["lifetimes"] == "nan of what matters, 32 of the rest"
+def test_metrics_that_an_agent_does_not_have_are_left_out() -> None:
+    metrics = {k: v for k, v in METRICS.items() if not k.startswith(("kept", "span"))}
+    assert not {"memories held", "lifetimes in steps"} & describe(metrics, 1, "").keys()
+    rows = describe(METRICS | {"span_relevant": math.nan}, 1, "")
+    assert rows["lifetimes in steps"] == "nan relevant, 32 other"
 
 
-def test_a_phase_without_words_of_its_own_is_named() -> None:
-    assert describe(METRICS | {"phase": "forget"}, 1, "")["now"] == "learning what to forget"
-    assert describe(METRICS | {"phase": "dream"}, 1, "")["now"] == "dream"
+def test_an_unknown_phase_is_shown_by_its_name() -> None:
+    assert describe(METRICS | {"phase": "forget"}, 1, "")["phase"] == "learning to forget"
+    assert describe(METRICS | {"phase": "dream"}, 1, "")["phase"] == "dream"
 
 
 class Clock:
@@ -81,62 +81,62 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return hand
 
 
-def plain(steps: int = 0) -> tuple[Progress, io.StringIO]:
+def plain_progress(steps: int = 0) -> tuple[Progress, io.StringIO]:
     """A progress display whose output is a file."""
-    shown, out = Progress("Corridor", steps), io.StringIO()
-    shown.console = Console(file=out, force_terminal=False, width=20)
-    return shown, out
+    progress, out = Progress("Corridor", steps), io.StringIO()
+    progress.console = Console(file=out, force_terminal=False, width=20)
+    return progress, out
 
 
-def test_off_a_terminal_there_is_a_plain_line_at_once_and_then_every_few_seconds(
+def test_without_a_terminal_a_plain_line_appears_at_once_and_then_every_few_seconds(
     time: Clock,
 ) -> None:
-    shown, out = plain()
+    progress, out = plain_progress()
     lines = []
-    with shown:
+    with progress:
         for n, now in enumerate((1.0, 2.0, PLAIN_EVERY, PLAIN_EVERY + 2, PLAIN_EVERY + 3)):
             time.now = 100.0 + now
-            shown.update(METRICS | {"steps": 100 * (n + 1)}, 1e6)
+            progress.update(METRICS | {"steps": 100 * (n + 1)}, 1e6)
             lines.append(len(out.getvalue().splitlines()))
     assert lines == [1, 1, 1, 2, 2]
     assert "\x1b" not in out.getvalue()
-    assert "0:01  now learning the task  steps 100 (100/s)" in out.getvalue().splitlines()[0]
+    assert "0:01  phase learning the task  steps 100 (100/s)" in out.getvalue().splitlines()[0]
 
 
-def test_speed_is_that_of_this_session_and_time_left_follows_from_it(time: Clock) -> None:
-    shown, out = plain(steps=1_000_000)
+def test_speed_is_that_of_this_session_and_decides_the_time_left(time: Clock) -> None:
+    progress, out = plain_progress(steps=1_000_000)
     time.now = 110.0
-    shown.update(METRICS | {"steps": 1_005_000}, 30_000)
+    progress.update(METRICS | {"steps": 1_005_000}, 30_000)
     assert "1,005,000 (500/s)" in out.getvalue()
     assert "time left at most 1:00" in out.getvalue()
     time.now = 200.0
-    shown.update(METRICS | {"phase": "forget", "steps": 1_050_000}, 30_000)
+    progress.update(METRICS | {"phase": "forget", "steps": 1_050_000}, 30_000)
     assert "time left 1:00" in out.getvalue().splitlines()[-1]
-    assert shown.seconds == 100.0
+    assert progress.seconds == 100.0
 
 
-def test_on_a_terminal_there_is_a_panel(time: Clock) -> None:
-    shown = Progress("Corridor")
+def test_in_a_terminal_there_is_a_panel(time: Clock) -> None:
+    progress = Progress("Corridor")
     time.now = 165.0
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80)
-    console.print(shown._panel(describe(METRICS, 10, "2:00")))
+    console.print(progress._panel(describe(METRICS, 10, "2:00")))
     assert "Corridor  1:05" in out.getvalue()
     assert "learning the task" in out.getvalue()
 
 
-def test_the_terminal_is_given_back_when_training_fails() -> None:
-    shown = Progress("Corridor")
-    shown.console = Console(file=io.StringIO(), force_terminal=True)
+def test_the_live_display_is_closed_when_training_fails() -> None:
+    progress = Progress("Corridor")
+    progress.console = Console(file=io.StringIO(), force_terminal=True)
     started = []
 
     def fail() -> None:
-        with shown:
-            started.append(shown._live.is_started)
-            shown.update(METRICS, 1)
+        with progress:
+            started.append(progress._live.is_started)
+            progress.update(METRICS, 1)
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
     assert started == [True]
-    assert not shown._live.is_started
+    assert not progress._live.is_started

@@ -1,0 +1,57 @@
+"""The JSON files of a run, in which null stands for NaN and infinities."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from rl_expire.runs.atomic import atomic_write
+
+RENAMED_RESULTS = {
+    f"{name}_at_max_length": f"{name}_at_hardest"
+    for name in ("eval.success", "eval.share", "eval_sampled.success")
+}
+"""Keys of `results.json` in earlier versions, and what they are called now."""
+
+
+def nonfinite_to_none(value: Any) -> Any:
+    """Replace NaN and infinities by None, at any depth, so that the result is valid JSON."""
+    if isinstance(value, dict):
+        return {name: nonfinite_to_none(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [nonfinite_to_none(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` to `path` atomically.
+
+    Raises:
+        UnwritableError: the file cannot be written.
+        TypeError: `content` holds an object that JSON cannot represent.
+    """
+    text = json.dumps(nonfinite_to_none(content), indent=2) + "\n"
+    with atomic_write(path) as temporary, temporary.open("w") as file:
+        file.write(text)
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Read a `results.json`, with the keys of earlier versions under their present names.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, or does not hold a JSON object.
+    """
+    try:
+        results = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read ({error})") from error
+    if not isinstance(results, dict):
+        raise ValueError(f"{path} cannot be read (it is not a JSON object)")
+    return {RENAMED_RESULTS.get(str(name), str(name)): value for name, value in results.items()}

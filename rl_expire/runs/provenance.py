@@ -1,0 +1,42 @@
+"""Where results come from: the commit and the hardware."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+
+def commit() -> str:
+    """Return the short hash of the checked-out commit; empty outside a git repository.
+
+    A `+` after it says that tracked files have changed since.
+    """
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        """Return the output of a git command; empty if it fails."""
+        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        revision = git("rev-parse", "--short", "HEAD")
+        return revision + ("+" if revision and git("status", "--porcelain", "-uno") else "")
+    except OSError:
+        return ""
+
+
+def hardware() -> str:
+    """Return one line with the processor, its cores, Torch's threads, and the GPU if any."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
+        name = lines[0].split(":", 1)[1].strip() if lines else name
+    text = f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    if torch.cuda.is_available():
+        text += f", {torch.cuda.get_device_name()}"
+    return text
