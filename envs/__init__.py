@@ -6,18 +6,9 @@ Importing this package registers them, so that both `import envs` and the prefix
 
 import gymnasium
 
-gymnasium.register(
-    id="RLExpire/Corridor-v0",
-    entry_point="envs.corridor.env:CorridorEnv",
-    vector_entry_point="envs.corridor.env:CorridorVectorEnv",
-)
-gymnasium.register(
-    id="RLExpire/Portal-v0",
-    entry_point="envs.portal.env:PortalEnv",
-    vector_entry_point="envs.portal.env:PortalVectorEnv",
-)
-gymnasium.register(
-    id="RLExpire/Instruction-v0",
-    entry_point="envs.instruction.env:InstructionEnv",
-    vector_entry_point="envs.instruction.env:InstructionVectorEnv",
-)
+for _name in ("Corridor", "Portal", "Instruction"):
+    gymnasium.register(
+        id=f"RLExpire/{_name}-v0",
+        entry_point=f"envs.{_name.lower()}:{_name}Env",
+        vector_entry_point=f"envs.{_name.lower()}:{_name}VectorEnv",
+    )

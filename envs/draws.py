@@ -1,9 +1,9 @@
-"""Counter-based random numbers: every draw is a function of who asks and for what.
+"""Counter-based random numbers: every draw is a function of a key and an index.
 
 A generator with hidden state would have to be advanced environment by environment. Here a draw is
-the hash of a key and an index, so N environments draw with a few array operations, a world can be
-looked up cell by cell without ever being stored, and environment i of a batch draws exactly what it
-would draw alone. The hash is the splitmix64 sequence (Steele, Lea, Flood 2014).
+the hash of a key and an index, so that N environments draw with a few array operations, a cell of a
+world can be computed when it is needed instead of being stored, and environment i of a batch draws
+exactly what it would draw alone. The hash is the splitmix64 sequence (Steele, Lea, Flood 2014).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LARGEST_RANGE = 2**32
 
 
 def _mix(z: UIntArray) -> UIntArray:
-    """Scrambles 64 bits; `z` is overwritten, so callers pass a fresh array."""
+    """Scramble 64 bits in place; callers pass a new array."""
     z ^= z >> _SHIFT_30
     z *= _MULTIPLY_1
     z ^= z >> _SHIFT_27
@@ -34,26 +34,26 @@ def _mix(z: UIntArray) -> UIntArray:
 
 
 def draw(key: UIntArray, index: int | npt.NDArray[Any]) -> UIntArray:
-    """Draws 64 random bits for each key.
+    """Draw 64 random bits for each key.
 
     Args:
         key: Keys, uint64 `[N]`.
-        index: Which draw of that key, an integer or integers that broadcast against `key`; one key
+        index: Index of the draw, an integer or an array that broadcasts against `key`. The same key
             and index always give the same bits.
 
     Returns:
         Random bits, uint64, of the broadcast shape.
     """
-    # Arrays wrap silently where NumPy scalars would warn, hence at least one dimension.
+    # At least one dimension, because NumPy warns of overflow in scalars but not in arrays.
     return _mix(np.atleast_1d(key + _GOLDEN * np.atleast_1d(index).astype(np.uint64)))
 
 
 def episode_keys(seed: UIntArray, episode: npt.NDArray[Any]) -> UIntArray:
-    """Derives the key of an episode, from which everything random in it is drawn.
+    """Derive the keys of episodes, from which everything random in them is drawn.
 
     Args:
         seed: Seed of each environment, uint64 `[N]`; neighbouring seeds give unrelated keys.
-        episode: How many episodes each environment has begun since it was seeded, `[N]`.
+        episode: Number of episodes that each environment has begun since it was seeded `[N]`.
 
     Returns:
         Keys, uint64 `[N]`.
@@ -64,33 +64,16 @@ def episode_keys(seed: UIntArray, episode: npt.NDArray[Any]) -> UIntArray:
 def integers(
     key: UIntArray, index: int | npt.NDArray[Any], low: int, high: int
 ) -> npt.NDArray[np.int64]:
-    """Draws integers uniformly.
+    """Draw integers uniformly.
 
     Args:
         key: Keys, uint64 `[N]`.
-        index: Which draw of that key (see `draw`).
+        index: Index of the draw (see `draw`).
         low: Smallest value.
-        high: Largest value, itself included.
+        high: Largest value, inclusive.
 
     Returns:
-        Integers as of `within`, of the broadcast shape.
-
-    Raises:
-        ValueError: If the range is empty or holds more than 2**32 values.
-    """
-    return within(draw(key, index), low, high)
-
-
-def within(bits: UIntArray, low: int, high: int) -> npt.NDArray[np.int64]:
-    """Turns random bits into uniform integers.
-
-    Args:
-        bits: Output of `draw`, any shape. Only the upper 32 bits are used.
-        low: Smallest value.
-        high: Largest value, itself included.
-
-    Returns:
-        Integers in `[low, high]`, int64, of the shape of `bits`. The bias against any value is
+        Integers in `[low, high]`, int64, of the broadcast shape. The bias against any value is
         below `(high - low + 1) / 2**32`.
 
     Raises:
@@ -99,24 +82,32 @@ def within(bits: UIntArray, low: int, high: int) -> npt.NDArray[np.int64]:
     count = high - low + 1
     if not 1 <= count <= _LARGEST_RANGE:
         raise ValueError(f"integers: low={low}, high={high} must span 1 to 2**32 values")
-    return below(bits, np.uint64(count)) + low
+    return below(draw(key, index), np.uint64(count)) + low
 
 
 def below(bits: UIntArray, count: np.uint64 | UIntArray) -> npt.NDArray[np.int64]:
-    """Turns random bits into integers of [0, `count`), int64; `count`, to 2**32, broadcasts."""
+    """Turn the upper 32 of random bits into uniform integers.
+
+    Args:
+        bits: Output of `draw`, any shape.
+        count: Number of values, at most 2**32; broadcasts against `bits`.
+
+    Returns:
+        Integers in `[0, count)`, int64, of the broadcast shape.
+    """
     return ((bits >> _SHIFT_32) * count >> _SHIFT_32).astype(np.int64)
 
 
-def orders(bits: UIntArray) -> npt.NDArray[np.int64]:
-    """Turns random bits `[N, K]` into orders of 0 to K - 1, int64 `[N, K]`."""
-    return bits.argsort(axis=1, kind="stable")  # of short rows the fastest
+def permutations(bits: UIntArray) -> npt.NDArray[np.int64]:
+    """Turn random bits `[N, K]` into permutations of 0 to K - 1, int64 `[N, K]`."""
+    return bits.argsort(axis=1, kind="stable")  # the fastest kind for short rows
 
 
 def chance(bits: UIntArray, probability: float) -> npt.NDArray[np.bool_]:
-    """Turns random bits into events of a given probability.
+    """Turn random bits into events of a given probability.
 
     Args:
-        bits: Output of `draw`, any shape. Only the upper 53 bits are used: the lower 11 remain
+        bits: Output of `draw`, any shape. Only the upper 53 bits are used; the lower 11 are
             independent of the event.
         probability: Probability of True, in `[0, 1]`.
 

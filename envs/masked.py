@@ -1,4 +1,4 @@
-"""Wrappers that hide part of what an environment shows, so that it takes memory to play."""
+"""Wrappers that hide part of the observation, so that a task needs memory."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ VELOCITIES = {
     "Pendulum": (2,),
     "LunarLander": (2, 3, 5),
 }
-"""Which entries of the observation are velocities, by the name in the environment's id."""
+"""Indices of the velocities in the observation, by the name in the environment's id."""
 
 
 class MaskVelocity(gym.ObservationWrapper):
-    """Sets the velocities of Gymnasium's control tasks to 0: they must be told from the past.
+    """Set the velocities in Gymnasium's control tasks to 0, to be inferred from the past."""
 
-    Raises:
-        ValueError: the environment is none of those in `VELOCITIES`.
-    """
+    def __init__(self, env: gym.Env) -> None:
+        """Wrap an environment.
 
-    def __init__(self, env: gym.Env):
+        Raises:
+            ValueError: If the environment is not one of `VELOCITIES`.
+        """
         super().__init__(env)
         name = "" if env.spec is None else env.spec.id.split("-")[0]
         if name not in VELOCITIES or not isinstance(env.observation_space, spaces.Box):
-            raise ValueError(f"it knows the velocities of {', '.join(VELOCITIES)} only")
+            raise ValueError(f"MaskVelocity only knows the velocities of {', '.join(VELOCITIES)}")
         self.hidden = list(VELOCITIES[name])
 
     def observation(self, observation: np.ndarray) -> np.ndarray:
-        """Return a copy whose velocities are 0."""
+        """Return a copy with velocities of 0."""
         shown = np.array(observation)
         shown[self.hidden] = 0
         return shown

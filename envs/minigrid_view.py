@@ -1,7 +1,7 @@
-"""MiniGrid's cell encoding, egocentric view and tiles, for worlds that are never stored as a grid.
+"""MiniGrid's cell encoding, egocentric view and tiles, for worlds that are not stored as a grid.
 
 A cell is one 32-bit word that holds MiniGrid's three bytes (type, colour, state), so that a view is
-a single gather of words, whatever the world is made of.
+a single gather of words.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ EAST, SOUTH, WEST, NORTH = range(4)
 LEFT, RIGHT, FORWARD = range(3)
 RED, BLUE, GREY = (COLOR_TO_IDX[name] for name in ("red", "blue", "grey"))
 
-# What each action does to the direction, and each direction to the column.
+# Change of direction by action, and change of column by direction.
 TURN = np.zeros(3, np.int32)
 TURN[LEFT], TURN[RIGHT] = -1, 1
 STEP_X = np.array([1, 0, -1, 0], np.int32)
 
-# Largest value of each byte of a cell (type, colour, state); state 3 is kept for MiniGrid's unused.
+# Largest value of each byte of a cell (type, colour, state); MiniGrid uses states 0 to 2 of 0 to 3.
 LARGEST_BYTES = (max(OBJECT_TO_IDX.values()), max(COLOR_TO_IDX.values()), 3)
 
 
 def cell(type_index: int, colour: int, state: int) -> np.uint32:
-    """Packs MiniGrid's three bytes of a cell into one word.
+    """Pack MiniGrid's three bytes of a cell into one word.
 
     Args:
         type_index: MiniGrid's object type, 0 to 10.
@@ -68,7 +68,7 @@ BALLS = np.array([cell(OBJECT_TO_IDX["ball"], colour, 0) for colour in (RED, BLU
 
 
 def unpack(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
-    """Unpacks cell words into MiniGrid's bytes.
+    """Unpack cell words into MiniGrid's bytes.
 
     Args:
         words: Cells, uint32 `[...]`, contiguous.
@@ -84,23 +84,24 @@ def unpack(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     return out.reshape(*words.shape, 3)
 
 
-def image_space(view_size: int) -> Box:
-    """Makes the space of MiniGrid's egocentric images.
-
-    Args:
-        view_size: Side of the square view, in cells.
+def check_view_size(view_size: int) -> None:
+    """Check the side of the square view, in cells.
 
     Raises:
-        ValueError: If there is no such view.
+        ValueError: If it is even or below 3.
     """
     if view_size < 3 or view_size % 2 == 0:
         raise ValueError(f"view_size={view_size} is impossible: give an odd number, 3 or more")
+
+
+def image_space(view_size: int) -> Box:
+    """Return the space of MiniGrid's egocentric images, uint8 `[view_size, view_size, 3]`."""
     high = np.broadcast_to(np.array(LARGEST_BYTES, np.uint8), (view_size, view_size, 3))
     return Box(np.zeros_like(high), high, dtype=np.uint8)
 
 
 def view_offsets(view_size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where each cell of the egocentric view lies in the world, relative to the agent.
+    """Return the position of each cell of the egocentric view, relative to the agent.
 
     Args:
         view_size: Side of the square view, in cells; odd.
@@ -120,28 +121,28 @@ def view_offsets(view_size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
 
 
 class StripView:
-    """The egocentric view of worlds made of a few rows, walls all around, the agent on the middle.
+    """Egocentric view of a world of a few rows surrounded by walls, the agent on the middle row.
 
-    The caller lays out the `view_size` columns that the view can reach in each row, and `image`
-    turns this strip into what the agent sees; `see` does both.
+    The caller fills in the `view_size` columns that the view can reach, and `image` turns this
+    strip of cells into the agent's view; `see` does both.
     """
 
     def __init__(self, view_size: int, half_height: int = 1) -> None:
-        """Prepares the index tables.
+        """Prepare the index tables.
 
         Args:
             view_size: Side of the square view, in cells; odd, at least 3.
-            half_height: Rows above and below the agent's row; cells further away are walls.
+            half_height: Number of rows above, and below, the agent's row; cells beyond are walls.
         """
         dx, dy = view_offsets(view_size)
         rows = 2 * half_height + 1
         self.view_size = view_size
         self.shape = (rows, view_size)
-        # Leftmost column of the strip, relative to the agent, by direction [4].
+        # Leftmost column of the strip, relative to the agent, for each direction [4].
         self.first_column = dx.min(axis=(1, 2)).astype(np.int32)
         column = dx - self.first_column[:, None, None]
         inside = np.abs(dy) <= half_height
-        outside_index = rows * view_size  # the extra cell of `blank`, which stays a wall
+        outside_index = rows * view_size  # the extra cell of `blank`, which remains a wall
         index = np.where(inside, (dy + half_height) * view_size + column, outside_index)
         self._table = index.reshape(4, view_size * view_size)
         self._columns = np.arange(view_size, dtype=np.int32)[:, None]
@@ -152,16 +153,16 @@ class StripView:
         direction: npt.NDArray[np.int32],
         fill: Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None],
     ) -> npt.NDArray[np.uint8]:
-        """Returns what agents see.
+        """Return the agents' views.
 
         Args:
             x: The agents' columns `[N]`.
-            direction: Where they face `[N]`, MiniGrid's 0 to 3.
-            fill: Writes what stands in the columns `[view_size, N]` into walls, uint32
-                `[rows, view_size, N]`.
+            direction: The agents' directions `[N]`, MiniGrid's 0 to 3.
+            fill: Called with the columns in view `[view_size, N]` and a strip of walls, uint32
+                `[rows, view_size, N]`; writes the cells of these columns into the strip.
 
         Returns:
-            Views as of `image`.
+            Views as returned by `image`.
         """
         columns = self._columns + (x + self.first_column.take(direction))
         strip = self.blank(x.size)
@@ -169,25 +170,25 @@ class StripView:
         return self.image(strip, direction)
 
     def blank(self, count: int) -> npt.NDArray[np.uint32]:
-        """Makes strips of walls to be filled in.
+        """Return strips of walls to be filled in.
 
         Args:
             count: Number of strips, N.
 
         Returns:
-            Words, uint32 `[rows * view_size + 1, N]`; all but the last are the strip's cells, row
-            by row, and may be overwritten.
+            Words, uint32 `[rows * view_size + 1, N]`: the strip's cells row by row, which may be
+            overwritten, and a last one that must remain a wall.
         """
         return np.full((self.shape[0] * self.view_size + 1, count), WALL, np.uint32)
 
     def image(
         self, strip: npt.NDArray[np.uint32], direction: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.uint8]:
-        """Turns strips into views.
+        """Turn strips into views.
 
         Args:
             strip: Words as laid out by `blank`, uint32 `[rows * view_size + 1, N]`.
-            direction: Where each agent faces, `[N]`, MiniGrid's 0 to 3.
+            direction: The agents' directions `[N]`, MiniGrid's 0 to 3.
 
         Returns:
             A new array, uint8 `[N, view_size, view_size, 3]`, equal to MiniGrid's `gen_obs` image
@@ -197,7 +198,7 @@ class StripView:
         index = self._table.take(direction, axis=0)
         index *= count
         index += np.arange(count)[:, None]
-        # The indices are right by construction; "clip" spares NumPy the check.
+        # The indices are in range by construction; "clip" skips NumPy's check.
         words = strip.reshape(-1).take(index, mode="clip")
         return unpack(words).reshape(count, self.view_size, self.view_size, 3)
 
@@ -209,13 +210,13 @@ def render_window(
     view_size: int,
     tile_size: int = TILE_PIXELS,
 ) -> npt.NDArray[np.uint8]:
-    """Draws a window of the world with MiniGrid's own tiles, the agent's view highlighted.
+    """Render a window of the world with MiniGrid's own tiles, the agent's view highlighted.
 
     Args:
         words: Cells of the window, uint32 `[rows, columns]`.
         agent: The agent's column and row in the window.
-        direction: Where it faces, MiniGrid's 0 to 3.
-        view_size: Side of its view, in cells.
+        direction: The agent's direction, MiniGrid's 0 to 3.
+        view_size: Side of the agent's view, in cells.
         tile_size: Side of a cell, in pixels.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A window on the screen that shows frames, for the render mode "human"."""
+"""A window on the screen for render mode "human"."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 
 class Window:
-    """Shows frames with pygame, which MiniGrid brings along."""
+    """A window that shows frames with pygame, a dependency of MiniGrid."""
 
     def __init__(self, title: str) -> None:
-        """Prepares the window; it opens with the first frame.
+        """Prepare the window; it opens with the first frame.
 
         Args:
             title: Text of the title bar.
@@ -22,13 +22,13 @@ class Window:
         self._clock: Any = None
 
     def show(self, frame: npt.NDArray[np.uint8], fps: float) -> None:
-        """Shows a frame, no sooner than 1 / `fps` seconds after the one before.
+        """Show a frame, at least 1 / `fps` seconds after the previous one.
 
         Args:
-            frame: The picture, uint8 `[height, width, 3]`.
+            frame: Pixels, uint8 `[height, width, 3]`.
             fps: Frames per second.
         """
-        import pygame  # slow to import, and only people who watch need it
+        import pygame  # slow to import, and only needed to watch
 
         if self._screen is None:
             pygame.display.init()
@@ -42,7 +42,7 @@ class Window:
         self._clock.tick(fps)
 
     def close(self) -> None:
-        """Closes the window."""
+        """Close the window."""
         if self._screen is not None:
             import pygame
 

@@ -11,32 +11,12 @@ from functools import partial
 from typing import ClassVar
 
 from agents import AgentConfig, ExpireSpanConfig
+from envs.corridor import CorridorOptions
 from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import Level, ladder
 from rl_expire.learning.forgetting import ForgettingConfig
-
-
-@dataclass(frozen=True)
-class CorridorOptions:
-    """The environment, RLExpire/Corridor-v0."""
-
-    min_length: int = 3
-    """Shortest corridor, in columns."""
-    max_length: int = 200
-    """Longest corridor; training gets there by a curriculum."""
-    num_cues: int = 1
-    """Balls to remember, and junctions to choose at."""
-    distractors: float = 0.0
-    """Chance of a meaningless ball beside each column on the way."""
-    wrong_reward: float = 0.0
-    """Reward of a wrong choice."""
-    view_size: int = 5
-    """Side of the agent's square view, odd."""
-    walkway: bool = True
-    """Whether the agent is carried to the first junction: one that walks can leave itself notes in
-    how it walks, in place of a memory."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ python experiments/instruction.py --env.instructions 2 --env.withdrawn 0 --seed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar
 
 from agents import AgentConfig, ExpireSpanConfig
-from envs.instruction.script import InstructionSize
+from envs.instruction import InstructionOptions
 from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
@@ -20,30 +20,6 @@ from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
-
-
-@dataclass(frozen=True)
-class InstructionOptions:
-    """The environment, RLExpire/Instruction-v0."""
-
-    instructions: int = 3
-    """Instructions to carry out."""
-    withdrawn: int = 1
-    """Further instructions, each withdrawn after it was given."""
-    decoys: int = 2
-    """Instructions and withdrawals addressed to somebody else."""
-    chatter: float = 0.5
-    """Share of sentences that mean nothing."""
-    min_distance: int = 20
-    """Fewest sentences from hearing an instruction to reaching its place."""
-    max_distance: int = 100
-    """Most; training gets there by a curriculum."""
-    ordered: bool = False
-    """Whether instructions must be carried out in the order heard."""
-    places: int = 8
-    """How many places there are."""
-    deeds: int = 6
-    """How many deeds there are."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +89,11 @@ class Instruction(Experiment):
     ) -> Level:
         """Return the level with these amounts and distances, or the nearest possible ones."""
         env, amounts = self.env, (instructions, withdrawn, decoys)
-        size = InstructionSize(*amounts, env.chatter, least, most, env.ordered)
+        names = ("instructions", "withdrawn", "decoys")
+        options = dict(zip(names, amounts, strict=True), min_distance=least)
+        size = replace(env, **options)
         most = min(max(most, size.first_arrival + 2 * size.visits), env.max_distance)
-        options = dict(zip(("instructions", "withdrawn", "decoys"), amounts, strict=True))
-        return Level(most, options | {"min_distance": least, "max_distance": most}, new=new)
+        return Level(most, {**options, "max_distance": most}, new=new)
 
 
 if __name__ == "__main__":

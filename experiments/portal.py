@@ -11,6 +11,7 @@ from functools import partial
 from typing import ClassVar
 
 from agents import AgentConfig, ExpireSpanConfig
+from envs.portal import PortalOptions
 from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
@@ -19,24 +20,6 @@ from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
-
-
-@dataclass(frozen=True)
-class PortalOptions:
-    """The environment, RLExpire/Portal-v0."""
-
-    rooms: int = 10
-    """Rooms in a row; training gets there by a curriculum. The paper has 50."""
-    colours: int = 6
-    """Colours that doors are drawn from."""
-    room_length: int = 2
-    """Columns of a room."""
-    distinct: bool = True
-    """Whether every room of a maze looks different."""
-    step_limit: int | None = None
-    """Steps of an episode; by default a third more than perfect memory needs on average."""
-    view_size: int = 5
-    """Side of the agent's square view, odd."""
 
 
 @dataclass(frozen=True)

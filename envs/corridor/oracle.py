@@ -1,4 +1,4 @@
-"""The Corridor's ceiling: a scripted policy that sees what an agent sees and forgets nothing."""
+"""A scripted policy for the Corridor that sees what an agent sees and forgets nothing."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ _BALL, _COLOUR = int(unpack(BALLS)[0, 0]), 1
 
 
 class CorridorOracle:
-    """Notes the cues as it walks past them, and takes the matching balls, in order.
+    """A policy that notes the cues while walking past them, and takes the matching balls in order.
 
-    It uses observations and its own memory only, nothing of the environment's state, so its return
-    is one that an agent could reach.
+    It uses only observations and its own memory, so an agent could achieve the same return.
     """
 
     def __init__(self, num_envs: int, num_cues: int = 1) -> None:
-        """Prepares the memory of N policies.
+        """Prepare the memory of N policies.
 
         Args:
             num_envs: Number of environments, N.
-            num_cues: Balls to remember: the first columns' north balls.
+            num_cues: Number of balls to remember, north of the first columns.
         """
         self.num_cues = num_cues
         self._cues = np.zeros((num_envs, num_cues), np.int64)
@@ -37,7 +36,7 @@ class CorridorOracle:
     def act(
         self, obs: npt.NDArray[np.uint8], is_first: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.int64]:
-        """Chooses an action for each corridor.
+        """Choose an action for each corridor.
 
         Args:
             obs: Observations, uint8 `[N, view, view, 3]`.
@@ -69,7 +68,7 @@ class CorridorOracle:
         return action
 
     def _note(self, left: npt.NDArray[np.uint8], walking: npt.NDArray[np.bool_]) -> None:
-        """Remembers the colour of the ball at its left `[N, 3]` while in the cues' columns."""
+        """Note the colour of the cell on the left `[N, 3]` while walking past the cues."""
         new = np.flatnonzero(walking & (self._seen < self.num_cues))
         self._cues[new, self._seen[new]] = left[new, _COLOUR]
         self._seen[new] += 1

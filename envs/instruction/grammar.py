@@ -1,6 +1,6 @@
-"""The language of the Instruction task: every sentence there is, its tokens, and its meaning.
+"""The language of the Instruction task: every possible sentence, its tokens and its meaning.
 
-Sentences are words and marks apart by single spaces, so that reading them is splitting them.
+Words and punctuation marks are separated by single spaces, so that tokenizing is splitting.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEEDS = (
     *(("ring", "bell"), ("light", "lamp"), ("open", "gate"), ("blow", "horn")),
     *(("raise", "flag"), ("feed", "horse"), ("wind", "clock"), ("sweep", "floor")),
 )
-"""Each a verb and its object."""
+"""Verbs and their objects."""
 NAMES = ("anna", "boris", "clara", "david")
 LOOKS = ("old", "new", "broken", "lost")
 ANIMALS = ("fox", "crow", "hare", "toad")
@@ -32,13 +32,13 @@ PAD = "_"
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a sentence says.
+    """The meaning of a sentence.
 
     Attributes:
-        kind: of sentence.
-        place: index into `PLACES`, for instructions and arrivals.
-        deed: index into `DEEDS`, for instructions and withdrawals.
-        to: index into `NAMES` of who is addressed; None: the agent.
+        kind: Kind of sentence.
+        place: Index into `PLACES`, for instructions and arrivals.
+        deed: Index into `DEEDS`, for instructions and withdrawals.
+        to: Index into `NAMES` of the person addressed; None for the agent.
     """
 
     kind: Kind
@@ -48,7 +48,7 @@ class Meaning:
 
 
 def write(meaning: Meaning) -> str:
-    """Return the sentence that means `meaning`, which must not be chatter."""
+    """Return the sentence with this meaning, which must not be chatter."""
     who = "" if meaning.to is None else f"{NAMES[meaning.to]} , "
     place = "" if meaning.place is None else PLACES[meaning.place]
     verb, thing = ("", "") if meaning.deed is None else DEEDS[meaning.deed]
@@ -60,10 +60,10 @@ def write(meaning: Meaning) -> str:
 
 
 def read(sentence: str) -> Meaning:
-    """Return what `sentence` means.
+    """Return the meaning of a sentence.
 
     Raises:
-        ValueError: no such sentence is in the language.
+        ValueError: If the sentence is not in the language.
     """
     words = sentence.split()
     to = None
@@ -81,11 +81,11 @@ def read(sentence: str) -> Meaning:
             return Meaning("arrival", PLACES.index(place))
     if to is None and sentence in chatter(len(PLACES), len(DEEDS)):
         return Meaning("chatter")
-    raise ValueError(f"{sentence!r} is no sentence of this language")
+    raise ValueError(f"{sentence!r} is not a sentence of this language")
 
 
 def chatter(places: int, deeds: int) -> list[str]:
-    """Return every sentence that asks for nothing, about the first `places` and `deeds`."""
+    """Return all meaningless sentences about the first `places` and `deeds`."""
     things = [thing for _, thing in DEEDS[:deeds]]
     return [
         *(
@@ -102,38 +102,42 @@ def chatter(places: int, deeds: int) -> list[str]:
 
 
 class Language:
-    """The sentences about some places and deeds, each a number, and their tokens.
+    """The sentences about some places and deeds, numbered from 0, and their tokens.
 
-    Sentences of one kind lie side by side, so that the number of one is a sum.
+    Sentences of one kind have consecutive numbers, so that the number of one is a simple sum.
 
     Args:
-        places: how many of `PLACES`.
-        deeds: how many of `DEEDS`.
+        places: How many of `PLACES` to use.
+        deeds: How many of `DEEDS` to use.
 
     Attributes:
-        texts: the sentences `[S]`, as an array of strings.
-        tokens: `[S, W]` uint8, 0 where a sentence is over.
-        vocabulary: the words by token; the first is `PAD`.
-        decoys: sentences said to others, to be drawn from: three quarters are instructions.
+        texts: The sentences `[S]`, an array of strings.
+        tokens: Tokens of the sentences, uint8 `[S, W]`, padded with 0.
+        vocabulary: The words by token; the first is `PAD`.
+        decoys: Numbers of sentences to others, to draw decoys from; three quarters of the entries
+            are instructions.
     """
 
-    def __init__(self, places: int, deeds: int):
+    def __init__(self, places: int, deeds: int) -> None:
+        """Number the sentences and the words."""
         self.places, self.deeds = places, deeds
         who = (None, *range(len(NAMES)))
-        told = [
+        instructions = [
             Meaning("instruction", place, deed, to)
             for to, place, deed in product(who, range(places), range(deeds))
         ]
-        undone = [Meaning("withdrawal", None, deed, to) for to, deed in product(who, range(deeds))]
-        reached = [Meaning("arrival", place) for place in range(places)]
-        groups = [[write(m) for m in group] for group in (told, undone, reached)]
-        self.withdrawals = len(told)
-        self.arrivals = self.withdrawals + len(undone)
-        self.first_chatter = self.arrivals + len(reached)
+        withdrawals = [
+            Meaning("withdrawal", None, deed, to) for to, deed in product(who, range(deeds))
+        ]
+        arrivals = [Meaning("arrival", place) for place in range(places)]
+        self.first_withdrawal = len(instructions)
+        self.first_arrival = self.first_withdrawal + len(withdrawals)
+        self.first_chatter = self.first_arrival + len(arrivals)
         to, place, deed = np.indices((len(NAMES), places, deeds)).reshape(3, -1)
-        asked, taken_back = self.instruction(place, deed, to + 1), self.withdrawal(deed, to + 1)
-        self.decoys = np.concatenate([np.repeat(asked, 3), np.sort(taken_back)])
-        sentences = [text for group in groups for text in group] + chatter(places, deeds)
+        decoys = self.instruction(place, deed, to + 1), self.withdrawal(deed, to + 1)
+        self.decoys = np.concatenate([np.repeat(decoys[0], 3), np.sort(decoys[1])])
+        meanings = [*instructions, *withdrawals, *arrivals]
+        sentences = [*map(write, meanings), *chatter(places, deeds)]
         self.texts = np.array(sentences)
         words = [sentence.split() for sentence in sentences]
         self.vocabulary = (PAD, *sorted({word for sentence in words for word in sentence}))
@@ -144,7 +148,7 @@ class Language:
 
     @property
     def size(self) -> int:
-        """Sentences there are, S."""
+        """Number of sentences, S."""
         return len(self.texts)
 
     def instruction(
@@ -157,25 +161,25 @@ class Language:
         return (to * self.places + place) * self.deeds + deed
 
     def deed(self, instruction: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-        """Return what instructions ask to be done."""
+        """Return the deeds that instructions ask for."""
         return instruction % self.deeds
 
     def withdrawal(
         self, deed: npt.NDArray[np.int64], to: npt.NDArray[np.int64] | int = 0
     ) -> npt.NDArray[np.int64]:
         """Return the numbers of withdrawals; `to` as for instructions."""
-        return self.withdrawals + to * self.deeds + deed
+        return self.first_withdrawal + to * self.deeds + deed
 
     def arrival(self, place: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the numbers of arrivals."""
-        return self.arrivals + place
+        return self.first_arrival + place
 
     def chatter(self, bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """Turn random bits, of which the upper 24 are used, into numbers of chatter."""
+        """Turn the upper 24 of random bits into numbers of chatter."""
         count = np.uint64(self.size - self.first_chatter)
         return self.first_chatter + ((bits >> np.uint64(40)) % count).astype(np.int64)
 
     def place_reached(self, sentence: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the places that arrivals name; -1 for other sentences."""
-        place = sentence - self.arrivals
+        """Return the places of arrivals; -1 for other sentences."""
+        place = sentence - self.first_arrival
         return np.where((place >= 0) & (place < self.places), place, -1)

@@ -1,4 +1,4 @@
-"""The Instruction task's ceiling: it reads what an agent reads, and forgets nothing."""
+"""A scripted policy for the Instruction task that reads what an agent reads and forgets nothing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from envs.instruction.grammar import Language, read
 
 
 class InstructionOracle:
-    """Notes what it is told, crosses out what is withdrawn, and does what is due.
+    """A policy that notes instructions, deletes withdrawn ones, and carries out what is due.
 
-    It uses observations and its own memory only.
+    It uses only observations and its own memory, so an agent could achieve the same return.
     """
 
     def __init__(self, num_envs: int, language: Language, *, ordered: bool) -> None:
-        """Prepares the memory of N policies.
+        """Prepare the memory of N policies.
 
         Args:
             num_envs: Number of environments, N.
-            language: The sentences there are.
+            language: The sentences.
             ordered: Whether instructions must be carried out in the order heard.
         """
         self.ordered = ordered
@@ -29,11 +29,11 @@ class InstructionOracle:
             tokens.tobytes(): read(str(text))
             for tokens, text in zip(language.tokens, language.texts, strict=True)
         }
-        # What is still to be done, by place, in the order heard.
+        # The deeds that are still to be done, by place, in the order heard.
         self._notes: list[dict[int, int]] = [{} for _ in range(num_envs)]
 
     def act(self, obs: npt.NDArray[Any], is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Chooses an action for each world.
+        """Choose an action for each world.
 
         Args:
             obs: Observations, integers `[N, W]`.
@@ -50,7 +50,7 @@ class InstructionOracle:
         return action
 
     def _answer(self, notes: dict[int, int], tokens: bytes) -> int:
-        """Takes in one sentence; returns the action."""
+        """Update the notes with one sentence; return the action."""
         meaning = self._meaning[tokens]
         if meaning.to is not None:
             return 0

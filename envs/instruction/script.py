@@ -1,19 +1,20 @@
-"""What an Instruction episode will bring: when which sentence is heard, and which place reached."""
+"""The script of an Instruction episode: which sentence is heard when, and which place is reached.
+
+An episode is a briefing, in which everything is said, followed by a walk through places.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from envs.array_env.batch import IntArray
-from envs.draws import UIntArray, below, chance, draw, orders
+from envs.array_env.arrays import IntArray
+from envs.draws import UIntArray, below, chance, draw, permutations
 from envs.instruction.grammar import Language
+from envs.instruction.options import InstructionOptions
 
-LONGEST = 1_000_000
 _FIRST_DRAW = {
     "places": 0,
     "deeds": 1000,
@@ -25,207 +26,135 @@ _FIRST_DRAW = {
     "speech": 7000,
     "walk": 8000,
 }
-"""Draws of an episode's key (see `envs.draws.draw`)."""
+"""First draw of an episode's key for each purpose (see `envs.draws.draw`)."""
 _SPEECH_STRIDE = 7919
 
 
-@dataclass(frozen=True)
-class InstructionSize:
-    """How much there is to remember, and for how long.
-
-    The first `heard` sentences hold all that is said to anybody, the last `walk` all arrivals. How
-    many there are of each follows from the distances: the last that can be heard and the first
-    place that can be reached are `min_distance` apart, the first and the last `max_distance`.
-    """
-
-    instructions: int
-    withdrawn: int
-    decoys: int
-    chatter: float
-    min_distance: int
-    max_distance: int
-    ordered: bool
-
-    @property
-    def given(self) -> int:
-        """Instructions to the agent, those included that are withdrawn later."""
-        return self.instructions + self.withdrawn
-
-    @property
-    def said(self) -> int:
-        """Sentences that ask somebody for something."""
-        return self.given + self.withdrawn + self.decoys
-
-    @property
-    def visits(self) -> int:
-        """Arrivals at places of which the agent was told something."""
-        return self.given + (self.instructions - 1 if self.ordered else 0)
-
-    @property
-    def heard(self) -> int:
-        """Sentences in which all is said."""
-        return ceil(self.said / (1 - self.chatter))
-
-    @property
-    def first_arrival(self) -> int:
-        """The first sentence that can be an arrival."""
-        return self.heard - 1 + self.min_distance
-
-    @property
-    def walk(self) -> int:
-        """Sentences from the first possible arrival to the last."""
-        return self.max_distance + 1 - self.first_arrival
-
-    def check(self, places: int, deeds: int) -> None:
-        """Refuses what there is no room, and no words, for."""
-        for name, least in (("instructions", 1), ("withdrawn", 0), ("decoys", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"{name}={getattr(self, name)} is impossible: give {least} or more"
-                )
-        if not 0 <= self.chatter < 1:
-            raise ValueError(f"chatter={self.chatter} is impossible: give 0 to below 1")
-        if self.given >= places:
-            raise ValueError(
-                f"places={places} are too few for {self.given} instructions: "
-                f"give places >= {self.given + 1}"
-            )
-        if self.given > deeds:
-            raise ValueError(
-                f"deeds={deeds} are too few for {self.given} instructions: "
-                f"give deeds >= {self.given}"
-            )
-        if self.min_distance < 1:
-            raise ValueError(f"min_distance={self.min_distance} is impossible: give 1 or more")
-        least = self.first_arrival - 1 + self.visits
-        if not least <= self.max_distance <= LONGEST:
-            raise ValueError(
-                f"max_distance={self.max_distance} is impossible here: give {least} to {LONGEST}"
-            )
-
-
-class Errand(NamedTuple):
-    """What M episodes begin with, int64.
+class Briefing(NamedTuple):
+    """The first part of M episodes, int64.
 
     Attributes:
         places: `[M, places]`, all places in random order; the first `given` have an instruction.
-        at: `[M, said]`, when each sentence that asks for something is heard.
-        what: `[M, said]`, which those are: the instructions, first those that stand, then
-            withdrawals, then what is said to others.
-        chatter: `[M]`, what is heard at first otherwise.
+        times: `[M, said]`, when each sentence that asks for something is heard.
+        sentences: `[M, said]`, these sentences: the instructions, first those that stand, then the
+            withdrawals, then the decoys.
+        chatter: `[M]`, the first sentence of episodes that do not begin with one of these.
     """
 
     places: IntArray
-    at: IntArray
-    what: IntArray
+    times: IntArray
+    sentences: IntArray
     chatter: IntArray
 
 
-class Scriptwriter:
-    """Draws what episodes of one size bring.
+class ScriptSampler:
+    """Draws the scripts of episodes from their keys.
 
     Args:
-        size: how much there is to remember.
-        language: the sentences.
+        options: Amounts and distances.
+        language: The sentences.
     """
 
-    def __init__(self, size: InstructionSize, language: Language):
-        self._size, self._language = size, language
-        self._errand_draws = _Draws(
+    def __init__(self, options: InstructionOptions, language: Language) -> None:
+        """Prepare the indices of the draws."""
+        self._options, self._language = options, language
+        self._briefing_draws = _NamedDraws(
             places=language.places,
             deeds=language.deeds,
-            heard=size.said,
-            order=size.said,
-            decoy=size.decoys,
+            heard=options.said,
+            order=options.said,
+            decoy=options.decoys,
             speech=1,
         )
-        self._walk_draws = _Draws(
-            reached=size.visits, walk=size.visits, early=size.visits if size.ordered else 0
+        visits = options.visits
+        self._walk_draws = _NamedDraws(
+            reached=visits, walk=visits, early=visits if options.ordered else 0
         )
+        self._hearing = _Intervals(options.said, 0, options.heard)
+        self._walking = _Intervals(visits, options.first_arrival, options.max_distance + 1)
 
-        self._hearing = _Parts(size.said, 0, size.heard)
-        self._walking = _Parts(size.visits, size.first_arrival, size.max_distance + 1)
-
-    def errand(self, keys: UIntArray) -> Errand:
-        """Draw what the episodes of these keys, uint64 `[M]`, begin with."""
-        size, language = self._size, self._language
-        bits = self._errand_draws.of(keys)
-        places = orders(bits["places"])
-        deeds = orders(bits["deeds"])[:, : size.given]
-        at = _in_order(self._hearing.times(bits["heard"]), orders(bits["order"]))
-        # In the order heard, and a withdrawal after what it withdraws.
-        at[:, : size.instructions].sort(axis=1)
-        first, second = at[:, size.instructions : size.given], at[:, size.given :]
-        second = second[:, : size.withdrawn]
-        at[:, size.instructions : size.given + size.withdrawn] = np.concatenate(
+    def briefing(self, keys: UIntArray) -> Briefing:
+        """Draw the first part of the episodes with these keys, uint64 `[M]`."""
+        options, language = self._options, self._language
+        bits = self._briefing_draws.draw(keys)
+        places = permutations(bits["places"])
+        deeds = permutations(bits["deeds"])[:, : options.given]
+        times = _reorder(self._hearing.draw(bits["heard"]), permutations(bits["order"]))
+        # Sort the instructions by time, and let each withdrawal follow what it withdraws.
+        times[:, : options.instructions].sort(axis=1)
+        first, second = times[:, options.instructions : options.given], times[:, options.given :]
+        second = second[:, : options.withdrawn]
+        times[:, options.instructions : options.given + options.withdrawn] = np.concatenate(
             [np.minimum(first, second), np.maximum(first, second)], axis=1
         )
-        what = [
-            language.instruction(places[:, : size.given], deeds),
-            language.withdrawal(deeds[:, size.instructions :]),
+        sentences = [
+            language.instruction(places[:, : options.given], deeds),
+            language.withdrawal(deeds[:, options.instructions :]),
             language.decoys.take(below(bits["decoy"], np.uint64(len(language.decoys)))),
         ]
         chatter = language.chatter(bits["speech"][:, 0])
-        return Errand(places, at, np.concatenate(what, axis=1), chatter)
+        return Briefing(places, times, np.concatenate(sentences, axis=1), chatter)
 
     def walk(self, keys: UIntArray, places: IntArray) -> tuple[IntArray, IntArray]:
-        """Draw when which of the places that have an instruction are reached.
+        """Draw when each of the places with an instruction is reached.
 
         Args:
-            keys: of the episodes, uint64 `[M]`.
-            places: the episodes', as `errand` drew them, `[M, places]`.
+            keys: Keys of the episodes, uint64 `[M]`.
+            places: Places of the episodes in the order of `Briefing.places`, `[M, places]`.
 
         Returns:
-            When, -1 for never, and the arrivals, each `[M, visits]`.
+            Times, -1 for never, and the sentences that are arrivals, each `[M, visits]`.
         """
-        size = self._size
-        bits = self._walk_draws.of(keys)
-        at = _in_order(self._walking.times(bits["reached"]), orders(bits["walk"]))
-        which = np.arange(size.given)
-        if size.ordered:
+        options = self._options
+        bits = self._walk_draws.draw(keys)
+        times = _reorder(self._walking.draw(bits["reached"]), permutations(bits["walk"]))
+        which = np.arange(options.given)
+        if options.ordered:
             # Withdrawn ones at any time; 1 before its turn, 0, 2 before its turn, 1, ..., the last.
-            turns = np.repeat(np.arange(size.instructions), 2)[1:]
+            turns = np.repeat(np.arange(options.instructions), 2)[1:]
             turns[:-1] = turns[:-1].reshape(-1, 2)[:, ::-1].ravel()
-            which = np.concatenate([which[size.instructions :], turns])
-            at[:, size.withdrawn :].sort(axis=1)
-            early = slice(size.withdrawn, size.visits - 1, 2)
-            at[:, early] = np.where(chance(bits["early"][:, early], 0.5), at[:, early], -1)
-        return at, self._language.arrival(places[:, which])
+            which = np.concatenate([which[options.instructions :], turns])
+            times[:, options.withdrawn :].sort(axis=1)
+            early = slice(options.withdrawn, options.visits - 1, 2)
+            times[:, early] = np.where(chance(bits["early"][:, early], 0.5), times[:, early], -1)
+        return times, self._language.arrival(places[:, which])
 
 
 def speech(keys: UIntArray, time: npt.NDArray[Any]) -> UIntArray:
-    """Draw the random bits `[M]` of what episodes of `keys` `[M]` say at `time` `[M]`."""
+    """Draw the random bits `[M]` of the sentences at `time` `[M]` in episodes of `keys` `[M]`."""
     return draw(keys, _FIRST_DRAW["speech"] + _SPEECH_STRIDE * time.astype(np.int64))
 
 
-class _Draws:
-    """Several kinds of random bits of a key at once: several times faster than one by one."""
+class _NamedDraws:
+    """Draws for several purposes at once, several times faster than one purpose at a time."""
 
-    def __init__(self, **counts: int):
+    def __init__(self, **counts: int) -> None:
+        """Prepare the indices of `counts` draws for each purpose."""
         edges = np.cumsum([0, *counts.values()]).tolist()
         self._columns = dict(zip(counts, map(slice, edges[:-1], edges[1:]), strict=True))
-        firsts = (_FIRST_DRAW[name] + np.arange(count) for name, count in counts.items())
-        self._indices = np.concatenate(list(firsts))
+        indices = (_FIRST_DRAW[name] + np.arange(count) for name, count in counts.items())
+        self._indices = np.concatenate(list(indices))
 
-    def of(self, keys: UIntArray) -> dict[str, UIntArray]:
-        """Draw each kind `[M, count]` for these keys, uint64 `[M]`."""
-        drawn = draw(keys[:, None], self._indices)
-        return {name: drawn[:, columns] for name, columns in self._columns.items()}
+    def draw(self, keys: UIntArray) -> dict[str, UIntArray]:
+        """Draw random bits `[M, count]` for each purpose, with keys uint64 `[M]`."""
+        bits = draw(keys[:, None], self._indices)
+        return {name: bits[:, columns] for name, columns in self._columns.items()}
 
 
-class _Parts:
-    """Times of [low, high), in K equal parts."""
+class _Intervals:
+    """The interval [low, high) divided into `count` equal parts."""
 
-    def __init__(self, count: int, low: int, high: int):
+    def __init__(self, count: int, low: int, high: int) -> None:
+        """Divide the interval."""
         edges = low + np.arange(count + 1) * (high - low) // max(1, count)
         self._first, self._width = edges[:-1], np.diff(edges).astype(np.uint64)
 
-    def times(self, bits: UIntArray) -> IntArray:
-        """Draw times `[M, K]`, in order, one in each part."""
+    def draw(self, bits: UIntArray) -> IntArray:
+        """Turn random bits into ascending integers `[M, count]`, one in each part."""
         return self._first + below(bits, self._width)
 
 
-def _in_order(values: IntArray, order: IntArray) -> IntArray:
-    """Put each row of values `[M, K]` in its own order `[M, K]`."""
+def _reorder(values: IntArray, order: IntArray) -> IntArray:
+    """Permute each row of `values` `[M, K]` by the same row of `order` `[M, K]`."""
     rows = np.arange(len(values))[:, None] * values.shape[1]
     return values.ravel()[order + rows]

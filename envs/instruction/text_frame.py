@@ -1,4 +1,4 @@
-"""Text as a picture, for environments made of words."""
+"""Text as a picture, for environments whose observations are sentences."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ BACKGROUND, OLD, NEW = (24, 24, 28), (140, 140, 150), (255, 255, 255)
 
 
 def draw_text(lines: Sequence[str], count: int) -> npt.NDArray[np.uint8]:
-    """Draws lines of text, the last one bright.
+    """Render lines of text, the last one bright.
 
     Args:
-        lines: At most `count`, the newest last; longer ones are cut off.
-        count: How many lines there is room for.
+        lines: At most `count` lines, the newest last; long lines are cut off.
+        count: Number of lines that the frame has space for.
 
     Returns:
-        The frame, uint8 `[height, width, 3]`, of the same size whatever the lines.
+        The frame, uint8 `[height, width, 3]`, whose size depends only on `count`.
     """
-    import pygame  # slow to import, and only people who watch need it
+    import pygame  # slow to import, and only needed to watch
 
     surface = pygame.Surface((WIDTH, count * LINE + 2 * MARGIN))
     surface.fill(BACKGROUND)
     for n, line in enumerate(lines):
-        drawn = _font().render(line, True, NEW if n == len(lines) - 1 else OLD)
-        surface.blit(drawn, (MARGIN, MARGIN + n * LINE))
+        rendered = _font().render(line, True, NEW if n == len(lines) - 1 else OLD)
+        surface.blit(rendered, (MARGIN, MARGIN + n * LINE))
     # pygame's first axis is x, a frame's first axis is y.
     return np.ascontiguousarray(pygame.surfarray.array3d(surface).swapaxes(0, 1))
 
 
 @cache
 def _font() -> Any:
-    """Pygame's own font: the same everywhere."""
+    """Return pygame's built-in font, which is the same on every machine."""
     import pygame
 
     pygame.font.init()

@@ -1,4 +1,4 @@
-"""The Portal's ceiling as a policy: it sees what an agent sees, and forgets no door."""
+"""A scripted policy for the Portal maze that sees what an agent sees and forgets no door."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _GOAL = int(unpack(np.array([GOAL], np.uint32))[0, 0])
 
 
 class PortalOracle:
-    """Takes the north door where it knows nothing, and the right one wherever it knows it.
+    """A policy that takes the door that leads on if it knows it, else the north door.
 
-    It uses observations and its own memory only: the first room is known again by its sign, and
-    rooms are counted, so that it does not matter whether they look different.
+    It uses only observations and its own memory. It recognises the first room by its sign and
+    counts rooms, so it does not need rooms to look different.
     """
 
     def __init__(self, num_envs: int, rooms: int, room_length: int) -> None:
-        """Prepares the memory of N policies.
+        """Prepare the memory of N policies.
 
         Args:
             num_envs: Number of environments, N.
-            rooms: The most rooms of a maze.
-            room_length: Columns of a room.
+            rooms: Largest number of rooms of a maze.
+            room_length: Length of a room, in columns.
         """
         self.room_length = room_length
         self._right = np.full((num_envs, rooms), _UNKNOWN)
@@ -36,7 +36,7 @@ class PortalOracle:
     def act(
         self, obs: npt.NDArray[np.uint8], is_first: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.int64]:
-        """Chooses an action for each maze.
+        """Choose an action for each maze.
 
         Args:
             obs: Observations, uint8 `[N, view, view, 3]`.
@@ -58,7 +58,7 @@ class PortalOracle:
         return action
 
     def _arrive(self, rows: npt.NDArray[np.int64], obs: npt.NDArray[np.uint8]) -> None:
-        """Notes where the door led that `rows` `[M]` have just taken."""
+        """Note where the door led that the agents `rows` `[M]` have just taken."""
         sign = obs[:, obs.shape[1] // 2 - 1, -1, 0]
         back = sign == _GOAL
         room = self._room[rows]

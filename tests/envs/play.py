@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from envs.array_env.batch import ArrayVectorEnv, FloatArray
+from envs.array_env import ArrayVectorEnv
+from envs.array_env.arrays import FloatArray
 
 
 def oracle_returns(env: ArrayVectorEnv) -> FloatArray:

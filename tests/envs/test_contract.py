@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 import envs  # noqa: F401 (registers the ids)
-from envs.array_env.batch import ArrayVectorEnv, SingleView
+from envs.array_env import ArrayVectorEnv, SingleView
 from tests.envs.play import oracle_returns
 
 IDS = sorted(name for name in gymnasium.registry if name.startswith("RLExpire/"))

@@ -271,7 +271,7 @@ def test_the_agent_walks_tens_of_thousands_of_columns() -> None:
         ({"view_size": 1}, "view_size=1 .* 3 or more"),
         ({"distractors": 1.5}, "distractors=1.5 .* give 0 to 1"),
         ({"distractors": float("nan")}, "distractors=nan .* give 0 to 1"),
-        ({"wrong_reward": float("inf")}, "wrong_reward=inf .* plain number"),
+        ({"wrong_reward": float("inf")}, "wrong_reward=inf .* finite number"),
         ({"render_mode": "ansi"}, "render_mode='ansi' .* one of"),
     ],
 )
@@ -292,9 +292,9 @@ def test_options_changed_later_are_checked_together_and_kept_when_refused() -> N
         env.change(min_length=11, num_cues=2)
     with pytest.raises(TypeError, match="view_size"):
         env.change(view_size=3)
-    assert (env.min_length, env.max_length, env.num_cues) == (5, 10, 1)
+    assert (env.options.min_length, env.options.max_length, env.options.num_cues) == (5, 10, 1)
     env.change(min_length=11, max_length=12, num_cues=9)
-    assert (env.min_length, env.max_length, env.num_cues) == (11, 12, 9)
+    assert (env.options.min_length, env.options.max_length, env.options.num_cues) == (11, 12, 9)
 
 
 def test_more_cues_hold_from_the_next_episode() -> None:

@@ -21,16 +21,16 @@ class NaiveCorridor(MiniGridEnv):
         self.core = core
         super().__init__(
             mission_space=MissionSpace(mission_func=lambda: "remember"),
-            width=core._state.length[0] + 2 * (core.num_cues - 1) + 1,
+            width=core._state.length[0] + 2 * (core.options.num_cues - 1) + 1,
             height=3,
             max_steps=10,
             see_through_walls=True,
-            agent_view_size=core.view_size,
+            agent_view_size=core.options.view_size,
         )
         self.reset()
 
     def _gen_grid(self, width: int, height: int) -> None:
-        state, count = self.core._state, self.core.num_cues
+        state, count = self.core._state, self.core.options.num_cues
         length, solved = int(state.length[0]), int(state.solved[0])
         cues, sides = int(state.cues[0]), int(state.sides[0])
         self.grid = Grid(width, height)
@@ -54,12 +54,12 @@ class NaiveCorridor(MiniGridEnv):
 def naive_distractors(core: CorridorVectorEnv) -> dict[int, tuple[int, int]]:
     """Row and colour of the distractor in each column that has one."""
     found = {}
-    for x in range(core.num_cues, int(core._state.length[0]) - 1):
+    for x in range(core.options.num_cues, int(core._state.length[0]) - 1):
         z = (int(core._state.key[0]) + (1000 + x) * 0x9E3779B97F4A7C15) % 2**64
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
         z ^= z >> 31
-        if (z >> 11) / 2**53 < core.distractors:
+        if (z >> 11) / 2**53 < core.options.distractors:
             found[x] = (2 if z & 2 else 0, z & 1)
     return found
 
@@ -80,14 +80,14 @@ def test_view_and_relevance_equal_minigrids_everywhere(options: dict[str, Any]) 
     for seed in range(3):
         env.reset(seed=seed)
         state = core._state
-        for solved in range(core.num_cues):
+        for solved in range(core.options.num_cues):
             state.solved[0] = solved
             for x in range(state.length[0] + 2 * solved + 1):
                 for direction in range(4):
                     state.x[0], state.direction[0] = x, direction
                     naive = NaiveCorridor(core)
                     np.testing.assert_array_equal(core.observe()[0], naive.gen_obs()["image"])
-                    shown = any(naive.in_view(k, 0) for k in range(solved, core.num_cues))
+                    shown = any(naive.in_view(k, 0) for k in range(solved, core.options.num_cues))
                     assert core.describe()["relevant"][0] == shown
 
 

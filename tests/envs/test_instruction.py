@@ -9,7 +9,7 @@ from gymnasium.spaces import MultiDiscrete
 
 from envs.instruction.env import InstructionEnv, InstructionVectorEnv
 from envs.instruction.grammar import DEEDS, NAMES, PLACES, Language, Meaning, read, write
-from envs.instruction.script import InstructionSize
+from envs.instruction.options import InstructionOptions
 
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -34,7 +34,7 @@ def walk_on(env: InstructionVectorEnv) -> list[dict[str, Any]]:
     """What is told of every step of an episode in which nothing is ever done."""
     _, info = env.reset(seed=3)
     told = [info]
-    for _ in range(env.size.max_distance):
+    for _ in range(env.options.max_distance):
         _, reward, terminated, truncated, info = env.step(np.zeros(env.num_envs, np.int64))
         assert not reward.any()
         assert not (terminated | truncated).any()
@@ -68,7 +68,7 @@ def test_every_sentence_reads_as_what_it_means(places: int, deeds: int) -> None:
     ],
 )
 def test_what_is_no_sentence_is_refused(sentence: str) -> None:
-    with pytest.raises(ValueError, match="is no sentence of this language"):
+    with pytest.raises(ValueError, match="is not a sentence of this language"):
         read(sentence)
 
 
@@ -131,7 +131,7 @@ def test_perfect_memory_carries_everything_out(options: dict[str, Any]) -> None:
 def test_distances_and_visits_are_as_promised(options: dict[str, Any]) -> None:
     env = InstructionVectorEnv(300, **options)
     told = walk_on(env)
-    size = env.size
+    size = env.options
     text = np.stack([info["text"] for info in told])
     relevant = np.stack([info["relevant"] for info in told])
     withdrawn = np.stack([info["withdrawn"] for info in told])
@@ -173,7 +173,7 @@ def test_chatter_has_its_share() -> None:
     for share in (0.2, 0.5, 0.8):
         env = InstructionVectorEnv(300, chatter=share, max_distance=150)
         text = np.stack([info["text"] for info in walk_on(env)])
-        walked = text[env.size.first_arrival :].ravel()
+        walked = text[env.options.first_arrival :].ravel()
         spoken = np.mean([read(t).kind == "chatter" for t in walked])
         assert spoken == pytest.approx(share, abs=0.06)
 
@@ -289,9 +289,9 @@ def test_easier_options_hold_from_the_next_episode() -> None:
         env.change(instructions=4)
     with pytest.raises(TypeError, match="chatter cannot be changed"):
         env.change(chatter=0)
-    with pytest.raises(ValueError, match="max_distance=1 is impossible here: give 2 to"):
+    with pytest.raises(ValueError, match="max_distance=1 is impossible: give 2 to"):
         env.change(max_distance=1)
-    assert env.size == InstructionSize(1, 0, 0, 0.5, 1, 5, False)
+    assert env.options == InstructionOptions(1, 0, 0, 0.5, 1, 5, False)
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -363,10 +363,10 @@ def test_it_is_shown_as_text_and_as_a_picture() -> None:
         ({"decoys": -1}, "decoys=-1 is impossible: give 0 or more"),
         ({"chatter": 1.0}, "chatter=1.0 is impossible: give 0 to below 1"),
         ({"chatter": float("nan")}, "chatter=nan is impossible"),
-        ({"instructions": 7}, "places=8 are too few for 8 instructions: give places >= 9"),
-        ({"instructions": 6, "places": 12}, "deeds=6 are too few for 7 instructions"),
+        ({"instructions": 7}, "places=8 is too few for 8 instructions: give places >= 9"),
+        ({"instructions": 6, "places": 12}, "deeds=6 is too few for 7 instructions"),
         ({"min_distance": 0}, "min_distance=0 is impossible: give 1 or more"),
-        ({"max_distance": 30}, "max_distance=30 is impossible here: give 36 to"),
+        ({"max_distance": 30}, "max_distance=30 is impossible: give 36 to"),
         ({"places": 13}, "places=13 is impossible: give 2 to 12"),
         ({"deeds": 9}, "deeds=9 is impossible: give 1 to 8"),
         ({"render_mode": "video"}, "render_mode='video' .* one of"),

@@ -184,14 +184,14 @@ def test_fewer_rooms_hold_from_the_next_episode() -> None:
     _, info = env.reset(seed=0)
     env.change(rooms=2)
     assert (info["rooms"] == 8).all()
-    assert (env.step_limit, env.expected_return() <= 2) == (14, True)
+    assert (env.options.episode_length, env.expected_return() <= 2) == (14, True)
     _, info = env.reset()
     assert (info["rooms"] == 2).all()
     with pytest.raises(ValueError, match="rooms=9 is impossible: give at most 8"):
         env.change(rooms=9)
-    with pytest.raises(ValueError, match="rooms=0 is impossible here: give 1 to 500"):
+    with pytest.raises(ValueError, match="rooms=0 is impossible: give 1 to 500"):
         env.change(rooms=0)
-    assert env.rooms == 2
+    assert env.options.rooms == 2
 
 
 def test_a_share_is_of_the_ceiling_of_its_own_episode() -> None:
@@ -221,11 +221,11 @@ class NaiveRoom(MiniGridEnv):
         self.core = core
         super().__init__(
             mission_space=MissionSpace(mission_func=lambda: "remember"),
-            width=core.room_length + 2,
+            width=core.options.room_length + 2,
             height=3,
             max_steps=10,
             see_through_walls=True,
-            agent_view_size=core.view_size,
+            agent_view_size=core.options.view_size,
         )
         self.reset()
 
@@ -255,7 +255,7 @@ def test_the_view_equals_minigrids_everywhere(options: dict[str, Any]) -> None:
     for seed in range(3):
         env.reset(seed=seed)
         state = core._state
-        for room, x, direction in product(range(4), range(core.room_length), range(4)):
+        for room, x, direction in product(range(4), range(core.options.room_length), range(4)):
             state.room[0], state.x[0], state.direction[0] = room, x, direction
             expected = NaiveRoom(core).gen_obs()["image"]
             np.testing.assert_array_equal(core.observe()[0], expected)
@@ -276,9 +276,9 @@ def test_frames_show_the_rooms_in_a_row_and_keep_their_size() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rooms": 0}, "rooms=0 is impossible here: give 1 to 500"),
-        ({"rooms": 37, "colours": 2}, "rooms=37 is impossible here: give 1 to 36"),
-        ({"rooms": 501}, "rooms=501 is impossible here: give 1 to 500"),
+        ({"rooms": 0}, "rooms=0 is impossible: give 1 to 500"),
+        ({"rooms": 37, "colours": 2}, "rooms=37 is impossible: give 1 to 36"),
+        ({"rooms": 501}, "rooms=501 is impossible: give 1 to 500"),
         ({"colours": 1}, "colours=1 is impossible: give 2 to 6"),
         ({"colours": 7}, "colours=7 is impossible: give 2 to 6"),
         ({"room_length": 1}, "room_length=1 is impossible: give 2 or more"),

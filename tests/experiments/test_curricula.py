@@ -34,7 +34,7 @@ def test_every_level_can_be_played_and_the_last_is_the_task(options: dict[str, A
     env = CorridorVectorEnv(1)
     for level in levels:
         env.change(**level.options)
-        assert env.max_length == level.difficulty
+        assert env.options.max_length == level.difficulty
     task = {"num_cues": 1, "min_length": 3, "max_length": 200} | options
     assert levels[-1].options == task
     cues = [level.options["num_cues"] for level in levels]

@@ -115,10 +115,10 @@ def test_a_run_takes_the_steps_it_was_given_and_reports_every_update() -> None:
 
 def test_the_environments_follow_the_curriculum() -> None:
     trainer = make_trainer()
-    levels = [trainer.envs.unwrapped.max_length]  # pyright: ignore[reportAttributeAccessIssue]
+    levels = [trainer.envs.unwrapped.options.max_length]  # pyright: ignore[reportAttributeAccessIssue]
     for success in (1.0, 1.0, 0.0):
         play(trainer, success)
-        levels.append(trainer.envs.unwrapped.max_length)  # pyright: ignore[reportAttributeAccessIssue]
+        levels.append(trainer.envs.unwrapped.options.max_length)  # pyright: ignore[reportAttributeAccessIssue]
     assert levels == [3, 6, 12, 6]
 
 
@@ -218,7 +218,7 @@ def test_a_trainer_goes_on_from_a_checkpoint(phase: str) -> None:
     assert not moved(restored, copy_of(trainer.agent))
     assert (restored.steps, restored.updates) == (trainer.steps, trainer.updates)
     assert restored.schedule.plan() == trainer.schedule.plan()
-    level = restored.envs.unwrapped.max_length  # pyright: ignore[reportAttributeAccessIssue]
+    level = restored.envs.unwrapped.options.max_length  # pyright: ignore[reportAttributeAccessIssue]
     assert level == (GOAL if phase == "forget" else 6)
     before = copy_of(restored.agent)
     restored.update()
