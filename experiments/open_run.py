@@ -23,7 +23,7 @@ def load_run(path: Path, device: torch.device) -> tuple[RunFolder, dict[str, Any
     run, config = RunFolder.open(path)
     try:
         env_id, options = config["env"]["id"], config["env"]["options"]
-        env_config = EnvConfig.of(config["env"])
+        env_config = EnvConfig.from_json(config["env"])
         name, agent_options = config["agent"]["name"], config["agent"]["options"]
     except (KeyError, TypeError, AttributeError):
         raise RunFolderError(f"{run.config} is not the configuration of a run") from None

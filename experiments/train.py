@@ -25,7 +25,7 @@ from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
 from rl_expire.validate import OptionError, check_range
-from rl_expire.vector.make import EnvConfig, spec_of
+from rl_expire.vector.make import EnvConfig, find_spec
 
 PLAIN_NAME = tyro.conf.arg(prefix_name=False)
 MINIGRID_SOLVED = 1e-6
@@ -170,7 +170,7 @@ class Train(Experiment):
 
     def _solved_return(self) -> float | None:
         """Return the return from which an episode is a success, where its info does not tell."""
-        spec = spec_of(self.env.env_id)
+        spec = find_spec(self.env.env_id)
         if self.env.solved_return is not None:
             return self.env.solved_return
         return MINIGRID_SOLVED if spec.id.startswith("MiniGrid-") else spec.reward_threshold
@@ -182,7 +182,7 @@ class Train(Experiment):
 
     def env_from(self, entry: Mapping[str, Any]) -> AnyEnv:
         """Return the environment's options from the entry `env` of a `config.json`."""
-        env_config = EnvConfig.of(entry)
+        env_config = EnvConfig.from_json(entry)
         return AnyEnv(
             env_id=entry["id"],
             option=tuple(f"{n}={json.dumps(v)}" for n, v in entry["options"].items()),

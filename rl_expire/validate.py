@@ -1,7 +1,8 @@
-"""Check options, and check what was read from a file before any of it is put in place."""
+"""Check the values of options, and the shape of data read from a file before it is used."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,15 +12,20 @@ from torch import Tensor
 
 
 class OptionError(ValueError):
-    """An option has an impossible value.
+    """An option has an invalid value.
 
-    The message names the field, such as `clip is -1.0: choose a number above 0`; a command line
-    that knows which of its options the field is can name that instead.
+    The message names the field, as in `clip is -1.0: choose a number above 0`. A command line that
+    knows which of its options sets the field can name that option instead.
+
+    Args:
+        config: the options object that the field belongs to.
+        field: name of the field.
+        problem: what is wrong with the value, and how to fix it.
 
     Attributes:
-        config: type of the options it belongs to.
-        field: its name.
-        problem: what is wrong with it, and what to do.
+        config: type of the options object.
+        field: name of the field.
+        problem: what is wrong with the value, and how to fix it.
     """
 
     def __init__(self, config: object, field: str, problem: str):
@@ -35,18 +41,18 @@ def check_range(
     most: float | None = None,
     below: float | None = None,
 ) -> None:
-    """Check that numbers of `config` are within bounds; None is not checked.
+    """Check that numeric fields of `config` lie within bounds; a field that is None passes.
 
     Args:
-        config: options, an object with attributes.
+        config: an options object.
         fields: names of the attributes to check.
-        least: lower bound, included.
-        above: lower bound, not included.
-        most: upper bound, included.
-        below: upper bound, not included.
+        least: inclusive lower bound.
+        above: exclusive lower bound.
+        most: inclusive upper bound.
+        below: exclusive upper bound.
 
     Raises:
-        OptionError: a number is outside, or NaN.
+        OptionError: a value is out of bounds or NaN.
     """
     for field in fields:
         value = getattr(config, field)
@@ -66,10 +72,13 @@ def check_range(
 def _bounds(
     least: float | None, above: float | None, most: float | None, below: float | None
 ) -> str:
-    """Return the bounds in words."""
+    """Describe the bounds in words."""
+    if below == math.inf:
+        below = None
     if above is not None:
         upper = f" and at most {most}" if most is not None else ""
-        return f"a number above {above}{upper or (f' and below {below}' if below else '')}"
+        upper = upper or (f" and below {below}" if below is not None else "")
+        return f"a number above {above}{upper}"
     if most is not None:
         return f"a number from {least} to {most}" if least is not None else f"{most} or less"
     if below is not None:
@@ -77,72 +86,88 @@ def _bounds(
     return f"{least} or more"
 
 
-def check_fit(found: Any, like: Any, name: str) -> None:
-    """Refuse a tree of tensors or arrays that is not just like another one.
+def check_fit(value: Any, expected: Any, name: str) -> None:
+    """Check that a tree of tensors or arrays matches another one.
 
     Args:
-        found: dicts, lists, tensors and NumPy arrays, nested.
-        like: what it must be like: the same keys, lengths, shapes and types.
-        name: what to call it.
+        value: nested dicts, lists, tensors and NumPy arrays.
+        expected: tree whose keys, lengths, shapes and dtypes `value` must have.
+        name: what to call `value` in an error message.
 
     Raises:
-        ValueError: it is not, or it holds NaN or infinities; the message says where.
+        ValueError: `value` does not match, or holds NaN or infinity; the message says where.
     """
-    if isinstance(like, Mapping):
-        check_keys(found, like, name)
-        for key in like:
-            check_fit(found[key], like[key], f"{name}/{key}")
-    elif isinstance(like, list):
-        if not isinstance(found, list) or len(found) != len(like):
-            raise ValueError(f"{name} is not a list of {len(like)}")
-        for n, (one, other) in enumerate(zip(found, like, strict=True)):
-            check_fit(one, other, f"{name}/{n}")
+    if isinstance(expected, Mapping):
+        check_keys(value, expected, name)
+        for key in expected:
+            check_fit(value[key], expected[key], f"{name}/{key}")
+    elif isinstance(expected, list):
+        if not isinstance(value, list) or len(value) != len(expected):
+            raise ValueError(f"{name} is not a list of length {len(expected)}")
+        for n, (item, expected_item) in enumerate(zip(value, expected, strict=True)):
+            check_fit(item, expected_item, f"{name}/{n}")
     else:
-        check_layout(found, like, name)
-        check_finite(found, name)
+        check_layout(value, expected, name)
+        check_finite(value, name)
 
 
-def check_keys(found: Any, keys: Mapping[str, Any] | Sequence[str], name: str) -> None:
-    """Refuse anything but a dict with just these keys."""
-    if not isinstance(found, dict):
-        raise ValueError(f"{name} is missing, or is no dict")
-    for what, odd in (("lacks", set(keys) - set(found)), ("has", set(found) - set(keys))):
-        if odd:
-            raise ValueError(f"{name} {what} {_listed(odd)}" + (", unknown here" * (what == "has")))
-
-
-def check_layout(found: Any, like: Tensor | np.ndarray, name: str) -> None:
-    """Refuse another kind, shape or type."""
-    kind = Tensor if isinstance(like, Tensor) else np.ndarray
-    if not isinstance(found, kind):
-        raise ValueError(f"{name} is no {kind.__name__.lower()}")
-    if tuple(found.shape) != tuple(like.shape):
-        raise ValueError(f"{name} has shape {_shape(found)}, not {_shape(like)}")
-    if found.dtype != like.dtype:
-        raise ValueError(f"{name} is {found.dtype}, not {like.dtype}")
-
-
-def check_finite(found: Tensor | np.ndarray, name: str) -> None:
-    """Refuse NaN and infinities."""
-    if not bool(torch.isfinite(torch.as_tensor(found)).all()):
-        raise ValueError(f"{name} holds numbers that are not finite")
-
-
-def number(found: Any, kind: type[int] | type[float], least: float, most: float, name: str) -> Any:
-    """Return `found` if it is a number of that kind from `least` to `most`.
+def check_keys(value: Any, keys: Mapping[str, Any] | Sequence[str], name: str) -> None:
+    """Check that `value` is a dict with exactly these keys.
 
     Raises:
         ValueError: it is not.
     """
-    if type(found) is not kind or not least <= found <= most:
-        raise ValueError(f"{name} is {str(found)[:40]!r}, not {kind.__name__} {least} to {most}")
-    return found
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is missing or is not a dict")
+    missing, unknown = set(keys) - set(value), set(value) - set(keys)
+    if missing:
+        raise ValueError(f"{name} lacks {_listed(missing)}")
+    if unknown:
+        raise ValueError(f"{name} has unknown keys: {_listed(unknown)}")
 
 
-def _shape(value: Tensor | np.ndarray) -> tuple[int, ...]:
-    return tuple(value.shape)
+def check_layout(value: Any, expected: Tensor | np.ndarray, name: str) -> None:
+    """Check that `value` is a tensor or array of the same type, shape and dtype as `expected`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    kind = Tensor if isinstance(expected, Tensor) else np.ndarray
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is not a {kind.__name__}")
+    if tuple(value.shape) != tuple(expected.shape):
+        raise ValueError(f"{name} has shape {tuple(value.shape)}, not {tuple(expected.shape)}")
+    if value.dtype != expected.dtype:
+        raise ValueError(f"{name} is {value.dtype}, not {expected.dtype}")
+
+
+def check_finite(value: Tensor | np.ndarray, name: str) -> None:
+    """Check that `value` holds no NaN and no infinity.
+
+    Raises:
+        ValueError: it does.
+    """
+    if not bool(torch.isfinite(torch.as_tensor(value)).all()):
+        raise ValueError(f"{name} holds numbers that are not finite")
+
+
+def check_number(
+    value: Any, kind: type[int] | type[float], least: float, most: float, name: str
+) -> Any:
+    """Return `value` if it is of type `kind` and lies in [least, most].
+
+    Raises:
+        ValueError: it is not.
+    """
+    if type(value) is not kind or not least <= value <= most:
+        raise ValueError(
+            f"{name} is {str(value)[:40]!r}, not a number of type {kind.__name__} "
+            f"from {least} to {most}"
+        )
+    return value
 
 
 def _listed(names: set[str]) -> str:
+    """Return up to three of `names`, separated by commas, and how many more there are."""
     some = sorted(str(n)[:60] for n in names)
     return ", ".join(some[:3]) + (f" and {len(some) - 3} more" if len(some) > 3 else "")

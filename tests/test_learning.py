@@ -22,8 +22,9 @@ from agents import (
     TransformerXLConfig,
     make_agent,
 )
+from rl_expire.learning.actor import Actor
 from rl_expire.learning.ppo import PPOConfig, ppo_update
-from rl_expire.learning.rollout import Actor, collect
+from rl_expire.learning.rollout import collect
 from rl_expire.scoring.evaluation import evaluate
 from tests.support import CPU
 
@@ -99,8 +100,9 @@ def test_what_is_out_of_memory_is_guessed(config: AgentConfig) -> None:
 
 @pytest.mark.slow
 def test_on_a_short_corridor_lifetimes_become_selective() -> None:
-    from experiments.corridor import Corridor, CorridorOptions
     from experiments.experiment import make_trainer
+
+    from experiments.corridor import Corridor, CorridorOptions
     from rl_expire.vector.make import make_envs
 
     options = Corridor(seed=1, env=CorridorOptions(max_length=20))

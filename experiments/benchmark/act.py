@@ -43,7 +43,7 @@ def bench_act(
     for seed in range(repeats):
         for length in lengths:
             task = at_level(options, level, length)
-            envs = make_envs(env_id, num_envs, task, EnvConfig.of(config["env"]))
+            envs = make_envs(env_id, num_envs, task, EnvConfig.from_json(config["env"]))
             score = evaluate(agent, envs, num_envs, seed=seed, greedy=True, device=device)
             scores[length].append(score)
     table = Table(title=f"Acting, {num_envs} environments at once")

@@ -31,7 +31,7 @@ def not_exact(options: Experiment, trainer: Trainer[Any], device: torch.device) 
             f"on {device.type} the same command may give other numbers another time, and so may "
             "resuming: use --device cpu for the same numbers"
         )
-    if options.resume is not None and not trainer.exact:
+    if options.resume is not None and not trainer.resumes_exactly:
         yield (
             f"{options.id_of_env()} cannot be saved in the middle of an episode: new episodes "
             "begin, and the run differs from one that was never stopped"

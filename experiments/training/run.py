@@ -23,8 +23,9 @@ from experiments.training.messages import (
 )
 from experiments.watching.film import film
 from rl_expire.learning.nonfinite import NonFiniteLossError
-from rl_expire.learning.random_state import deterministic, seed_all
-from rl_expire.learning.trainer import Trainer, train
+from rl_expire.learning.random_state import make_deterministic, seed_all
+from rl_expire.learning.train_loop import train
+from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.interrupt import Interrupt
 from rl_expire.runs.json_file import write_json
 from rl_expire.runs.progress import Progress, clock
@@ -33,7 +34,7 @@ from rl_expire.runs.run_folder import RunFolder
 from rl_expire.runs.saver import Saver
 from rl_expire.runs.tracking import Tracker
 from rl_expire.vector.faults import EnvFaultError
-from rl_expire.vector.make import renders
+from rl_expire.vector.make import can_render
 
 LOG_EVERY = 10
 """Updates between lines of metrics.jsonl."""
@@ -53,7 +54,7 @@ def run(options: Experiment, prog: str) -> None:
     """
     device = device_of(options.device)
     use_threads(options.threads)
-    deterministic(device)
+    make_deterministic(device)
     seed_all(options.seed)
     trainer = make_trainer(options, device)
     if options.resume is None:
@@ -206,7 +207,7 @@ def _evaluate(
 
 def _film(options: Experiment, folder: RunFolder) -> None:
     """Write video and page; also figures if they are tracked and Matplotlib is installed."""
-    if not renders(options.id_of_env(), options.env_options()):
+    if not can_render(options.id_of_env(), options.env_options()):
         print(f"no video: {options.id_of_env()} does not render rgb_array")
         return
     print(f"writing {folder.video} ...", flush=True)

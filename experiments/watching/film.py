@@ -74,7 +74,7 @@ def _play(
     agent: Agent[Any], env: gym.Env, seeds: Sequence[int], entry: dict[str, Any], greedy: bool
 ) -> list[Trace]:
     """Record one episode per seed."""
-    solved_return = EnvConfig.of(entry).solved_return
+    solved_return = EnvConfig.from_json(entry).solved_return
     return [
         trace_episode(agent, env, seed=seed, greedy=greedy, device=CPU, solved_return=solved_return)
         for seed in seeds
@@ -92,9 +92,9 @@ def env_at_level(folder: RunFolder, entry: dict[str, Any], level: int | None) ->
     Raises:
         ValueError: the environment cannot be made at that level, or not be rendered.
     """
-    env_config = EnvConfig.of(entry)
+    env_config = EnvConfig.from_json(entry)
     if level is None:
-        return make_env(entry["id"], entry["options"], env_config.wrappers)
+        return make_env(entry["id"], entry["options"], env_config)
     if not entry.get("level"):
         raise ValueError(f"--level: {folder.config} does not name an option that sets difficulty")
     try:

@@ -1,1 +1,1 @@
-"""Learning: rollouts, returns, PPO, forgetting, curriculum, and the training loop."""
+"""Learning: acting and rollouts, returns, PPO, forgetting, curriculum and schedule, training."""

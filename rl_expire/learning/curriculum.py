@@ -1,4 +1,4 @@
-"""Raise a task's difficulty as it is mastered, step back when it is lost."""
+"""Raise the difficulty of a task as it is mastered, and lower it when performance collapses."""
 
 from __future__ import annotations
 
@@ -8,54 +8,49 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rl_expire.learning.rollout import Episode
-from rl_expire.validate import check_keys, number
+from rl_expire.learning.episode import Episode
+from rl_expire.validate import OptionError, check_keys, check_number, check_range
 
 Move = Literal["advance", "retreat"]
 
 
 @dataclass(frozen=True)
 class CurriculumConfig:
-    """How the task's longest episodes grow while training."""
+    """How the task's difficulty grows during training."""
 
     start: int = 4
-    """The first level."""
+    """Difficulty of the first level."""
     growth: float = 1.3
-    """Factor from one level to the next."""
+    """Factor by which difficulty grows from one level to the next."""
     advance_at: float = 0.95
-    """Success on the upper half of the level at which it is raised."""
+    """Success rate on the harder half of a level at which the next one begins."""
     retreat_at: float = 0.7
-    """Success on the upper half below which it is lowered again."""
+    """Success rate on the harder half of a level below which the previous one is trained again."""
     window: int = 256
-    """Episodes of the upper half over which success is measured."""
+    """Number of recent episodes from the harder half over which success is measured."""
 
     def __post_init__(self) -> None:
-        if self.start < 1:
-            raise ValueError(f"--curriculum.start is {self.start}: choose 1 or more")
-        if not 1 < self.growth < math.inf:
-            raise ValueError(f"--curriculum.growth is {self.growth}: choose a factor above 1")
-        if self.window < 1:
-            raise ValueError(f"--curriculum.window is {self.window}: choose 1 or more")
-        if not 0 < self.advance_at <= 1:
-            raise ValueError(
-                f"--curriculum.advance-at is {self.advance_at}: choose one above 0 and at most 1"
-            )
-        if not 0 <= self.retreat_at <= self.advance_at:
-            raise ValueError(
-                f"--curriculum.retreat-at is {self.retreat_at}: "
-                f"choose one from 0 to --curriculum.advance-at, {self.advance_at}"
+        check_range(self, "start", "window", least=1)
+        check_range(self, "growth", above=1, below=math.inf)
+        check_range(self, "advance_at", above=0, most=1)
+        check_range(self, "retreat_at", least=0, most=1)
+        if self.retreat_at > self.advance_at:
+            raise OptionError(
+                self,
+                "retreat_at",
+                f"is {self.retreat_at}, above advance_at {self.advance_at}: lower it",
             )
 
 
 @dataclass(frozen=True)
 class Level:
-    """One step of a curriculum.
+    """One level of a curriculum.
 
     Attributes:
-        difficulty: of the hardest episodes, on the scale on which episodes are measured.
-        options: of the environment, as its `change` takes them.
-        new: whether it asks for something that the level before did not, so that failing is where
-            it begins, and no reason to step back.
+        difficulty: difficulty of the level's hardest episodes.
+        options: keyword arguments for the environment's `change`.
+        new: whether the level requires a skill that the previous one did not. Initial failure is
+            then expected, and does not lead back to the previous level.
     """
 
     difficulty: int
@@ -64,7 +59,7 @@ class Level:
 
 
 def ladder(start: int, goal: int, growth: float) -> list[int]:
-    """Return the whole numbers from `start` to `goal`, each `growth` times the one before."""
+    """Return integers from `start` to `goal`, each `growth` times the one before, rounded up."""
     steps = [min(start, goal)]
     while steps[-1] < goal:
         steps.append(min(goal, math.ceil(steps[-1] * growth)))
@@ -72,11 +67,14 @@ def ladder(start: int, goal: int, growth: float) -> list[int]:
 
 
 class Curriculum:
-    """The level reached, judged on episodes in its upper half: an average would hide the hardest.
+    """Moves between levels by the success rate on the harder half of the current one.
+
+    An average over all episodes would hide failure on the hardest ones.
 
     Args:
-        levels: from the first to the full task, at least one.
-        config: when to go up and down. Its `start` and `growth` are for whoever makes the levels.
+        levels: at least one level; the last is the full task.
+        config: when to advance and retreat. `start` and `growth` are not used here, they are for
+            making the levels.
     """
 
     def __init__(self, levels: Sequence[Level], config: CurriculumConfig):
@@ -86,24 +84,24 @@ class Curriculum:
 
     @property
     def level(self) -> int:
-        """The difficulty of the level reached."""
+        """Difficulty of the current level."""
         return self.levels[self.index].difficulty
 
     @property
     def options(self) -> Mapping[str, int]:
-        """The environment's options at the level reached."""
+        """Options of the environment at the current level."""
         return self.levels[self.index].options
 
     @property
     def at_goal(self) -> bool:
-        """Whether the full task is being trained."""
+        """Whether the current level is the full task."""
         return self.index == len(self.levels) - 1
 
     @property
     def progress(self) -> float:
-        """Share of the way to the full task's difficulty, on a logarithmic scale.
+        """Progress in [0, 1] towards the full task's difficulty, on a logarithmic scale.
 
-        It begins where nothing new is asked for any more, and is 0 before.
+        It is 0 up to the last level that requires a new skill.
         """
         begin = max((n for n, level in enumerate(self.levels) if level.new), default=0)
         first, last = self.levels[begin].difficulty, self.levels[-1].difficulty
@@ -113,23 +111,27 @@ class Curriculum:
 
     @property
     def success(self) -> float:
-        """Success over the recent episodes of the upper half; NaN before any."""
+        """Success rate over the recent episodes of the harder half; NaN before the first one."""
         return sum(self._recent) / len(self._recent) if self._recent else math.nan
 
     @property
     def measured(self) -> bool:
-        """Whether enough episodes of this level were seen to judge it."""
+        """Whether enough episodes of this level have finished to judge it."""
         return len(self._recent) == self.config.window
 
-    def observe(self, difficulties: Iterable[tuple[float, float]]) -> None:
-        """Take in `(difficulty, success)` of finished episodes."""
+    def observe(self, results: Iterable[tuple[float, float]]) -> None:
+        """Record `(difficulty, success)` of finished episodes."""
         half = self.level / 2
         self._recent.extend(
-            success for difficulty, success in difficulties if half < difficulty <= self.level
+            success for difficulty, success in results if half < difficulty <= self.level
         )
 
     def move(self) -> Move | None:
-        """Change the level if the recent episodes say so, and say which way."""
+        """Advance or retreat by one level if the recent success rate calls for it.
+
+        Returns:
+            The move that was made, or None.
+        """
         if not self.measured:
             return None
         if self.success >= self.config.advance_at and not self.at_goal:
@@ -142,35 +144,39 @@ class Curriculum:
         return None
 
     def go_to(self, index: int) -> None:
-        """Start afresh at level `index`: what was measured at another one does not count."""
+        """Make level `index` the current one, and start measuring success anew."""
         self.index = index
         self._recent.clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the level and what was measured there."""
+        """Return the level and the recent results on it."""
         return {"index": self.index, "recent": list(self._recent)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`.
+        """Restore the state that `state_dict` returned.
 
         Raises:
-            ValueError: it is not the state of a curriculum of as many levels.
+            ValueError: `state` is not the state of a curriculum with as many levels.
         """
         check_keys(state, ("index", "recent"), "curriculum")
-        index = number(state["index"], int, 0, len(self.levels) - 1, "curriculum/index")
+        index = check_number(state["index"], int, 0, len(self.levels) - 1, "curriculum/index")
         recent = state["recent"]
         if not isinstance(recent, list) or not all(isinstance(x, int | float) for x in recent):
-            raise ValueError("curriculum/recent is no list of numbers")
+            raise ValueError("curriculum/recent is not a list of numbers")
         self.go_to(index)
         self._recent.extend(recent)
 
 
-def by_key(
+def episode_results(
     episodes: Iterable[Episode], difficulty: str | None, measure: str
 ) -> list[tuple[float, float]]:
-    """Return `(difficulty, success)` of episodes, reading both from their info by these keys.
+    """Return `(difficulty, success)` of each episode.
 
-    Without a key of the difficulty all are alike, 1, and success is NaN where nothing tells it.
+    Args:
+        episodes: finished episodes.
+        difficulty: key of their info that holds the difficulty; None: all have difficulty 1.
+        measure: key of their info that holds success, 1 being perfect. Where it is missing, success
+            is 0; without a difficulty, NaN.
     """
     if difficulty is None:
         return [(1.0, e.info.get(measure, math.nan)) for e in episodes]

@@ -1,125 +1,112 @@
-"""Learning what to forget: keep only the memories whose fading would change what the agent does.
+"""Learn what to forget: keep only the memories whose fading would change what the agent does.
 
-The agent is asked twice about the same steps: once with its memories fading, once with every memory
-it still holds counting fully. The difference between the two answers says, at every step and
-without the noise of returns, whether a fading memory still matters. The spans alone learn from it,
-against a small price on their length. In the first answer memories fade ahead of time, so that what
-is needed is missed before it is lost.
+The agent replays the same steps twice, once with its memories fading and once with every memory
+that it still holds at full weight. The difference between the two outputs shows, at every step and
+without the noise of returns, whether a fading memory still matters. Only the spans learn from it,
+against a small penalty on their length. In the first replay memories fade ahead of time, so that a
+memory that is needed is missed before it is lost.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from rl_expire.learning.nonfinite import Skips
-from rl_expire.learning.ppo import (
-    average,
-    batch_to_describe,
+from rl_expire.learning.nonfinite import SkipCounter
+from rl_expire.learning.optim import (
+    MeanMetrics,
     masked_mean,
     minibatches,
     span_stats,
     step_optimizer,
+    tensors_to_describe,
 )
 from rl_expire.types import Agent, AgentOutput, M, Rollout, TimeStep
+from rl_expire.validate import check_range
 
 
 @dataclass(frozen=True)
 class ForgettingConfig:
-    """Learning what to forget, once the task is solved."""
+    """Options for learning what to forget."""
 
     method: Literal["after-learning", "joint", "never"] = "after-learning"
-    """`after-learning`: solve the task, then let the spans alone learn, by self-distillation.
-    `joint`: the paper's own way, spans learn with everything else, from the task's loss and alpha.
+    """`after-learning`: solve the task first, then learn the spans alone, by self-distillation.
+    `joint`: the paper's method, spans learn with all other parameters from the task's loss.
     `never`: every memory lives for its initial span."""
     alpha: float = 0.03
-    """Price of memory after learning: weight of the mean logarithm of lifetimes in the loss. Memory
-    that lives half as long saves the same whether it was 300 steps or 30."""
+    """Weight of the span penalty, the mean logarithm of spans, for `after-learning`. Halving a span
+    gains the same whether it was 300 steps or 30."""
     joint_alpha: float = 1e-5
-    """Price of memory in joint training: weight of the mean span itself, as in the paper."""
+    """Weight of the mean span in the loss for `joint`, as in the paper."""
     steps: int = 2_500_000
     """Environment steps of the forgetting phase."""
     tolerance: float = 0.03
-    """Share of the score, lost while forgetting, at which alpha is withheld entirely."""
+    """Fraction of the score whose loss while forgetting sets the span penalty to zero."""
     early: float = 0.3
-    """Share of its lifetime for which a memory fades ahead of time in the eyes of what learns, so
-    that one that is needed is missed before it is lost."""
+    """Fraction of its span by which a memory fades ahead of time while spans are learned, so that
+    a memory that is needed is missed before it is lost."""
     learning_rate: float = 0.05
-    """Rate of plain SGD with momentum on the spans (Adam would blow a small, steady pull up)."""
+    """Learning rate of the spans. The optimizer is SGD with momentum: Adam would amplify a small,
+    steady gradient."""
     momentum: float = 0.9
-    """Momentum of the same."""
+    """Momentum of the same optimizer."""
     max_grad_norm: float = 0.3
-    """Gradients of the spans are scaled down to this norm."""
+    """Norm that the gradients of the spans are clipped to."""
     minibatches: int = 4
-    """Steps of the optimizer on each rollout; each holds whole sequences of some environments."""
+    """Optimizer steps on each rollout; a minibatch holds whole sequences of some environments."""
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "joint_alpha"):
-            if not getattr(self, name) >= 0:
-                option = "--forgetting." + name.replace("_", "-")
-                raise ValueError(f"{option} is {getattr(self, name)}: choose 0 or more")
-        for name in ("learning_rate", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                option = "--forgetting." + name.replace("_", "-")
-                raise ValueError(f"{option} is {getattr(self, name)}: choose a number above 0")
-        for name in ("early", "momentum"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"--forgetting.{name} is {getattr(self, name)}: choose one in [0, 1)"
-                )
-        if self.steps < 1:
-            raise ValueError(f"--forgetting.steps is {self.steps}: choose 1 or more")
-        if not 0 < self.tolerance < 1:
-            raise ValueError(f"--forgetting.tolerance is {self.tolerance}: choose one in (0, 1)")
-        if self.minibatches < 1:
-            raise ValueError(f"--forgetting.minibatches is {self.minibatches}: choose 1 or more")
+        check_range(self, "alpha", "joint_alpha", least=0)
+        check_range(self, "learning_rate", "max_grad_norm", above=0)
+        check_range(self, "early", "momentum", least=0, below=1)
+        check_range(self, "steps", "minibatches", least=1)
+        check_range(self, "tolerance", above=0, below=1)
 
 
 class ForgettingAgent(Agent[M]):
-    """An agent whose memories carry learned lifetimes."""
+    """An agent whose memories have learned lifetimes, called spans."""
 
     @abstractmethod
     def unroll(self, steps: TimeStep, memory: M, *, early: float | None = 0.0) -> AgentOutput:
-        """Replay `steps [T, B]` from `memory` with gradients; leave `memory` unchanged.
+        """Replay `steps` from `memory` with gradients; leave `memory` unchanged.
 
         Args:
             steps: `[T, B]`.
-            memory: the agent's memory before the first of them.
-            early: share of its lifetime for which a memory has faded ahead of time; None: every
-                memory that is still held counts fully.
+            memory: the agent's memory before the first step.
+            early: fraction of its span by which a memory fades ahead of time; None: every memory
+                that is still held has full weight.
         """
 
     @abstractmethod
     def feature_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that compute the inputs of lifetimes: frozen while forgetting."""
+        """Return the parameters that compute the inputs of spans; frozen while forgetting."""
 
     @abstractmethod
     def calibrate_spans(self, steps: TimeStep, memory: M) -> None:
-        """Measure, on `steps [T, B]`, the statistics that lifetimes are computed from."""
+        """Measure the statistics of the spans' inputs on `steps [T, B]`, before forgetting."""
 
 
 def distillation(faded: AgentOutput, unfaded: AgentOutput, valid: Tensor, choice: Tensor) -> Tensor:
-    """KL(unfaded || faded) of the policies plus half the values' squared difference, in their unit.
+    """Return KL(unfaded || faded) of the policies plus half the squared difference of the values.
 
     Args:
-        faded: what the agent says as it is.
-        unfaded: what it would say if no memory had faded.
-        valid: `[T, B]` bool, the steps that count.
-        choice: `[T, B]` bool, those where the policy makes any difference.
+        faded: output with memories fading, the student.
+        unfaded: output with all held memories at full weight, the teacher.
+        valid: `[T, B]` bool, the steps to average over.
+        choice: `[T, B]` bool, the steps at which the action matters; others have no KL term.
 
     Returns:
-        The mean over the valid steps, `[]`.
+        The mean over valid steps, `[]`. Values count in units of `faded.value_scale`.
     """
     teacher = torch.log_softmax(unfaded.logits, -1)
     student = torch.log_softmax(faded.logits, -1)
     kl = (teacher.exp() * (teacher - student)).sum(-1)
-    missed = (unfaded.value - faded.value) / faded.value_scale
-    return masked_mean(kl * choice + 0.5 * missed.pow(2), valid)
+    value_error = (unfaded.value - faded.value) / faded.value_scale
+    return masked_mean(kl * choice + 0.5 * value_error.pow(2), valid)
 
 
 def forget_update(
@@ -129,39 +116,46 @@ def forget_update(
     config: ForgettingConfig,
     *,
     alpha: float,
-    skips: Skips | None = None,
+    skips: SkipCounter | None = None,
 ) -> dict[str, float]:
-    """Improve the spans on one rollout; everything else is left alone.
+    """Update the spans on one rollout, and nothing else.
+
+    Args:
+        agent: the agent that collected the rollout.
+        optimizer: optimizer of the agent's span parameters.
+        rollout: T steps of B environments.
+        config: options.
+        alpha: weight of the span penalty.
+        skips: see `step_optimizer`.
 
     Returns:
-        Means over the minibatches, those left out aside, of the distillation loss and the agent's
-        diagnostics.
+        The distillation loss and the agent's diagnostics, averaged over the minibatches that were
+        not skipped.
 
     Raises:
-        NonFiniteLossError: with the loss, and the ranges of the minibatch; the weights are those
-            before it. With `skips`, only after too many of them in a row.
+        NonFiniteLossError: loss or gradient is not finite, and `skips` tolerates no more; the
+            weights are those before the minibatch.
     """
-    seen: dict[str, list[Tensor]] = defaultdict(list)
+    metrics = MeanMetrics()
     parameters = agent.span_parameters()
     rows = rollout.action.shape[1]
     for index in minibatches(rows, config.minibatches, rollout.action.device):
-        part = rollout.select(index)
-        steps = part.acted_on
+        batch = rollout.select(index)
+        steps = batch.acted_on
         with torch.no_grad():
-            unfaded = agent.unroll(steps, part.memory, early=None)
-        faded = agent.unroll(steps, part.memory, early=config.early)
-        change = distillation(faded, unfaded, part.valid, part.choice)
+            unfaded = agent.unroll(steps, batch.memory, early=None)
+        faded = agent.unroll(steps, batch.memory, early=config.early)
+        loss = distillation(faded, unfaded, batch.valid, batch.choice)
         norm = step_optimizer(
             optimizer,
-            change + alpha * faded.span_penalty,
+            loss + alpha * faded.span_penalty,
             parameters,
             config.max_grad_norm,
-            batch_to_describe(part, faded),
+            tensors_to_describe(batch, faded),
             skips,
         )
         if norm is None:
             continue
-        stats = {"distillation": change.detach(), "span_grad_norm": norm}
-        for name, value in (stats | faded.diagnostics | span_stats(faded.spans, part)).items():
-            seen[name].append(value)
-    return average(seen)
+        metrics.add({"distillation": loss.detach(), "span_grad_norm": norm} | faded.diagnostics)
+        metrics.add(span_stats(faded.spans, batch))
+    return metrics.means()

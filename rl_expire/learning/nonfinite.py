@@ -1,4 +1,4 @@
-"""A loss, or its gradient, that is not finite: the step is left out, and the batch described."""
+"""Losses and gradients that are not finite: skip the optimizer step, and describe the batch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss, or a gradient, was NaN or infinite.
+    """A loss or a gradient is NaN or infinite.
 
     Attributes:
-        description: of the batch, as `describe` returns it.
+        description: summary of the batch, as `describe` returns it.
     """
 
     def __init__(self, message: str, description: dict[str, dict[str, Any]]):
@@ -21,44 +21,53 @@ class NonFiniteLossError(RuntimeError):
         self.description = description
 
 
-class Skips:
-    """Counts the steps of an optimizer that were left out since their loss was not finite.
+class SkipCounter:
+    """Counts the optimizer steps that were skipped because loss or gradient was not finite.
 
     Args:
-        most: how many in a row are put up with.
+        limit: number of consecutive skips to tolerate.
+
+    Attributes:
+        total: number of all skips.
+        consecutive: number of skips since the last step that was taken.
     """
 
-    def __init__(self, most: int):
-        self.most = most
-        self.total = self.in_a_row = 0
+    def __init__(self, limit: int):
+        self.limit = limit
+        self.total = self.consecutive = 0
 
-    def taken(self) -> None:
-        """Note a step that went well."""
-        self.in_a_row = 0
+    def step_taken(self) -> None:
+        """Record a step that was taken."""
+        self.consecutive = 0
 
-    def left_out(self, error: NonFiniteLossError) -> None:
-        """Note a step that was left out.
+    def step_skipped(self, error: NonFiniteLossError) -> None:
+        """Record a step that was skipped because of `error`.
 
         Raises:
-            NonFiniteLossError: `error` itself, if there have been too many.
+            NonFiniteLossError: `error`, if more than `limit` steps in a row were skipped.
         """
         self.total += 1
-        self.in_a_row += 1
-        if self.in_a_row > self.most:
+        self.consecutive += 1
+        if self.consecutive > self.limit:
             raise error
 
 
 def describe(batch: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
-    """Describe the tensors of a batch by name, as JSON can hold it.
+    """Summarise the tensors of a batch as JSON.
+
+    Args:
+        batch: tensors by name.
 
     Returns:
-        For bools `share`, how many are true; for numbers `least` and `most` of the finite entries
-        (None if there are none). For both `entries`, and how many of them are `nonfinite`.
+        A dict for each tensor. Of bools: `share`, the fraction that is true. Of numbers: `least`
+        and `most` of the finite entries, None if there are none. Of both: the number of `entries`,
+        and how many are `nonfinite`.
     """
     return {name: _describe(values.detach()) for name, values in batch.items()}
 
 
 def _describe(values: Tensor) -> dict[str, Any]:
+    """Summarise one tensor."""
     if values.dtype == torch.bool:
         return {"share": float(values.float().mean()), "entries": values.numel(), "nonfinite": 0}
     finite = values[values.isfinite()]

@@ -1,4 +1,4 @@
-"""What an optimiser has gathered, parameter by parameter; its options come from elsewhere."""
+"""Save and load per-parameter optimizer state; the optimizer's options are not part of it."""
 
 from __future__ import annotations
 
@@ -9,45 +9,50 @@ from torch import Tensor, nn
 
 from rl_expire.validate import check_fit
 
-GATHERED: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
+STATE_KEYS: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
     torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq"),
     torch.optim.SGD: ("momentum_buffer",),
 }
-NEVER_NEGATIVE = ("step", "exp_avg_sq")
+NON_NEGATIVE = ("step", "exp_avg_sq")
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> list[dict[str, Tensor]]:
-    """Return copies of what was gathered for each parameter, in order; empty where nothing was."""
-    state = []
+    """Return copies of the state of each parameter, in order; empty before its first step."""
+    states = []
     for parameter in _parameters(optimizer):
-        gathered = optimizer.state.get(parameter, {})
-        state.append({name: t.clone() for name, t in gathered.items() if t is not None})
-    return state
+        state = optimizer.state.get(parameter, {})
+        states.append({name: t.clone() for name, t in state.items() if t is not None})
+    return states
 
 
-def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Any, name: str) -> None:
-    """Put `state` in the place of what `optimizer` has gathered.
+def load_optimizer_state(optimizer: torch.optim.Optimizer, states: Any, name: str) -> None:
+    """Load the state of each parameter, as `optimizer_state` returned it.
+
+    Args:
+        optimizer: an Adam or SGD optimizer.
+        states: the states.
+        name: what to call them in an error message.
 
     Raises:
-        ValueError: it does not fit the parameters; nothing was changed.
+        ValueError: they do not fit the parameters; nothing has changed.
     """
     parameters = _parameters(optimizer)
-    if not isinstance(state, list) or len(state) != len(parameters):
-        raise ValueError(f"{name} is not a list of {len(parameters)}")
-    keys = GATHERED[type(optimizer)]
-    for n, (parameter, gathered) in enumerate(zip(parameters, state, strict=True)):
-        if gathered != {}:
-            like = {key: torch.tensor(0.0) if key == "step" else parameter for key in keys}
-            check_fit(gathered, like, f"{name}/{n}")
-        for key in set(keys) & set(gathered) & set(NEVER_NEGATIVE):
-            if bool((gathered[key] < 0).any()):
+    if not isinstance(states, list) or len(states) != len(parameters):
+        raise ValueError(f"{name} is not a list of length {len(parameters)}")
+    keys = STATE_KEYS[type(optimizer)]
+    for n, (parameter, state) in enumerate(zip(parameters, states, strict=True)):
+        if state != {}:
+            expected = {key: torch.tensor(0.0) if key == "step" else parameter for key in keys}
+            check_fit(state, expected, f"{name}/{n}")
+        for key in set(keys) & set(state) & set(NON_NEGATIVE):
+            if bool((state[key] < 0).any()):
                 raise ValueError(f"{name}/{n}/{key} is negative")
     optimizer.load_state_dict(
         {
             "state": {
-                n: {key: value.clone() for key, value in gathered.items()}
-                for n, gathered in enumerate(state)
-                if gathered
+                n: {key: value.clone() for key, value in state.items()}
+                for n, state in enumerate(states)
+                if state
             },
             "param_groups": optimizer.state_dict()["param_groups"],
         }
@@ -55,4 +60,5 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Any, name: str
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Return the parameters of all groups, in order."""
     return [p for group in optimizer.param_groups for p in group["params"]]

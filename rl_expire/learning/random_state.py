@@ -1,4 +1,4 @@
-"""Every generator of random numbers that a run may use, but those of its environments."""
+"""Seed, save and restore the global random number generators of Python, NumPy and Torch."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from rl_expire.validate import check_keys, check_layout, number
+from rl_expire.validate import check_keys, check_layout, check_number
 
 NUMPY_WORDS = 624
-"""Numbers in the state of NumPy's and Python's generator, the Mersenne twister."""
+"""Words in the state of NumPy's generator, a Mersenne Twister."""
 
 
 def seed_all(seed: int) -> None:
-    """Seed Python, NumPy and Torch, on all devices."""
+    """Seed the generators of Python, NumPy and Torch, on all devices."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
 
 
-def deterministic(device: torch.device) -> None:
-    """Let Torch do the same sums in the same order each time, as far as `device` can.
+def make_deterministic(device: torch.device) -> None:
+    """Use deterministic algorithms on `device` where there are any.
 
-    The CPU does so by itself, on a given number of threads. On a GPU some operations have no such
-    form; they are used nevertheless.
+    A CPU is deterministic for a given number of threads. On a GPU some operations have no
+    deterministic implementation; they run nevertheless.
     """
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -36,7 +36,7 @@ def deterministic(device: torch.device) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """Return the states of Python's, NumPy's and Torch's own generators, those of GPUs included."""
+    """Return the states of the generators of Python, NumPy and Torch, including all GPUs."""
     version, words, gauss = random.getstate()
     _, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
@@ -54,10 +54,10 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go on drawing from `state`, as `random_state` gave it; GPUs that are not here are left out.
+    """Restore the states that `random_state` returned, except those of GPUs that are not here.
 
     Raises:
-        ValueError: it is not such a state; nothing was changed.
+        ValueError: `state` is not such a state; nothing has changed.
     """
     before = random_state()
     try:
@@ -68,19 +68,20 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 def _set(state: dict[str, Any]) -> None:
+    """Restore `state`; when this raises, it may have been restored in part."""
     check_keys(state, ("python", "numpy", "torch", "cuda"), "random")
     python, numpy, gpus = state["python"], state["numpy"], state["cuda"]
     check_keys(python, ("version", "words", "gauss"), "random/python")
     random.setstate((python["version"], tuple(python["words"]), python["gauss"]))
     check_keys(numpy, ("words", "position", "has_gauss", "cached"), "random/numpy")
     check_layout(numpy["words"], np.zeros(NUMPY_WORDS, np.uint32), "random/numpy/words")
-    # NumPy itself would read beyond its array.
-    position = number(numpy["position"], int, 0, NUMPY_WORDS, "random/numpy/position")
+    # NumPy does not check the position, and would read past the end of its array.
+    position = check_number(numpy["position"], int, 0, NUMPY_WORDS, "random/numpy/position")
     rest = numpy["has_gauss"], numpy["cached"]
     np.random.set_state(("MT19937", numpy["words"], position, *rest))
     check_layout(state["torch"], torch.get_rng_state(), "random/torch")
     if not isinstance(gpus, list) or not all(isinstance(x, torch.Tensor) for x in gpus):
-        raise ValueError("random/cuda is no list of tensors")
+        raise ValueError("random/cuda is not a list of tensors")
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_initialized():
         for gpu in range(min(len(gpus), torch.cuda.device_count())):

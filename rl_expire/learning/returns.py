@@ -13,10 +13,20 @@ def next_values(
     truncated: Tensor,
     final_value: Tensor,
 ) -> Tensor:
-    """Return `[T, B]`, the value of what follows each step.
+    """Return the value of the state that follows each step.
 
-    Nothing follows a terminal state; a truncated episode goes on from its true last observation;
-    any other step is followed by the next one.
+    It is 0 after termination, the value of the episode's last observation after truncation, and the
+    value of the next step otherwise.
+
+    Args:
+        value: `[T, B]`, value of each step.
+        bootstrap_value: `[B]`, value of the step after the last.
+        terminated: `[T, B]` bool.
+        truncated: `[T, B]` bool.
+        final_value: `[T, B]`, value of the last observation where truncated.
+
+    Returns:
+        `[T, B]`.
     """
     following = torch.cat([value[1:], bootstrap_value.unsqueeze(0)])
     following = torch.where(truncated, final_value, following)
@@ -35,21 +45,21 @@ def gae(
     gamma: float,
     lam: float,
 ) -> tuple[Tensor, Tensor]:
-    """Generalised advantage estimation (Schulman et al. 2016, equation 16).
+    """Compute generalised advantage estimates (Schulman et al. 2016, equation 16).
 
     Args:
         reward: `[T, B]`.
-        value: `[T, B]`, V of each step.
-        bootstrap_value: `[B]`, V of the step after the last.
+        value: `[T, B]`, value of each step.
+        bootstrap_value: `[B]`, value of the step after the last.
         terminated: `[T, B]` bool.
         truncated: `[T, B]` bool.
-        final_value: `[T, B]`, V of the true last observation where truncated.
-        valid: `[T, B]` bool; a step that is not valid has advantage 0 and passes none on.
-        gamma: discount a step.
-        lam: the lambda of GAE.
+        final_value: `[T, B]`, value of the episode's last observation where truncated.
+        valid: `[T, B]` bool; an invalid step has advantage 0, and cuts the sum at its predecessor.
+        gamma: discount factor per step.
+        lam: GAE's lambda.
 
     Returns:
-        `advantages [T, B]` and `returns [T, B]` = advantages + value.
+        `advantages [T, B]`, and `returns [T, B]`, which are advantages + value.
     """
     following = next_values(value, bootstrap_value, terminated, truncated, final_value)
     delta = (reward + gamma * following - value) * valid
@@ -78,26 +88,26 @@ def vtrace(
     rho_clip: float = 1.0,
     c_clip: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """V-trace (Espeholt et al. 2018, equations 1 and 2), on the same tensors as `gae`.
+    """Compute V-trace targets (Espeholt et al. 2018, equations 1 and 2) from the tensors of `gae`.
 
     Args:
         target_log_prob: `[T, B]`, log-probability of the action under the policy being learned.
-        behaviour_log_prob: `[T, B]`, under the policy that acted.
+        behaviour_log_prob: `[T, B]`, the same under the policy that acted.
         reward: as in `gae`.
-        value: as in `gae`, of the policy being learned.
+        value: as in `gae`, for the policy being learned.
         bootstrap_value: as in `gae`.
         terminated: as in `gae`.
         truncated: as in `gae`.
         final_value: as in `gae`.
         valid: as in `gae`.
-        gamma: discount a step.
-        lam: a further factor on the trace weights c.
+        gamma: discount factor per step.
+        lam: additional factor on the trace coefficients c.
         rho_clip: the paper's rho-bar.
         c_clip: the paper's c-bar.
 
     Returns:
-        `advantages [T, B]`, the weighted policy-gradient advantages, and the value targets
-        `returns [T, B]`, v_s.
+        `advantages [T, B]` of the policy gradient, weighted by rho, and `returns [T, B]`, the value
+        targets v_s.
     """
     ratio = (target_log_prob - behaviour_log_prob).exp()
     rho, c = ratio.clamp(max=rho_clip), lam * ratio.clamp(max=c_clip)

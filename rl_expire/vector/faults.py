@@ -1,4 +1,4 @@
-"""Environments that raise, or answer what nothing can be learned from: named, or rebuilt."""
+"""Detect environments that crash or return invalid data; report or rebuild them."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ import numpy as np
 from gymnasium import spaces
 
 FAULT = "env_fault"
-"""The key of an info that says what was wrong, where an environment was rebuilt."""
+"""Info key that holds the error message of an environment that was rebuilt."""
 
 
 class EnvFaultError(RuntimeError):
-    """An environment cannot go on; the message says which one, at which step, and why."""
+    """An environment failed; the message says which one, at which step, and why."""
 
 
 class Guard(gym.Wrapper):
-    """One environment that may fail: its faults are named, and with `restart` it is rebuilt.
+    """Wraps one environment of a batch, checks what it returns, and optionally rebuilds it.
 
-    A rebuilt environment begins a new episode; the one that failed is truncated at the last good
-    observation, with reward 0 and the fault in its info under `FAULT`. Seeds of rebuilt ones follow
-    from that of the first reset.
+    A rebuilt environment starts a new episode. The episode that failed is truncated at its last
+    valid observation, with reward 0 and the error message in its info under `FAULT`. Rebuilt
+    environments are seeded from the seed of the first reset.
 
     Args:
-        make: makes the environment; called again for each rebuilding.
-        row: which environment of the batch it is, for messages.
-        restart: rebuild it; otherwise every fault is raised.
-        most: faults in a row, with no episode ended in between, after which it is raised anyway.
+        make: makes the environment; called again to rebuild it.
+        row: index of the environment in the batch, for messages.
+        restart: rebuild the environment after a fault; otherwise raise every fault.
+        max_faults: number of consecutive faults, without an episode that ended in between, after
+            which a fault is raised even with `restart`.
     """
 
-    def __init__(self, make: Callable[[], gym.Env], row: int, *, restart: bool, most: int):
+    def __init__(self, make: Callable[[], gym.Env], row: int, *, restart: bool, max_faults: int):
         super().__init__(make())
-        self.make, self.row, self.most = make, row, most if restart else 0
-        self.in_a_row = 0
+        self.make, self.row, self.max_faults = make, row, max_faults if restart else 0
+        self.consecutive_faults = 0
         self.steps = 0
         self.seeds = np.random.default_rng(row)
         self.next_seed: int | None = None
@@ -44,31 +45,31 @@ class Guard(gym.Wrapper):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode, in a rebuilt environment if need be.
+        """Start an episode, rebuilding the environment if necessary.
 
         Raises:
-            EnvFaultError: it cannot, and may not or cannot be rebuilt.
+            EnvFaultError: the environment failed, and may not or cannot be rebuilt.
         """
         if seed is not None:
             self.seeds = np.random.default_rng(seed)
         seed = self.next_seed if seed is None else seed
         self.steps, self.next_seed = 0, None
-        told: dict[str, Any] = {}
+        fault: dict[str, Any] = {}
         while True:
             try:
                 obs, info = self.env.reset(seed=seed, options=options)
                 self._check(obs)
                 self.last_obs = obs
-                return obs, {**info, **told}
+                return obs, {**info, **fault}
             except Exception as error:
-                told = {FAULT: self._noted(error)}
-                seed = self._rebuilt()
+                fault = {FAULT: self._record_fault(error)}
+                seed = self._rebuild()
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step; where that fails, end the episode and rebuild the environment.
+        """Step the environment; after a fault, truncate the episode and rebuild the environment.
 
         Raises:
-            EnvFaultError: it failed, and may not or cannot be rebuilt.
+            EnvFaultError: the environment failed, and may not or cannot be rebuilt.
         """
         self.steps += 1
         try:
@@ -77,32 +78,42 @@ class Guard(gym.Wrapper):
             if not np.isfinite(float(reward)):
                 raise ValueError(f"its reward is {float(reward)}")
         except Exception as error:
-            told = {FAULT: self._noted(error)}
-            self.next_seed = self._rebuilt()
-            return self.last_obs, 0.0, False, True, told
+            fault = {FAULT: self._record_fault(error)}
+            self.next_seed = self._rebuild()
+            return self.last_obs, 0.0, False, True, fault
         self.last_obs = obs
         if terminated or truncated:
-            self.in_a_row = 0
+            self.consecutive_faults = 0
         return obs, reward, terminated, truncated, info
 
     def _check(self, obs: Any) -> None:
-        wrong = misfit(self.observation_space, obs)
-        if wrong is not None:
-            raise ValueError(wrong)
+        """Check that `obs` belongs to the observation space.
 
-    def _noted(self, error: Exception) -> str:
-        """Return what went wrong, where and when; raise it where there is no going on."""
+        Raises:
+            ValueError: it does not.
+        """
+        problem = space_mismatch(self.observation_space, obs)
+        if problem is not None:
+            raise ValueError(problem)
+
+    def _record_fault(self, error: Exception) -> str:
+        """Count a fault and return its message.
+
+        Raises:
+            EnvFaultError: there have been too many faults in a row.
+        """
         if isinstance(error, EnvFaultError):
             raise error
-        said = f"environment {self.row}, step {self.steps} of its episode: {reason(error)}"
-        self.in_a_row += 1
-        if self.in_a_row > self.most:
-            again = f" ({self.in_a_row} faults in a row)" if self.most else ""
-            raise EnvFaultError(said + again) from error
-        return said
+        message = f"environment {self.row}, step {self.steps} of its episode: "
+        message += error_summary(error)
+        self.consecutive_faults += 1
+        if self.consecutive_faults > self.max_faults:
+            count = f" ({self.consecutive_faults} faults in a row)" if self.max_faults else ""
+            raise EnvFaultError(message + count) from error
+        return message
 
-    def _rebuilt(self) -> int:
-        """Put a new environment in the place of this one; return the seed to reset it with."""
+    def _rebuild(self) -> int:
+        """Replace the environment by a new one, and return the seed to reset it with."""
         with suppress(Exception):
             self.env.close()
         while True:
@@ -110,27 +121,41 @@ class Guard(gym.Wrapper):
                 self.env = self.make()
                 return int(self.seeds.integers(2**31))
             except Exception as error:
-                self._noted(error)
+                self._record_fault(error)
 
 
-def reason(error: Exception) -> str:
-    """Return what an exception says, on one line that is not too long."""
-    said = " ".join(str(error).split())[:300]
-    return said if isinstance(error, ValueError) and said else f"{type(error).__name__}: {said}"
+def error_summary(error: Exception) -> str:
+    """Return the message of an exception on one line of at most 300 characters.
+
+    The exception's type comes first, unless it is a ValueError with a message.
+    """
+    message = " ".join(str(error).split())[:300]
+    if isinstance(error, ValueError) and message:
+        return message
+    return f"{type(error).__name__}: {message}"
 
 
-def misfit(space: gym.Space, obs: Any, path: str = "") -> str | None:
-    """Say why `obs` is no observation of `space` that could be stacked with others; None if it is.
+def space_mismatch(space: gym.Space, obs: Any, path: str = "") -> str | None:
+    """Explain why `obs` does not belong to `space`.
 
-    Bounds are not looked at: many environments leave theirs a little. NaN and infinities are.
+    Keys, shape, dtype and finiteness are checked. Bounds are not: many environments exceed their
+    own slightly.
+
+    Args:
+        space: the observation space.
+        obs: an observation.
+        path: where in a dict observation `obs` is, for the message.
+
+    Returns:
+        The explanation; None if `obs` can be stacked with other observations of `space`.
     """
     name = f"its observation{path}"
     if isinstance(space, spaces.Dict):
         if not isinstance(obs, Mapping) or set(obs) != set(space.keys()):
             keys = ", ".join(sorted(space.keys()))
-            return f"{name} does not have just the keys {keys}"
-        parts = (misfit(s, obs[key], f"{path}[{key!r}]") for key, s in space.items())
-        return next((wrong for wrong in parts if wrong is not None), None)
+            return f"{name} does not have exactly the keys {keys}"
+        problems = (space_mismatch(s, obs[key], f"{path}[{key!r}]") for key, s in space.items())
+        return next((problem for problem in problems if problem is not None), None)
     if space.shape is None or space.dtype is None:
         return None
     value = np.asarray(obs)
@@ -144,21 +169,21 @@ def misfit(space: gym.Space, obs: Any, path: str = "") -> str | None:
 
 
 def check_batch(reward: np.ndarray, obs: Any) -> None:
-    """Look for numbers that are not finite in what a batch of environments answered.
+    """Check that the rewards and observations of a batch of environments are finite.
 
     Args:
         reward: `[B]`.
-        obs: `[B, ...]`, or a dict of these.
+        obs: `[B, ...]`, or a dict of such arrays.
 
     Raises:
-        EnvFaultError: there is one; the message says in which row.
+        EnvFaultError: a number is not finite; the message names the environment.
     """
-    named = {"reward": reward} | (
-        {f"observation[{key!r}]": value for key, value in obs.items()}
-        if isinstance(obs, dict)
-        else {"observation": obs}
-    )
-    for name, value in named.items():
+    arrays = {"reward": reward}
+    if isinstance(obs, dict):
+        arrays |= {f"observation[{key!r}]": value for key, value in obs.items()}
+    else:
+        arrays["observation"] = obs
+    for name, value in arrays.items():
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
             continue
         finite = np.isfinite(value)

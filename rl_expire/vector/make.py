@@ -1,4 +1,4 @@
-"""How environments are made from their id: wrapped, in batches, and guarded where they may fail."""
+"""Make environments from their id: wrapped, vectorized and guarded."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from rl_expire.validate import OptionError
 from rl_expire.vector.faults import Guard
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
 from rl_expire.vector.tokenize_text import tokenize_text
@@ -21,17 +22,17 @@ from rl_expire.vector.tokenize_text import tokenize_text
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """What `config.json` says of how environments are made, besides their id and options.
+    """How environments are made, apart from their id and keyword arguments.
 
     Attributes:
-        wrappers: import paths `module:Class`, the innermost first.
-        vectorization: `native` is the environment's own batched form; `sync` steps one environment
-            after the other, `async` each in a process of its own; `auto` is native where there is
-            one that can be used, else sync.
-        restart: whether an environment that fails is rebuilt.
-        most_faults: in a row, of one environment, after which it is not rebuilt any more.
-        timeout: seconds that an answer may take, if async.
-        solved_return: at which an episode is a success, where its info does not say.
+        wrappers: import paths `module:Class`, the innermost wrapper first.
+        vectorization: `native`: the environment's own vectorized form; `sync`: one environment
+            after the other in this process; `async`: each environment in its own process; `auto`:
+            native if there is one and nothing below rules it out, else sync.
+        restart: rebuild an environment that fails.
+        most_faults: number of consecutive faults of an environment that are tolerated.
+        timeout: seconds to wait for an environment in its own process.
+        solved_return: return from which on an episode is a success, if its info does not say.
     """
 
     wrappers: tuple[str, ...] = ()
@@ -42,54 +43,67 @@ class EnvConfig:
     solved_return: float | None = None
 
     @staticmethod
-    def of(entry: Mapping[str, Any]) -> EnvConfig:
-        """Return what the entry `env` of a run's configuration says.
+    def from_json(entry: Mapping[str, Any]) -> EnvConfig:
+        """Return the configuration stored in the entry `env` of a run's `config.json`.
 
         Raises:
-            TypeError: it says something unknown.
+            TypeError: it has an unknown key.
         """
-        said = dict(entry.get("making", {}))
-        return EnvConfig(**{**said, "wrappers": tuple(said.get("wrappers", ()))})
+        values = dict(entry.get("making", {}))
+        return EnvConfig(**{**values, "wrappers": tuple(values.get("wrappers", ()))})
 
 
-PLAIN = EnvConfig()
+DEFAULT_ENV_CONFIG = EnvConfig()
 
 
 def make_envs(
-    env_id: str, num_envs: int, options: dict[str, Any], env_config: EnvConfig = PLAIN
+    env_id: str,
+    num_envs: int,
+    options: dict[str, Any],
+    env_config: EnvConfig = DEFAULT_ENV_CONFIG,
 ) -> VectorEnv:
-    """Make `num_envs` environments that reset themselves.
+    """Make a vector environment with autoreset.
+
+    Args:
+        env_id: id of a registered environment, or `module:ID`.
+        num_envs: number of environments, B.
+        options: keyword arguments of the environment.
+        env_config: how to make it.
 
     Raises:
-        ValueError: the environment is unknown or refuses its options, or a wrapper it.
+        ValueError: the environment is unknown or rejects its options, or a wrapper rejects it.
     """
     mode = env_config.vectorization
     try:
         if mode == "auto":
-            batched = spec_of(env_id).vector_entry_point is not None
-            mode = (
-                "native" if batched and not (env_config.wrappers or env_config.restart) else "sync"
-            )
+            native = find_spec(env_id).vector_entry_point is not None
+            native = native and not (env_config.wrappers or env_config.restart)
+            mode = "native" if native else "sync"
         if mode == "native":
             return gym.make_vec(env_id, num_envs, "vector_entry_point", **options)
-        make = partial(_make_one, spec_of(env_id), options, env_config.wrappers)
+        make = partial(_make_one, find_spec(env_id), options, env_config)
         if mode == "async":
+            for path in env_config.wrappers:  # report errors from here, not from another process
+                _import_wrapper(path, env_config)
             make = partial(EnvProcess, make, env_config.timeout)
-        guard = partial(Guard, make, restart=env_config.restart, most=env_config.most_faults)
-        kind = AsyncEnvs if mode == "async" else SyncVectorEnv
-        rows = [partial(guard, row) for row in range(num_envs)]
-        return kind(rows, autoreset_mode=AutoresetMode.SAME_STEP)
+        guard = partial(Guard, make, restart=env_config.restart, max_faults=env_config.most_faults)
+        vector_class = AsyncEnvs if mode == "async" else SyncVectorEnv
+        guards = [partial(guard, row) for row in range(num_envs)]
+        return vector_class(guards, autoreset_mode=AutoresetMode.SAME_STEP)
     except ValueError:
         raise
-    except Exception as error:  # whatever somebody's environment raises
+    except Exception as error:  # an environment may raise anything
         raise ValueError(f"environment {env_id} cannot be made: {error}") from error
 
 
-def spec_of(env_id: str) -> EnvSpec:
-    """Return what is registered under `env_id`, or `module:ID`, the module imported first.
+def find_spec(env_id: str) -> EnvSpec:
+    """Return the spec of a registered environment.
+
+    Args:
+        env_id: its id, or `module:ID` to import the module that registers it first.
 
     Raises:
-        ValueError: nothing is.
+        ValueError: no such environment is registered.
     """
     module, _, name = env_id.rpartition(":")
     try:
@@ -100,56 +114,72 @@ def spec_of(env_id: str) -> EnvSpec:
         raise ValueError(f"environment {env_id} is unknown: {error}") from error
 
 
-def make_env(env_id: str, options: dict[str, Any], wrappers: tuple[str, ...] = ()) -> gym.Env:
-    """Make one environment that can be rendered.
+def make_env(
+    env_id: str, options: dict[str, Any], env_config: EnvConfig = DEFAULT_ENV_CONFIG
+) -> gym.Env:
+    """Make one environment that renders RGB frames.
+
+    Args:
+        env_id: id of a registered environment, or `module:ID`.
+        options: keyword arguments of the environment.
+        env_config: how to make it; only the wrappers are used.
 
     Raises:
-        ValueError: the environment is unknown, refuses its options or cannot render frames.
+        ValueError: the environment is unknown, rejects its options or cannot render frames.
     """
     try:
-        return _make_one(spec_of(env_id), options | {"render_mode": "rgb_array"}, wrappers)
+        return _make_one(find_spec(env_id), options | {"render_mode": "rgb_array"}, env_config)
     except ValueError:
         raise
     except Exception as error:
         raise ValueError(f"environment {env_id} cannot be made: {error}") from error
 
 
-def renders(env_id: str, options: dict[str, Any]) -> bool:
-    """Whether the environment can be shown: it has frames in the mode `rgb_array`."""
+def can_render(env_id: str, options: dict[str, Any]) -> bool:
+    """Return whether the environment can render RGB frames."""
     env = gym.make(env_id, **options)
     env.close()
     return "rgb_array" in env.metadata.get("render_modes", ())
 
 
-def _make_one(spec: EnvSpec, options: dict[str, Any], wrappers: tuple[str, ...]) -> gym.Env:
-    """Make one environment and put its wrappers around it; text becomes tokens."""
+def _make_one(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:
+    """Make one environment, apply its wrappers, and tokenize text observations.
+
+    It takes a spec and not an id, because in another process the id may not be registered.
+
+    Raises:
+        OptionError: a wrapper cannot be imported or applied.
+    """
     env = gym.make(spec, **options)
-    for path in wrappers:
-        wrapper = imported(path)
+    for path in env_config.wrappers:
+        wrapper = _import_wrapper(path, env_config)
         try:
             env = wrapper(env)
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            raise ValueError(f"--wrappers {path} cannot wrap {spec.id} ({said})") from error
+            problem = f"{path} cannot wrap {spec.id} ({type(error).__name__}: {error})"
+            raise OptionError(env_config, "wrappers", problem) from error
     return tokenize_text(env)
 
 
-def imported(path: str) -> Callable[[gym.Env], Any]:
-    """Return the wrapper at `module:Class`; modules beside the working directory are found.
+def _import_wrapper(path: str, env_config: EnvConfig) -> Callable[[gym.Env], Any]:
+    """Import the wrapper at `module:Class`, one of `env_config`.
 
     Raises:
-        ValueError: there is none.
+        OptionError: there is none.
     """
     module, colon, name = path.partition(":")
     if not (module and colon and name):
-        raise ValueError(f"--wrappers {path} is no module:Class, such as envs.masked:MaskVelocity")
+        problem = f"{path} is not of the form module:Class, such as envs.masked:MaskVelocity"
+        raise OptionError(env_config, "wrappers", problem)
     try:
-        found = getattr(_import(module), name)
+        wrapper = getattr(_import(module), name)
     except Exception as error:
-        raise ValueError(f"--wrappers {path} cannot be imported: {error}") from error
-    if not callable(found):
-        raise ValueError(f"--wrappers {path} is {type(found).__name__}: give a class or function")
-    return found
+        problem = f"{path} cannot be imported: {error}"
+        raise OptionError(env_config, "wrappers", problem) from error
+    if not callable(wrapper):
+        problem = f"{path} is a {type(wrapper).__name__}: give a class or a function"
+        raise OptionError(env_config, "wrappers", problem)
+    return wrapper
 
 
 def _import(module: str) -> ModuleType:

@@ -1,4 +1,4 @@
-"""Environments in processes of their own: they step at once, and may hang or die alone."""
+"""Run environments in their own processes, so that they step in parallel and fail alone."""
 
 from __future__ import annotations
 
@@ -16,78 +16,80 @@ from gymnasium.vector.utils import iterate
 
 
 class EnvProcess(gym.Env):
-    """An environment that lives in another process.
+    """An environment that runs in another process.
 
     Args:
-        make: makes the environment, over there.
-        timeout: seconds that any answer may take.
+        make: makes the environment, in that process.
+        timeout: seconds to wait for any reply.
 
     Raises:
-        TimeoutError: of every method: no answer came; the process has been killed.
-        EOFError: of every method: the process has died.
+        TimeoutError: by any method: no reply arrived in time, and the process was killed.
+        EOFError: by any method: the process died.
     """
 
     def __init__(self, make: Callable[[], gym.Env], timeout: float):
         self.timeout = timeout
-        self.connection, there = multiprocessing.Pipe()
+        self.connection, child = multiprocessing.Pipe()
         self.process = multiprocessing.Process(
-            target=_serve, args=(make, there, self.connection), daemon=True
+            target=_serve, args=(make, child, self.connection), daemon=True
         )
         self.process.start()
-        there.close()
-        self.under_way = False
-        self.observation_space, self.action_space, self.metadata = self._answer()
+        child.close()
+        self.step_pending = False
+        self.observation_space, self.action_space, self.metadata = self._receive()
 
-    def begin(self, action: Any) -> None:
-        """Let it step without waiting for the answer, which `step` returns."""
-        # A process that is dead is found out about by whoever waits for its answer.
+    def step_async(self, action: Any) -> None:
+        """Start a step without waiting for its result; the next call of `step` returns it."""
+        # If the process has died, whoever waits for the result finds out.
         with suppress(OSError):
             self.connection.send(("step", (action,), {}))
-        self.under_way = True
+        self.step_pending = True
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step, or wait for the step that was begun."""
-        if not self.under_way:
-            self.begin(action)
-        self.under_way = False
-        return self._answer()
+        """Step, or wait for the step that `step_async` started."""
+        if not self.step_pending:
+            self.step_async(action)
+        self.step_pending = False
+        return self._receive()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode."""
-        return self._ask("reset", seed=seed, options=options)
+        """Start an episode."""
+        return self._call("reset", seed=seed, options=options)
 
     @property
     def np_random(self) -> np.random.Generator:
-        """A copy of its random generator; set it to change the one over there."""
-        return self._ask("generator")
+        """A copy of the environment's random generator; assign to it to replace the original."""
+        return self._call("generator")
 
     @np_random.setter
     def np_random(self, value: np.random.Generator) -> None:
-        self._ask("generator", value)
+        self._call("generator", value)
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         self.process.kill()
         self.process.join()
         self.connection.close()
 
-    def _ask(self, name: str, *values: Any, **options: Any) -> Any:
-        if self.under_way:  # nobody waits for that step any more
-            self.under_way = False
+    def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a function in the process and return its result; drop a pending step's."""
+        if self.step_pending:
+            self.step_pending = False
             with suppress(Exception):
-                self._answer()
+                self._receive()
         with suppress(OSError):
-            self.connection.send((name, values, options))
-        return self._answer()
+            self.connection.send((name, args, kwargs))
+        return self._receive()
 
-    def _answer(self) -> Any:
+    def _receive(self) -> Any:
+        """Wait for the result of the last call and return it, or raise its exception."""
         try:
             if not self.connection.poll(self.timeout):
                 self.process.kill()
                 raise TimeoutError(f"no answer within {self.timeout:g} seconds")
-            answer, error = self.connection.recv()
+            result, error = self.connection.recv()
         except (EOFError, OSError) as lost:
             if isinstance(lost, TimeoutError):
                 raise
@@ -95,43 +97,47 @@ class EnvProcess(gym.Env):
             raise EOFError(f"its process has died, exit code {self.process.exitcode}") from lost
         if error is not None:
             raise error
-        return answer
+        return result
 
 
-def _serve(make: Callable[[], gym.Env], connection: Connection, there: Connection) -> None:
-    """Answer until nobody asks any more."""
-    there.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the learner, who then ends this
+def _serve(make: Callable[[], gym.Env], connection: Connection, parent: Connection) -> None:
+    """Make the environment and execute calls until the connection closes."""
+    parent.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the learner, which ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     env: Any = None
 
     def generator(new: np.random.Generator | None = None) -> np.random.Generator:
+        """Set the environment's random generator, if `new` is given, and return it."""
         if new is not None:
             env.unwrapped.np_random = new
         return env.unwrapped.np_random
 
-    def begin() -> tuple[Any, ...]:
+    def start() -> tuple[Any, ...]:
+        """Make the environment and return its spaces and metadata."""
         nonlocal env
         env = make()
         return env.observation_space, env.action_space, env.metadata
 
     with suppress(EOFError, OSError):
-        connection.send(_tried(begin))
+        connection.send(_capture(start))
         if env is None:
             return
-        known = {"step": env.step, "reset": env.reset, "generator": generator}
+        functions = {"step": env.step, "reset": env.reset, "generator": generator}
         while True:
-            name, values, options = connection.recv()
-            answer = _tried(known[name], *values, **options)
-            sent = _tried(connection.send, answer)
-            if sent[1] is not None:  # such as an info that cannot be pickled
+            name, args, kwargs = connection.recv()
+            result = _capture(functions[name], *args, **kwargs)
+            _, error = sent = _capture(connection.send, result)
+            if error is not None:  # for instance, an info that cannot be pickled
                 connection.send(sent)
 
 
-def _tried(ask: Callable[..., Any], *values: Any, **options: Any) -> tuple[Any, Exception | None]:
-    """Return the answer, or what was raised, as something that can be sent for sure."""
+def _capture(
+    function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> tuple[Any, Exception | None]:
+    """Call `function`; return its result and None, or None and an exception that can be pickled."""
     try:
-        return ask(*values, **options), None
+        return function(*args, **kwargs), None
     except ValueError as error:
         return None, ValueError(str(error))
     except Exception as error:
@@ -139,12 +145,12 @@ def _tried(ask: Callable[..., Any], *values: Any, **options: Any) -> tuple[Any, 
 
 
 class AsyncEnvs(SyncVectorEnv):
-    """Environments, each or its innermost an `EnvProcess`, that all step at the same time."""
+    """A vector of environments, each an `EnvProcess` at its core, that step in parallel."""
 
     def step(self, actions: Any) -> Any:
-        """Begin all steps, then wait for them one after the other."""
+        """Start the steps of all environments, then wait for their results in order."""
         for env, action in zip(self.envs, iterate(self.action_space, actions), strict=True):
-            inner = env.unwrapped
-            assert isinstance(inner, EnvProcess)
-            inner.begin(action)
+            process = env.unwrapped
+            assert isinstance(process, EnvProcess)
+            process.step_async(action)
         return super().step(actions)

@@ -1,4 +1,4 @@
-"""How environments are saved and go on: exactly where they can say how, else with new episodes."""
+"""Save and restore vector environments: exactly where they support it, else with new episodes."""
 
 from __future__ import annotations
 
@@ -12,61 +12,67 @@ from rl_expire.validate import check_keys
 
 @runtime_checkable
 class Resumable(Protocol):
-    """Environments that can be saved in the middle of their episodes."""
+    """Environments whose complete state can be saved, in the middle of episodes."""
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return copies of arrays that decide everything to come."""
+        """Return copies of arrays that determine all future steps."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there.
+        """Restore the state that `state_dict` returned.
 
         Raises:
-            ValueError: `state` does not fit; nothing has changed then.
+            ValueError: `state` does not fit; nothing has changed.
         """
         ...
 
 
 def env_state(envs: VectorEnv) -> dict[str, Any]:
-    """Return the state of `envs`, or where they have none, that of their random generators.
+    """Return the state of `envs` for a checkpoint.
 
-    No generators at all where they cannot be had: some vector environments have no parts, and an
-    environment that has failed may give none.
+    Returns:
+        The complete state, under `exact`, if `envs` is `Resumable`. Otherwise the states of the
+        environments' random generators, under `generators`: an empty list if they cannot be read,
+        as after a fault.
     """
     if isinstance(envs, Resumable):
         return {"exact": envs.state_dict()}
     try:
         generators = cast(Any, envs).get_attr("np_random")
         return {"generators": [g.bit_generator.state for g in generators]}
-    except Exception:  # whatever an environment raises, what was learned is to be saved
+    except Exception:  # an environment may raise anything, and the weights must still be saved
         return {"generators": []}
 
 
 def load_env_state(envs: VectorEnv, state: Any) -> Any | None:
-    """Let `envs` go on from `state`.
+    """Restore the state that `env_state` returned.
 
     Returns:
-        None where they go on exactly; else the observations of new episodes, which their
-        generators begin, and the info: what `reset` returned.
+        None if the environments continue exactly. Otherwise observations and info of new episodes,
+        as `reset` returns them.
 
     Raises:
-        ValueError: `state` is not theirs; nothing has changed then.
+        ValueError: `state` does not fit `envs`; nothing has changed.
     """
     if isinstance(envs, Resumable):
         check_keys(state, ("exact",), "envs")
         envs.load_state_dict(state["exact"])
         return None
     check_keys(state, ("generators",), "envs")
-    generators = [_generator(found) for found in state["generators"]]
+    generators = [_generator(generator) for generator in state["generators"]]
     if generators and len(generators) != envs.num_envs:
-        raise ValueError(f"envs/generators is not a list of {envs.num_envs}")
+        raise ValueError(f"envs/generators is not a list of length {envs.num_envs}")
     if generators:
         cast(Any, envs).set_attr("np_random", generators)
     return envs.reset()
 
 
 def _generator(state: Any) -> np.random.Generator:
-    """Return a generator of Gymnasium's kind in `state`."""
+    """Return a generator of the kind that Gymnasium uses, in `state`.
+
+    Raises:
+        ValueError: `state` is not the state of one.
+    """
     bits = np.random.PCG64()
     try:
         bits.state = state

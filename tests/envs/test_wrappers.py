@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 
 from envs.masked import MaskVelocity
-from rl_expire.vector.tokenize_text import LONGEST, VOCABULARY, TokenizeText, tokenize_text, tokens
+from rl_expire.vector.tokenize_text import MAX_WORDS, VOCABULARY, TokenizeText, tokenize_text, tokens
 
 
 def test_velocities_are_hidden_and_nothing_else() -> None:
@@ -30,7 +30,7 @@ def test_other_environments_are_refused() -> None:
 
 def test_words_are_the_same_numbers_everywhere() -> None:
     ids = tokens("Go to the red BALL, then the ball")
-    assert ids.shape == (LONGEST,)
+    assert ids.shape == (MAX_WORDS,)
     assert ids[4] == ids[7] == 1 + zlib.crc32(b"ball") % (VOCABULARY - 1)
     assert ids[:8].min() > 0
     assert not ids[8:].any()

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, by_key, ladder
-from rl_expire.learning.rollout import Episode
+from rl_expire.learning.episode import Episode
 
 CONFIG = CurriculumConfig(start=8, growth=1.5, advance_at=0.75, retreat_at=0.5, window=4)
 

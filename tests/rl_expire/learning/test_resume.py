@@ -30,7 +30,7 @@ from rl_expire.learning.random_state import seed_all
 from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.trainer import TrainConfig, Trainer
 from rl_expire.runs.checkpoint import load_tree, save_tree
-from rl_expire.runs.run_folder import finite
+from rl_expire.runs.json_file import nonfinite_to_none
 from tests.support import CPU, same_tree
 
 SMALL: dict[str, Any] = {"width": 8, "heads": 2}
@@ -95,7 +95,7 @@ def test_a_run_stopped_at_any_of_twenty_updates_goes_on_as_if_it_never_had(
     for update in range(UPDATES + BEYOND):
         if update in stops:
             save_tree(trainer.state_dict(), tmp_path / f"{update}.safetensors")
-        reports.append(finite(trainer.update()))
+        reports.append(nonfinite_to_none(trainer.update()))
         states.append(trainer.state_dict())
     if trainer.spans:
         assert {r["phase"] for r in reports} == {"learn", "settle", "forget"}
@@ -104,7 +104,7 @@ def test_a_run_stopped_at_any_of_twenty_updates_goes_on_as_if_it_never_had(
         again.load_state_dict(load_tree(tmp_path / f"{stop}.safetensors"))
         same_tree(again.state_dict(), states[stop])
         for update in range(stop, stop + BEYOND):
-            assert finite(again.update()) == reports[update]
+            assert nonfinite_to_none(again.update()) == reports[update]
         # All that decides what comes next is the same, so everything that comes next is.
         same_tree(again.state_dict(), states[stop + BEYOND])
 
@@ -115,18 +115,18 @@ def test_a_run_goes_on_in_every_environment(task: str, tmp_path: Path) -> None:
     for _ in range(5):
         trainer.update()
     save_tree(trainer.state_dict(), tmp_path / "now")
-    later = [finite(trainer.update()) for _ in range(3)]
+    later = [nonfinite_to_none(trainer.update()) for _ in range(3)]
     again = make_trainer(AGENTS["expire-span"], task)
     again.load_state_dict(load_tree(tmp_path / "now"))
-    assert [finite(again.update()) for _ in range(3)] == later
+    assert [nonfinite_to_none(again.update()) for _ in range(3)] == later
     same_tree(again.state_dict(), trainer.state_dict())
 
 
 def test_the_same_seed_gives_the_same_run_twice() -> None:
     first = make_trainer(AGENTS["expire-span"])
-    once = [finite(first.update()) for _ in range(6)]
+    once = [nonfinite_to_none(first.update()) for _ in range(6)]
     second = make_trainer(AGENTS["expire-span"])
-    assert [finite(second.update()) for _ in range(6)] == once
+    assert [nonfinite_to_none(second.update()) for _ in range(6)] == once
     same_tree(first.state_dict(), second.state_dict())
 
 

@@ -13,7 +13,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from torch import Tensor
 
 from rl_expire.learning.returns import gae
-from rl_expire.learning.rollout import Actor, Episode, collect, take_rows
+from rl_expire.learning.actor import Actor, take_rows
+from rl_expire.learning.episode import Episode
+from rl_expire.learning.rollout import collect
 from rl_expire.types import Rollout, TimeStep
 from tests.support import (
     CPU,

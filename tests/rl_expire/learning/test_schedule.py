@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
-from rl_expire.learning.rollout import Episode
+from rl_expire.learning.episode import Episode
 from rl_expire.learning.schedule import LearningConfig, Recent, Schedule
 
 GOAL, WINDOW = 32, 10

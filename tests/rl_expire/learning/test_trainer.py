@@ -15,7 +15,7 @@ from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, l
 from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.ppo import PPOConfig
-from rl_expire.learning.rollout import Episode
+from rl_expire.learning.episode import Episode
 from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.trainer import TrainConfig, Trainer, train
 from tests.support import CPU, CountingAgent, copy_of

@@ -1,0 +1,307 @@
+"""Step vector environments with an agent: the only crossing between NumPy and Torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any, Generic
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from rl_expire.learning.episode import Episode, episode_from_dict, with_success
+from rl_expire.types import ActorOutput, Agent, M, Obs, TimeStep
+from rl_expire.validate import check_fit, check_keys, check_layout
+from rl_expire.vector.faults import FAULT, EnvFaultError, check_batch, error_summary
+from rl_expire.vector.state import env_state, load_env_state
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The result of one step of B environments, as NumPy arrays `[B]`.
+
+    Attributes:
+        reward: float32.
+        terminated: bool.
+        truncated: bool, false where `terminated`.
+        valid: bool, false where a `NEXT_STEP` environment spent the step on resetting itself.
+        failed: bool, true where the episode was cut off because its environment was rebuilt.
+        final_obs: observations `[B, ...]`, of each ended episode its last one, from before the
+            reset; None if no episode ended.
+        info: the environments' info of this step; it describes the current observation.
+        final_info: the info that came with `final_obs`.
+    """
+
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    valid: np.ndarray
+    failed: np.ndarray
+    final_obs: Any
+    info: dict[str, Any]
+    final_info: dict[str, Any]
+
+
+class Actor(Generic[M]):
+    """Steps environments with an agent, in any autoreset mode, and records finished episodes.
+
+    Args:
+        envs: a vector environment with autoreset mode `SAME_STEP` or `NEXT_STEP`.
+        agent: the policy.
+        device: device of the agent.
+        seed: seed of the environments.
+        solved_return: return from which on an episode is a success, if the environments' info does
+            not say; None: the success of such episodes is unknown.
+
+    Attributes:
+        step: the current `TimeStep`, `[B, ...]`.
+        info: the environments' info of the current observations.
+        memory: the agent's memory before `step`.
+        seconds: time spent so far in `env` and in `act`.
+
+    Raises:
+        ValueError: the environments have autoreset disabled.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv,
+        agent: Agent[M],
+        device: torch.device,
+        seed: int,
+        solved_return: float | None = None,
+    ):
+        mode = AutoresetMode(envs.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
+        if mode == AutoresetMode.DISABLED:
+            raise ValueError(
+                "the environments have autoreset disabled: make them with SAME_STEP or NEXT_STEP"
+            )
+        self.envs, self.agent, self.device = envs, agent, device
+        self.solved_return = solved_return
+        self.next_step_mode = mode == AutoresetMode.NEXT_STEP
+        self.episodes: list[Episode] = []
+        self.faults: list[str] = []
+        self.seconds = {"env": 0.0, "act": 0.0}
+        self._start_episodes(*envs.reset(seed=seed))
+
+    def _start_episodes(self, obs: Any, info: dict[str, Any]) -> None:
+        """Make the first observations of new episodes the current step, with empty memory."""
+        rows, device = self.envs.num_envs, self.device
+        self.info = info
+        self._record_faults(info)
+        self.memory = self.agent.initial_memory(rows)
+        self._total_reward = np.zeros(rows)
+        self._steps = np.zeros(rows, dtype=np.int64)
+        self._ended = np.zeros(rows, dtype=bool)
+        self.step = TimeStep(
+            to_tensor(obs, device),
+            torch.ones(rows, dtype=torch.bool, device=device),
+            torch.zeros(rows, dtype=torch.int64, device=device),
+            torch.zeros(rows, device=device),
+        )
+
+    def act(self, *, greedy: bool = False) -> ActorOutput:
+        """Let the agent act on the current step, and update its memory."""
+        start = perf_counter()
+        output, self.memory = self.agent.act(self.step, self.memory, greedy=greedy)
+        self.seconds["act"] += perf_counter() - start
+        return output
+
+    def advance(self, action: Tensor) -> Transition:
+        """Step the environments with `action [B]`, and update `step` and `info`.
+
+        Raises:
+            EnvFaultError: an environment failed and was not rebuilt; this object is unchanged.
+        """
+        start = perf_counter()
+        try:
+            obs, reward, terminated, truncated, info = self.envs.step(action.cpu().numpy())
+        except EnvFaultError:
+            raise
+        except Exception as error:
+            raise EnvFaultError(f"the environments cannot step: {error_summary(error)}") from error
+        self.seconds["env"] += perf_counter() - start
+        reward = np.asarray(reward, dtype=np.float32)
+        check_batch(reward, obs)
+        terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
+        valid = self.playing()
+        truncated &= ~terminated
+        ended = terminated | truncated
+        final_obs = final_info = None
+        if ended.any():
+            final_obs = obs if self.next_step_mode else info["final_obs"]
+            final_info = info if self.next_step_mode else info.get("final_info", {})
+        failed = self._record_faults(final_info or {})
+        if info is not final_info:
+            self._record_faults(info)  # of resets that failed: these end no episode
+        self._record_episodes(reward, valid, ended, failed, final_info or {})
+        is_first = self._ended if self.next_step_mode else ended
+        self._ended = ended
+        self.info = info
+        self.step = TimeStep(
+            to_tensor(obs, self.device),
+            torch.as_tensor(is_first.copy(), device=self.device),
+            action,
+            torch.as_tensor(reward, device=self.device),
+        )
+        return Transition(
+            reward, terminated, truncated, valid, failed, final_obs, info, final_info or {}
+        )
+
+    def final_values(self, transition: Transition, action: Tensor) -> Tensor:
+        """Return `[B]`, the value of the last observation of truncated episodes, 0 elsewhere."""
+        values = torch.zeros(len(transition.reward), device=self.device)
+        rows = np.flatnonzero(transition.truncated)
+        if len(rows) == 0:
+            return values
+        index = torch.as_tensor(rows, device=self.device)
+        last = TimeStep(
+            to_tensor(take_rows(transition.final_obs, rows), self.device),
+            torch.zeros(len(rows), dtype=torch.bool, device=self.device),
+            action[index],
+            torch.as_tensor(transition.reward[rows], device=self.device),
+        )
+        output, _ = self.agent.act(last, self.memory.select(index))
+        values[index] = output.value
+        return values
+
+    def info_flag(self, key: str, default: bool) -> np.ndarray:
+        """Return `[B]` bool, the info `key` of the current observations.
+
+        Args:
+            key: key of the environments' info.
+            default: value for environments that do not set it.
+        """
+        flags = self.info.get(key)
+        if flags is None:
+            return np.full(self.envs.num_envs, default)
+        return np.where(self.info.get(f"_{key}", True), flags, default).astype(bool)
+
+    def playing(self) -> np.ndarray:
+        """Return `[B]` bool, false where the next step will only reset the environment."""
+        return ~self._ended if self.next_step_mode else np.ones(self.envs.num_envs, bool)
+
+    def take_episodes(self) -> list[Episode]:
+        """Return the episodes finished since the last call."""
+        episodes, self.episodes = self.episodes, []
+        return episodes
+
+    def take_faults(self) -> list[str]:
+        """Return the faults of environments that were rebuilt since the last call."""
+        faults, self.faults = self.faults, []
+        return faults
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of the state of environments, memory and unfinished episodes."""
+        rows = self.envs.num_envs
+        flags = {  # all that `info_flag` reads
+            name: value.copy()
+            for name, value in self.info.items()
+            if isinstance(value, np.ndarray) and value.dtype == bool and value.shape == (rows,)
+        }
+        return {
+            "envs": env_state(self.envs),
+            "memory": self.memory.state_dict(),
+            "step": _cloned(vars(self.step)),
+            "info": flags,
+            "total_reward": self._total_reward.copy(),
+            "steps": self._steps.copy(),
+            "ended": self._ended.copy(),
+            "episodes": [asdict(episode) for episode in self.episodes],
+        }
+
+    def load_state_dict(self, state: Any) -> None:
+        """Restore the state that `state_dict` returned.
+
+        Environments that cannot be restored exactly start new episodes (see `env_state`).
+
+        Raises:
+            ValueError: `state` does not fit environments and agent; nothing has changed.
+        """
+        keys = ("envs", "memory", "step", "info", "total_reward", "steps", "ended", "episodes")
+        check_keys(state, keys, "actor")
+        check_fit(state["step"], vars(self.step), "actor/step")
+        for name in ("total_reward", "steps", "ended"):
+            check_fit(state[name], getattr(self, f"_{name}"), f"actor/{name}")
+        for name, value in state["info"].items():
+            check_layout(value, self._ended, f"actor/info/{name}")
+        memory = self.agent.initial_memory(self.envs.num_envs).restored(state["memory"])
+        episodes = [episode_from_dict(episode) for episode in state["episodes"]]
+        reset = load_env_state(self.envs, state["envs"])
+        self.episodes = episodes
+        if reset is not None:
+            self._start_episodes(*reset)
+            return
+        self.memory, self.info = memory, dict(state["info"])
+        for name in ("total_reward", "steps", "ended"):
+            setattr(self, f"_{name}", state[name].copy())
+        self.step = TimeStep(**_cloned(state["step"])).map(lambda x: x.to(self.device))
+
+    def _record_faults(self, info: dict[str, Any]) -> np.ndarray:
+        """Keep the faults reported in `info`; return `[B]` bool, the environments they are of."""
+        if FAULT not in info:
+            return np.zeros(self.envs.num_envs, dtype=bool)
+        rows = np.asarray(info[f"_{FAULT}"], dtype=bool)
+        self.faults += [str(fault) for fault in info[FAULT][rows]]
+        return rows
+
+    def _record_episodes(
+        self,
+        reward: np.ndarray,
+        valid: np.ndarray,
+        ended: np.ndarray,
+        failed: np.ndarray,
+        final_info: dict[str, Any],
+    ) -> None:
+        """Update returns and lengths, and append the episodes that ended and did not fail."""
+        self._total_reward += reward * valid
+        self._steps += valid
+        for row in np.flatnonzero(ended & ~failed):
+            scalars = {
+                name: float(value[row])
+                for name, value in final_info.items()
+                if not name.startswith("_")
+                and isinstance(value, np.ndarray)
+                and value.ndim == 1
+                and value.dtype.kind in "biuf"
+                and final_info.get(f"_{name}", ended)[row]
+            }
+            total_reward, steps = float(self._total_reward[row]), int(self._steps[row])
+            episode = Episode(int(row), total_reward, steps, scalars)
+            self.episodes.append(with_success(episode, self.solved_return))
+        self._total_reward[ended] = 0.0
+        self._steps[ended] = 0
+
+
+def to_tensor(obs: Any, device: torch.device) -> Obs:
+    """Return a batch of NumPy observations as tensors on `device`."""
+    if isinstance(obs, dict):
+        return {name: torch.as_tensor(value, device=device) for name, value in obs.items()}
+    return torch.as_tensor(obs, device=device)
+
+
+def take_rows(obs: Any, rows: np.ndarray) -> Any:
+    """Return the observations of `rows` as a dense batch.
+
+    Args:
+        obs: an array, a dict of arrays, or an object array with one observation a row, as older
+            versions of Gymnasium return final observations.
+        rows: indices `[K]`.
+    """
+    if isinstance(obs, dict):
+        return {name: take_rows(value, rows) for name, value in obs.items()}
+    if isinstance(obs, np.ndarray) and obs.dtype == object:
+        picked = [obs[row] for row in rows]
+        if isinstance(picked[0], dict):
+            return {name: np.stack([p[name] for p in picked]) for name in picked[0]}
+        return np.stack(picked)
+    return np.asarray(obs)[rows]
+
+
+def _cloned(tree: Any) -> Any:
+    """Clone the tensors of nested dicts."""
+    if isinstance(tree, dict):
+        return {name: _cloned(value) for name, value in tree.items()}
+    return tree.clone()

@@ -1,0 +1,167 @@
+"""Learn from a rollout as the schedule plans: improve the policy, or learn what to forget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Generic, cast
+
+import torch
+from torch import nn
+
+from rl_expire.learning.forgetting import ForgettingAgent, ForgettingConfig, forget_update
+from rl_expire.learning.nonfinite import SkipCounter
+from rl_expire.learning.optim import set_learning_rate
+from rl_expire.learning.optimizer_state import load_optimizer_state, optimizer_state
+from rl_expire.learning.ppo import PPOConfig, ppo_update
+from rl_expire.learning.schedule import Plan
+from rl_expire.types import Agent, M, Rollout
+from rl_expire.validate import OptionError, check_fit, check_keys
+
+WEIGHTS_KEPT = 6
+"""Number of levels whose mastering weights are kept, to be restored after a collapse."""
+STATE = ("agent", "optimizer", "span_optimizer", "mastered")
+"""Keys of a learner's state."""
+
+
+class Learner(Generic[M]):
+    """An agent with its optimizers, and the weights that mastered earlier levels.
+
+    Args:
+        agent: the policy; a `ForgettingAgent` if it has spans.
+        ppo: options for learning the policy.
+        forgetting: options for learning the spans.
+        max_skips: number of consecutive minibatches without a finite loss to tolerate.
+
+    Raises:
+        OptionError: the agent does not support an option.
+    """
+
+    def __init__(
+        self, agent: Agent[M], ppo: PPOConfig, forgetting: ForgettingConfig, max_skips: int
+    ):
+        if ppo.normalize_values and not has_value_stats(agent):
+            raise OptionError(
+                ppo,
+                "normalize_values",
+                "needs an agent with a method update_value_stats(), which "
+                f"{type(agent).__name__} lacks: leave it off",
+            )
+        self.agent, self.ppo, self.forgetting = agent, ppo, forgetting
+        self.joint = forgetting.method == "joint"
+        self.span_parameters = agent.span_parameters()
+        separate = set() if self.joint else {id(p) for p in self.span_parameters}
+        self.ppo_parameters = [p for p in agent.parameters() if id(p) not in separate]
+        self.optimizer = torch.optim.Adam(self.ppo_parameters, lr=ppo.learning_rate, eps=1e-5)
+        self.span_optimizer = torch.optim.SGD(
+            [{"params": self.span_parameters}],
+            lr=forgetting.learning_rate,
+            momentum=forgetting.momentum,
+        )
+        self.skips = SkipCounter(max_skips)
+        self.mastered: list[dict[str, Any]] = []
+
+    def update(self, rollout: Rollout[M], plan: Plan) -> dict[str, float]:
+        """Learn from `rollout`, and return scalars to log.
+
+        Raises:
+            NonFiniteLossError: too many consecutive minibatches had no finite loss or gradient; the
+                weights are those before the first of them.
+        """
+        if plan.phase != "forget":
+            return self._improve_policy(rollout, plan, self.ppo_parameters, self.ppo)
+        agent = cast(ForgettingAgent[M], self.agent)
+        metrics = {}
+        if plan.rate > 0:
+            features = {id(p) for p in agent.feature_parameters()}
+            parameters = [p for p in self.ppo_parameters if id(p) not in features]
+            ppo = replace(self.ppo, epochs=1)
+            metrics = self._improve_policy(rollout, plan, parameters, ppo)
+        self._require_grad(self.span_parameters)
+        set_learning_rate(self.span_optimizer, plan.span_rate * self.forgetting.learning_rate)
+        return metrics | forget_update(
+            agent,
+            self.span_optimizer,
+            rollout,
+            self.forgetting,
+            alpha=plan.alpha_share * self.forgetting.alpha,
+            skips=self.skips,
+        )
+
+    def _improve_policy(
+        self, rollout: Rollout[M], plan: Plan, parameters: list[nn.Parameter], ppo: PPOConfig
+    ) -> dict[str, float]:
+        """Update `parameters` with PPO."""
+        self._require_grad(parameters)
+        set_learning_rate(self.optimizer, plan.rate * ppo.learning_rate)
+        return ppo_update(
+            self.agent,
+            parameters,
+            self.optimizer,
+            rollout,
+            ppo,
+            entropy_cost=plan.entropy_cost,
+            span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
+            skips=self.skips,
+        )
+
+    def _require_grad(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Require gradients for `parameters` only."""
+        chosen = {id(p) for p in parameters}
+        for p in self.agent.parameters():
+            p.requires_grad_(id(p) in chosen)
+
+    def keep_weights(self) -> None:
+        """Keep the current weights as those that mastered the level."""
+        self.mastered = [*self.mastered, self._weights()][-WEIGHTS_KEPT:]
+
+    def restore_weights(self) -> bool:
+        """Restore the weights kept last, and drop them; return whether there were any."""
+        if not self.mastered:
+            return False
+        self._load_weights(self.mastered.pop())
+        return True
+
+    def _weights(self) -> dict[str, Any]:
+        """Return copies of the agent's weights and of the state of the policy's optimizer."""
+        weights = {name: value.clone() for name, value in self.agent.state_dict().items()}
+        return {"agent": weights, "optimizer": optimizer_state(self.optimizer)}
+
+    def _load_weights(self, weights: dict[str, Any]) -> None:
+        """Restore what `_weights` returned.
+
+        Raises:
+            ValueError: it does not fit the agent.
+        """
+        check_fit(weights["agent"], self.agent.state_dict(), "agent")
+        load_optimizer_state(self.optimizer, weights["optimizer"], "optimizer")
+        self.agent.load_state_dict(weights["agent"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of weights and optimizer states."""
+        return {
+            **self._weights(),
+            "span_optimizer": optimizer_state(self.span_optimizer),
+            "mastered": list(self.mastered),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state that `state_dict` returned.
+
+        Raises:
+            ValueError: `state` does not fit the agent; it may have been restored in part.
+        """
+        check_keys(state, STATE, "learner")
+        if not isinstance(state["mastered"], list):
+            raise ValueError("mastered is not a list")
+        for weights in state["mastered"]:
+            check_keys(weights, ("agent", "optimizer"), "mastered")
+        for weights in [*state["mastered"], state]:  # loading checks that each of them fits
+            self._load_weights(weights)
+        load_optimizer_state(self.span_optimizer, state["span_optimizer"], "span_optimizer")
+        self.mastered = list(state["mastered"])
+
+
+def has_value_stats(agent: Agent[M]) -> bool:
+    """Return whether `agent` can scale its values by running statistics of the returns."""
+    return type(agent).update_value_stats is not Agent.update_value_stats

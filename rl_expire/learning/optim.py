@@ -1,0 +1,118 @@
+"""What all learners share: minibatches, guarded optimizer steps, and averages to log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rl_expire.learning.nonfinite import NonFiniteLossError, SkipCounter, describe
+from rl_expire.types import AgentOutput, M, Rollout
+
+
+def minibatches(rows: int, parts: int, device: torch.device) -> Iterator[Tensor]:
+    """Yield `parts` random, disjoint sets of environment indices that cover all `rows`."""
+    yield from torch.randperm(rows, device=device).chunk(parts)
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean `[]` of `values` where `mask`, both of one shape; 0 if that is nowhere."""
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Set the learning rate of all parameters of `optimizer`."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def step_optimizer(
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    parameters: Iterable[nn.Parameter],
+    max_grad_norm: float,
+    batch: Mapping[str, Tensor] | None = None,
+    skips: SkipCounter | None = None,
+) -> Tensor | None:
+    """Take one optimizer step on `loss`, unless loss or gradient is not finite.
+
+    Args:
+        optimizer: optimizer of `parameters`.
+        loss: `[]`.
+        parameters: the parameters whose gradients are clipped.
+        max_grad_norm: norm that the gradients are clipped to.
+        batch: tensors for an error to describe.
+        skips: counts skipped steps; None: the first one raises.
+
+    Returns:
+        The gradient norm `[]` before clipping; None if the step was skipped, which leaves
+        parameters and optimizer as they were.
+
+    Raises:
+        NonFiniteLossError: the step was skipped, and `skips` tolerates no more.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+    if not torch.isfinite(norm + loss.detach()):
+        message = f"loss {loss.item()}, gradient norm {norm.item()}"
+        error = NonFiniteLossError(message, describe(batch or {}))
+        (skips or SkipCounter(limit=0)).step_skipped(error)
+        return None
+    optimizer.step()
+    if skips is not None:
+        skips.step_taken()
+    return norm
+
+
+def tensors_to_describe(
+    rollout: Rollout[M], output: AgentOutput, **more: Tensor
+) -> dict[str, Tensor]:
+    """Return the tensors of a minibatch that help to explain a loss that is not finite."""
+    return {
+        "reward": rollout.reward,
+        "value": output.value,
+        "logits": output.logits,
+        "spans": output.spans,
+        **more,
+        "terminated": rollout.terminated,
+        "truncated": rollout.truncated,
+    }
+
+
+def span_stats(spans: Tensor, rollout: Rollout[M]) -> dict[str, Tensor]:
+    """Return the mean span, in steps, of relevant and of other observations.
+
+    Args:
+        spans: `[N, T, B]`, spans in each of N layers.
+        rollout: says which observations are relevant.
+
+    Returns:
+        `span_relevant` and `span_other`, NaN where the rollout has no such observation; empty for
+        an agent without spans, N = 0.
+    """
+    if len(spans) == 0:
+        return {}
+    mean = spans.detach().mean(0)
+    return {
+        "span_relevant": mean[rollout.relevant].mean(),
+        "span_other": mean[~rollout.relevant].mean(),
+    }
+
+
+class MeanMetrics:
+    """Averages scalars over minibatches without waiting for the device in between."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[Tensor]] = defaultdict(list)
+
+    def add(self, metrics: Mapping[str, Tensor]) -> None:
+        """Add the scalars `[]` of one minibatch."""
+        for name, value in metrics.items():
+            self._values[name].append(value)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each scalar, ignoring NaN."""
+        return {name: float(torch.stack(values).nanmean()) for name, values in self._values.items()}

@@ -1,0 +1,79 @@
+"""Statistics of the most recent episodes, for logging."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rl_expire.learning.episode import Episode
+from rl_expire.validate import check_keys, check_layout
+
+
+class RecentEpisodes:
+    """Difficulty, success and return of the most recent episodes.
+
+    Args:
+        window: number of episodes to keep.
+    """
+
+    def __init__(self, window: int = 512):
+        self._episodes: deque[tuple[float, float, float]] = deque(maxlen=window)
+
+    def add(self, episodes: Iterable[Episode], difficulty: str | None) -> None:
+        """Add finished episodes.
+
+        Args:
+            episodes: the episodes.
+            difficulty: key of their info that holds the difficulty; None: all have difficulty 1.
+        """
+        for e in episodes:
+            success = e.info.get("success", math.nan)
+            level = 1.0 if difficulty is None else e.info.get(difficulty, math.nan)
+            self._episodes.append((level, success, e.total_reward))
+
+    @property
+    def mean_return(self) -> float:
+        """Mean return; NaN before the first episode."""
+        return _mean([r for _, _, r in self._episodes])
+
+    def summary(self, level: int) -> dict[str, float]:
+        """Return the scalars to log.
+
+        Args:
+            level: the curriculum's level, the difficulty of its hardest episodes.
+
+        Returns:
+            Mean `success`; `success_longest`, the mean over episodes of at least 90 % of the
+            level's difficulty; and mean `return`. NaN where there is no episode.
+        """
+        longest = [s for d, s, _ in self._episodes if d >= 0.9 * level]
+        return {
+            "success": _mean([s for _, s, _ in self._episodes]),
+            "success_longest": _mean(longest),
+            "return": self.mean_return,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return difficulty, success and return of the K episodes as one array `[K, 3]`."""
+        return {"episodes": np.array(self._episodes, np.float64).reshape(-1, 3)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state that `state_dict` returned.
+
+        Raises:
+            ValueError: `state` is not such a state.
+        """
+        check_keys(state, ("episodes",), "recent")
+        episodes = state["episodes"]
+        check_layout(episodes, np.zeros((len(episodes), 3)), "recent/episodes")
+        self._episodes.clear()
+        self._episodes.extend((d, s, r) for d, s, r in episodes.tolist())
+
+
+def _mean(values: list[float]) -> float:
+    """Return the mean, NaN for an empty list."""
+    return sum(values) / len(values) if values else math.nan
