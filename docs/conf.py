@@ -20,7 +20,7 @@ extensions = [
     "reference_pages",
     "option_tables",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/options.md"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
 html_theme = "furo"

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 import warnings
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import tyro
+from sphinx.application import Sphinx
 
 from agents import AGENT_CONFIGS
 from experiments.benchmark.act import bench_act
@@ -42,19 +44,19 @@ OTHERS: dict[str, Callable[..., Any]] = {
 }
 INTRODUCTION = """# Options
 
-Every option of every command, as `--help` prints it. An option of the training commands can be given
-to each of them; where their defaults differ, all of them are listed.
+Every option of every command, as `--help` prints it. Where the training commands have different
+defaults, all of them are listed.
 """
+HEADINGS = {"options": "The run", "ppo options": "PPO", "eval options": "Evaluation"}
 ESCAPED = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option: its `group` in the help, its `flag`, its `value`, its `help` and its `default`."""
+    """An option: its group in the help, flag and value as one writes them, help and default."""
 
     group: str
-    flag: str
-    value: str
+    usage: str
     help: str
     default: str
 
@@ -67,18 +69,28 @@ def options_of(target: Any, **arguments: Any) -> list[Option]:
     return list(_options(parser))
 
 
-def _options(parser: ArgumentParser) -> Iterable[Option]:
+def _options(parser: ArgumentParser) -> Iterator[Option]:
     for group in parser._action_groups:
         for action in group._group_actions:
             help, _, default = ESCAPED.sub("", action.help or "").rpartition("(")
-            flag = " ".join(action.option_strings[:1]) or str(action.metavar)
-            if flag in ("-h", "--help"):
+            flags, value = action.option_strings, ""
+            if "--help" in flags:
                 continue
-            value = str(action.metavar or "") if action.option_strings else ""
-            if len(action.option_strings) > 1:  # --video, --no-video
-                flag, value = ", ".join(action.option_strings), ""
+            if not flags:
+                flags = [action.dest.upper()]
+            elif len(flags) == 1:  # not --video, --no-video
+                value = f" {_value(str(action.metavar))}"
             default = default.rstrip(")").removeprefix("default: ")
-            yield Option(str(group.title), flag, value, " ".join(help.split()), default)
+            yield Option(
+                str(group.title), ", ".join(flags) + value, " ".join(help.split()), default
+            )
+
+
+def _value(metavar: str) -> str:
+    """Return what a value looks like, without marks for None and repetition in brackets."""
+    metavar = metavar.replace("{None}|", "").strip("{}")
+    repeated = re.fullmatch(r"\[(\S+) \[.*", metavar)
+    return f"{repeated[1]} ..." if repeated else metavar
 
 
 def training_options(task: str, agent: str | None = None) -> list[Option]:
@@ -93,9 +105,10 @@ def table(options: Iterable[Option], defaults: Callable[[Option], str] | None = 
     """Return a Markdown table of options."""
     rows = ["| option | | default |", "|---|---|---|"]
     for option in options:
-        flag = f"`{option.flag} {option.value}`".replace(" `", "`")
         default = defaults(option) if defaults else code(option.default)
-        rows.append("| " + " | ".join(map(cell, (flag, option.help, default))) + " |")
+        rows.append(
+            "| " + " | ".join(map(cell, (f"`{option.usage}`", option.help, default))) + " |"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -118,12 +131,14 @@ def training_page() -> list[str]:
     for options in by_task.values():
         for option in options:
             if option.group not in own:
-                listed.setdefault(option.group, {}).setdefault(option.flag, option)
+                listed.setdefault(option.group, {}).setdefault(option.usage, option)
 
     def defaults(option: Option) -> str:
         found = {
-            task: o.default for task, options in by_task.items() for o in options
-            if o.flag == option.flag
+            task: o.default
+            for task, options in by_task.items()
+            for o in options
+            if o.usage == option.usage
         }
         if len(set(found.values())) == 1:
             return code(option.default)
@@ -143,8 +158,7 @@ def training_page() -> list[str]:
 
 def heading(group: str) -> str:
     """Return the heading of a group of options."""
-    name = group.removesuffix(" options")
-    return "The run" if name == "options" else name.capitalize()
+    return HEADINGS.get(group) or group.removesuffix(" options").capitalize()
 
 
 def options_page() -> str:
@@ -153,3 +167,18 @@ def options_page() -> str:
     for command, target in OTHERS.items():
         parts += [f"## `rl-expire {command}`\n", table(options_of(target))]
     return "\n".join(parts)
+
+
+def write_page(app: Sphinx) -> None:
+    """Write the page to `reference/options.md`, which `options.md` includes."""
+    path = Path(app.srcdir) / "reference" / "options.md"
+    path.parent.mkdir(exist_ok=True)
+    text = options_page()
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("builder-inited", write_page)
+    return {"parallel_read_safe": True}

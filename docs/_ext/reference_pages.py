@@ -6,9 +6,8 @@ single backticks mark code and everything else is plain text.
 
 from __future__ import annotations
 
-import pkgutil
 import re
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -21,15 +20,14 @@ CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 
 def modules(package: str) -> list[str]:
     """Return the public modules of `package`, without those that have a page of their own."""
-    path = import_module(package).__path__
-    found = pkgutil.iter_modules(path) if package == LIBRARY else _walk(package, path)
-    names = [m.name if "." in m.name else f"{package}.{m.name}" for m in found if not m.ispkg]
-    return sorted(name for name in names if not any(p.startswith("_") for p in name.split(".")))
-
-
-def _walk(package: str, path: object) -> list[pkgutil.ModuleInfo]:
-    """Return all modules below `package`, those of subpackages included."""
-    return list(pkgutil.walk_packages(path, f"{package}."))  # type: ignore[arg-type]
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    folder = Path(spec.submodule_search_locations[0])
+    files = folder.glob("*.py") if package == LIBRARY else folder.rglob("*.py")
+    paths = sorted(file.relative_to(folder).with_suffix("") for file in files)
+    public = [path for path in paths if not any(part.startswith("_") for part in path.parts)]
+    return [".".join((package, *path.parts)) for path in public]
 
 
 def page(package: str) -> str:
