@@ -1,4 +1,4 @@
-"""A comparison's options are tried before anything starts: what is wrong shows at once."""
+"""Check the options of a comparison before anything is started or written."""
 
 from __future__ import annotations
 
@@ -19,33 +19,35 @@ from experiments.training.command_line import parse_options
 from experiments.training.config_file import configuration
 from rl_expire.vector.make import make_envs
 
-OURS = {
-    "--agent": "--agents",
-    "--seed": "--seeds",
-    "--train.total-steps": "--total-steps",
-    "--track": "--track before the --",
-    "--out": "--out before the --",
-    **dict.fromkeys(("--resume", "--threads"), "nothing, every run gets its own"),
-    **dict.fromkeys(("--video", "--no-video"), "nothing, watch.py films any run"),
+SET_BY_COMPARE = {
+    "--agent": "use --agents",
+    "--seed": "use --seeds",
+    "--train.total-steps": "use --total-steps",
+    "--track": "use --track before the --",
+    "--out": "use --out before the --",
+    **dict.fromkeys(("--resume", "--threads"), "compare sets it"),
+    **dict.fromkeys(("--video", "--no-video"), "film runs with rl-expire watch"),
 }
-"""Options that a comparison gives its runs itself, and what to use in their place."""
+"""Options that a comparison sets for its runs itself, and what to do instead."""
 
 
-def check(runs: Sequence[Run], levels: Sequence[int]) -> None:
-    """Refuse runs whose options their experiment refuses, or that were made with other options.
+def check_runs(runs: Sequence[Run], levels: Sequence[int]) -> None:
+    """Check that all runs are possible, and agree with what exists of them already.
 
     Args:
-        runs: of one task.
-        levels: at which they are to be scored.
+        runs: runs of one task.
+        levels: levels at which they are to be scored.
 
     Raises:
-        ValueError: with what is wrong and what to do; nothing has been started or written.
-        SystemExit: with code 2, where the experiment's command line has said it already.
+        ValueError: they are not; the message says what to change.
+        SystemExit: with code 0, if `--help` is among the options of the runs.
     """
     for word in runs[0].extra:
-        name = _name(word)
-        if name in OURS:
-            raise ValueError(f"-- {name} cannot be given to every run: use {OURS[name]}")
+        name = option_name(word)
+        if name in SET_BY_COMPARE:
+            raise ValueError(
+                f"{name} cannot be given after --, to every run: {SET_BY_COMPARE[name]}"
+            )
     for run in runs:
         options = parse_options(TASKS[run.task], run.options, run.task)
         try:
@@ -53,13 +55,13 @@ def check(runs: Sequence[Run], levels: Sequence[int]) -> None:
         except ValueError as error:
             raise options.with_flag(error) from error
         config = configuration(options)
-        _same(run, config)
+        check_agreement(run, config)
         if run is runs[0]:
-            _levels_exist(config["env"], levels)
+            check_levels(config["env"], levels)
 
 
-def variant(words: str) -> tuple[str, int | None]:
-    """Return the agent and the size that `NAME` or `NAME:SIZE` asks for.
+def parse_variant(words: str) -> tuple[str, int | None]:
+    """Return the agent and the memory size of `NAME` or `NAME:SIZE`.
 
     Raises:
         ValueError: there is no such agent, or it cannot have that size.
@@ -67,14 +69,14 @@ def variant(words: str) -> tuple[str, int | None]:
     name, colon, size = words.partition(":")
     if name not in AGENT_CONFIGS:
         known = ", ".join(AGENT_CONFIGS)
-        raise ValueError(f"--agents {words}: no agent {name!r}, choose from {known}")
+        raise ValueError(f"--agents {words}: {name!r} is unknown, choose from {known}")
     config: type[Any] = AGENT_CONFIGS[name]
     if not colon:
         return name, None
     if config.size_option is None:
         raise ValueError(f"--agents {words}: {name} has no memory size, give its name alone")
     if not size.isdecimal():
-        raise ValueError(f"--agents {words}: {size!r} is no size, give a whole number")
+        raise ValueError(f"--agents {words}: size {size!r} is not a whole number")
     try:
         config(**{config.size_option: int(size)})
     except ValueError as error:
@@ -82,23 +84,27 @@ def variant(words: str) -> tuple[str, int | None]:
     return name, int(size)
 
 
-def make_writable(out: Path) -> None:
-    """Make the folder `out`, and see whether files can be written there.
+def make_writable_folder(path: Path) -> None:
+    """Create a folder if there is none, and check that files can be written there.
 
     Raises:
         ValueError: they cannot.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
     except OSError as error:
         raise ValueError(
-            f"--out {out} cannot be written ({error.strerror}): give another folder"
+            f"--out {path} cannot be written ({error.strerror}): choose another folder"
         ) from error
 
 
-def _levels_exist(env: dict[str, Any], levels: Sequence[int]) -> None:
-    """Refuse levels that the environment refuses."""
+def check_levels(env: dict[str, Any], levels: Sequence[int]) -> None:
+    """Check that the environment can be made at each level.
+
+    Raises:
+        ValueError: it cannot.
+    """
     for level in levels:
         try:
             make_envs(env["id"], 1, at_level(env["options"], env["level"], level)).close()
@@ -106,35 +112,53 @@ def _levels_exist(env: dict[str, Any], levels: Sequence[int]) -> None:
             raise ValueError(f"--levels {level}: {error}") from error
 
 
-def _same(run: Run, wanted: dict[str, Any]) -> None:
-    """Refuse a run that is there already but is another than the one wanted.
+def check_agreement(run: Run, config: dict[str, Any]) -> None:
+    """Check that a run that exists already was made with the options of this command line.
 
-    What this command line decides must agree; defaults of the learner may have changed since, which
-    the commits in comparison.json tell.
+    Only options that the command line decides have to agree. Defaults of the learner may have
+    changed since: the commits in `comparison.json` tell.
+
+    Args:
+        run: the run.
+        config: the content that its `config.json` would have now.
+
+    Raises:
+        ValueError: an option differs.
     """
     try:
-        found = json.loads(run.folder.config.read_text())
-        pairs = [
-            ("env", found["env"]["options"], wanted["env"]["options"]),
-            ("agent", found["agent"]["options"], wanted["agent"]["options"]),
-            ("train", found["train"], wanted["train"]),
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # nothing there, or nothing that can be gone on with: the run itself says so
+        before = _decided(run, json.loads(run.folder.config.read_text()))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return  # There is no such run, or a broken one, which resuming it will report.
+    now = _decided(run, config)
+    for (group, name), value in before.items():
+        if now.get((group, name), value) != value:
+            option = f"--{group}.{name.replace('_', '-')}"
+            raise ValueError(
+                f"{run.folder.path} was made with {option} {value}, not {now[group, name]}: "
+                "choose another --out, or use the same options as before"
+            )
+
+
+def _decided(run: Run, config: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return the options in a configuration that the command line decides, by group and name.
+
+    They are those of environment, agent and training, and any others given for all runs.
+    """
+    groups = {
+        "env": config["env"]["options"],
+        "agent": config["agent"]["options"],
+        "train": config["train"],
+    }
+    decided = {
+        (group, name): value for group, options in groups.items() for name, value in options.items()
+    }
     for word in run.extra:
-        group, _, name = _name(word).strip("-").replace("-", "_").partition(".")
-        if name in wanted.get(group, {}) and name in found.get(group, {}):
-            pairs.append((group, {name: found[group][name]}, {name: wanted[group][name]}))
-    for group, before, now in pairs:
-        for name in before.keys() & now.keys():
-            if before[name] != now[name]:
-                option = f"--{group}.{name.replace('_', '-')}"
-                raise ValueError(
-                    f"{run.folder.path} was made with {option} {before[name]}, not {now[name]}: "
-                    "give another --out, or the same options as before"
-                )
+        group, _, name = option_name(word).strip("-").replace("-", "_").partition(".")
+        if name in config.get(group, {}):
+            decided[group, name] = config[group][name]
+    return decided
 
 
-def _name(word: str) -> str:
-    """Return the option's name in `--some_option=value`, as `--some-option`."""
+def option_name(word: str) -> str:
+    """Return the option in `--some_option=value`, as `--some-option`; other words as they are."""
     return word.partition("=")[0].replace("_", "-") if word.startswith("--") else word

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,12 @@ import tyro
 
 from experiments.command_line.errors import at_least, installed
 from experiments.command_line.parse import Call, parse
-from experiments.comparison.cell import cell_of
-from experiments.comparison.check import check, make_writable, variant
-from experiments.comparison.recorded import left_to_do, merged, recorded
-from experiments.comparison.report import report
-from experiments.comparison.runs import Run, run_all
+from experiments.comparison.check import check_runs, make_writable_folder, parse_variant
+from experiments.comparison.earlier import merge, read_earlier, remaining
+from experiments.comparison.record import read_record
+from experiments.comparison.report import write_report
+from experiments.comparison.run_all import run_all
+from experiments.comparison.runs import Run
 from experiments.tasks import TASKS
 from rl_expire.runs.provenance import commit, hardware
 
@@ -27,7 +29,7 @@ from rl_expire.runs.provenance import commit, hardware
 class Comparison:
     """Train every agent with every seed, then write comparison.json, table.md and the plots.
 
-    Words after `--` are options of every run.
+    Options after `--` are passed on to every run.
     """
 
     task: Annotated[str, tyro.conf.Positional]
@@ -35,13 +37,12 @@ class Comparison:
     agents: tuple[str, ...] | None = None
     """NAME or NAME:SIZE; the size is the window of transformer-xl and compressive, the capacity of
     expire-span and adaptive-span, or the width of lstm. By default Expire-Span, Transformer-XL with
-    a small and a large window, LSTM and memoryless."""
+    small and large windows, LSTM and memoryless."""
     seeds: tuple[int, ...] = (1, 2, 3)
     """Seeds of each agent."""
     total_steps: int | None = None
-    """Environment steps of a run at most; a run whose task is solved, and that has nothing to
-    forget, ends sooner. By default 4,000,000 for the corridor, for other tasks as many as any run
-    takes."""
+    """Maximum number of environment steps of a run; a run ends earlier once its task is solved and
+    its lifetimes are learned. By default 4,000,000 for the corridor, elsewhere the task's own."""
     levels: tuple[int, ...] = ()
     """Levels at which the trained agents are scored one by one; by default the task's own."""
     jobs: int = 0
@@ -49,48 +50,52 @@ class Comparison:
     out: Path | None = None
     """Folder of the comparison; by default runs/compare-TASK."""
     earlier: Path | None = None
-    """comparison.json of an earlier comparison, from any machine: its runs are not made again, but
-    reported with the others."""
+    """comparison.json of an earlier comparison, made on any machine: its runs are reported with the
+    others instead of being made again."""
     track: bool = False
     """Also log to wandb, all runs in one group."""
 
+    @property
+    def folder(self) -> Path:
+        """Folder of the comparison."""
+        return self.out or Path("runs") / f"compare-{self.task}"
+
 
 def compare_command(words: list[str], prog: str) -> Call:
-    """Parse the words of a comparison."""
-    at = words.index("--") if "--" in words else len(words)
-    options = parse(Comparison, words[:at], prog)
+    """Parse the command line of a comparison."""
+    end = words.index("--") if "--" in words else len(words)
+    options = parse(Comparison, words[:end], prog)
     command = f"{prog} {shlex.join(words)}"
-    return partial(compare, options, extra=tuple(words[at + 1 :]), command=command)
+    return partial(compare, options, extra=tuple(words[end + 1 :]), command=command)
 
 
 def compare(options: Comparison, *, extra: tuple[str, ...], command: str) -> None:
-    """Train and score what is not there yet, then write the report.
+    """Train and score the runs that are missing, then write the report.
 
     Args:
-        options: of the comparison.
+        options: options of the comparison.
         extra: further options of every run.
         command: the whole command, for the report.
 
     Raises:
         ValueError: an option is impossible; nothing has been started or written.
-        SystemExit: a run failed, or the comparison was stopped.
+        SystemExit: a run failed, or the comparison was interrupted.
     """
-    runs, levels = planned(options, extra)
-    out = folder_of(options)
-    check(runs, levels)
-    before = recorded(options.earlier) if options.earlier else []
+    runs, levels = plan(options, extra)
+    check_runs(runs, levels)
+    earlier = read_earlier(options.earlier) if options.earlier else []
     order = [run.variant for run in runs]
-    runs = left_to_do(runs, before, levels)
-    make_writable(out)
+    runs = remaining(runs, earlier, levels)
+    make_writable_folder(options.folder)
     failed, completed = run_all(runs, levels, options.jobs or os.cpu_count() or 1)
+    new = [read_record(run) for run in runs if run.is_finished(levels)]
     about = {"command": command, "commit": commit(), "hardware": hardware()}
-    now = [cell_of(run) for run in runs if run.finished(levels)]
-    report(out, options.task, merged(before, now, order), about)
-    _conclude(failed, completed)
+    write_report(options.folder, options.task, merge(earlier, new, order), about)
+    exit_on_failure(failed, completed)
 
 
-def planned(options: Comparison, extra: tuple[str, ...]) -> tuple[list[Run], tuple[int, ...]]:
-    """Return the runs of a comparison, and the levels that they are scored at.
+def plan(options: Comparison, extra: tuple[str, ...]) -> tuple[list[Run], tuple[int, ...]]:
+    """Return the runs of a comparison, and the levels to score them at.
 
     Raises:
         ValueError: an option is impossible, or a package is missing.
@@ -104,28 +109,38 @@ def planned(options: Comparison, extra: tuple[str, ...]) -> tuple[list[Run], tup
         total_steps = task.compared_for or task().train.total_steps
     at_least(1, total_steps=total_steps)
     agents = task.compared if options.agents is None else options.agents
-    for option, given in (("agents", agents), ("seeds", options.seeds)):
-        if not given:
+    for option, values in (("agents", agents), ("seeds", options.seeds)):
+        if not values:
             raise ValueError(f"--{option} is empty: give one or more")
     installed("matplotlib", "scipy")
-    own = ("--track",) if options.track else ()
     runs = [
-        Run(options.task, *variant(words), seed, folder_of(options), total_steps, extra, own)
+        Run(
+            options.task,
+            *parse_variant(variant),
+            seed,
+            options.folder,
+            total_steps,
+            extra,
+            options.track,
+        )
         for seed in dict.fromkeys(options.seeds)
-        for words in dict.fromkeys(agents)
+        for variant in dict.fromkeys(agents)
     ]
     return runs, options.levels or task.scored_at
 
 
-def folder_of(options: Comparison) -> Path:
-    """Return the folder of a comparison."""
-    return options.out or Path("runs") / f"compare-{options.task}"
+def exit_on_failure(failed: Sequence[Run], completed: bool) -> None:
+    """Exit if not all runs are finished.
 
+    Args:
+        failed: runs that failed; each is reported with the last line of its output.
+        completed: False if the comparison was interrupted.
 
-def _conclude(failed: list[Run], completed: bool) -> None:
-    """Report what went wrong, if anything, and exit accordingly."""
+    Raises:
+        SystemExit: with code 130 after an interrupt, 1 if a run failed.
+    """
     if not completed:
-        print("Stopped; every run has saved what it learned. Give the same command to go on.")
+        print("Stopped; every run has saved what it learned. Repeat the command to continue.")
         raise SystemExit(130)
     for run in failed:
         last = run.log.read_text().strip().splitlines()[-1:]

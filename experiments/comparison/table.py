@@ -11,56 +11,62 @@ from rich.table import Table
 
 from experiments.scoring.measures import MEASURES, Measure, text_of
 
+SCORE_DIGITS = 3
+"""Decimals of measures that are scores from 0 to 1."""
 Row = dict[str, Any]
+"""A row of `comparison.json`."""
 
 
-def share(e: dict[str, Any], digits: int = 3) -> str:
-    """Format a mean with its interval, where there is one; a dash for NaN."""
+def with_interval(e: dict[str, Any], digits: int = 3) -> str:
+    """Format a mean and, if known, its confidence interval; a dash for NaN."""
     if math.isnan(e["mean"]):
         return "-"
     interval = "" if math.isnan(e["low"]) else f" [{e['low']:.{digits}f}, {e['high']:.{digits}f}]"
     return f"{e['mean']:.{digits}f}{interval}"
 
 
-def number(e: dict[str, Any], digits: int = 0) -> str:
+def mean_of(e: dict[str, Any], digits: int = 0) -> str:
     """Format a mean; a dash for NaN."""
     return text_of(e["mean"], digits)
 
 
-def time_to_solve(r: Row) -> str:
-    """Format the minutes, and the number of seeds that solved the task if not all did."""
-    e, seeds = r["minutes_to_solve"], len(r["seeds"])
-    return number(e, 1) + (f" ({e['n']} of {seeds})" if 0 < e["n"] < seeds else "")
+def minutes_to_solve(row: Row) -> str:
+    """Format the minutes, and how many seeds solved the task if not all did."""
+    e, seeds = row["minutes_to_solve"], len(row["seeds"])
+    return mean_of(e, 1) + (f" ({e['n']} of {seeds})" if 0 < e["n"] < seeds else "")
 
 
-def score_column(measure: Measure) -> Callable[[Row], str]:
-    """Return how a measure's column is written: with its interval, or one number per layer."""
+def column_of(measure: Measure) -> Callable[[Row], str]:
+    """Return the function that formats a measure: scores with intervals, others as means."""
 
-    def write(r: Row) -> str:
-        found = r["scores"][measure.key]
-        if isinstance(found, list):
-            return text_of([e["mean"] for e in found], measure.digits)
-        return share(found, measure.digits) if measure.digits == 3 else number(found)
+    def text(row: Row) -> str:
+        """Format the measure's estimate, or one per layer."""
+        estimate = row["scores"][measure.key]
+        if isinstance(estimate, list):
+            return text_of([e["mean"] for e in estimate], measure.digits)
+        if measure.digits == SCORE_DIGITS:
+            return with_interval(estimate)
+        return mean_of(estimate, measure.digits)
 
-    return write
+    return text
 
 
 COLUMNS: dict[str, Callable[[Row], str]] = {
     "agent": lambda r: r["variant"],
-    **{m.column: score_column(m) for m in MEASURES if m.column},
-    "of the oracle": lambda r: share(r["share_of_oracle"]),
+    **{m.column: column_of(m) for m in MEASURES if m.column},
+    "of the oracle": lambda r: with_interval(r["share_of_oracle"]),
     "IQM of success": lambda r: text_of(r["scores"]["eval.success"]["iqm"], 3),
     "IQM at the hardest": lambda r: text_of(r["scores"]["eval.success_at_hardest"]["iqm"], 3),
     "solved": lambda r: f"{r['solved']} of {len(r['seeds'])}",
     "parameters": lambda r: f"{r['parameters']:,}",
     "steps (M)": lambda r: text_of(r["steps"]["mean"] / 1e6, 2),
-    "training steps/s": lambda r: number(r["steps_per_second"]),
-    "minutes": lambda r: number(r["minutes"], 1),
-    "minutes to 95 %": time_to_solve,
-    "acting steps/s": lambda r: number(r["acting_steps_per_second"]),
+    "training steps/s": lambda r: mean_of(r["steps_per_second"]),
+    "minutes": lambda r: mean_of(r["minutes"], 1),
+    "minutes to 95 %": minutes_to_solve,
+    "acting steps/s": lambda r: mean_of(r["acting_steps_per_second"]),
     "one of its runs": lambda r: f"`{r['command']}`",
 }
-"""The table's columns, and how each is written."""
+"""Columns of the Markdown table, and the functions that format them."""
 PRINTED = (
     "agent",
     "success",
@@ -69,61 +75,67 @@ PRINTED = (
     "held at the decision",
     "minutes to 95 %",
 )
+"""Columns of the table on the terminal."""
 SCORED_BY = {"success": "success", "share": "share of perfect memory's return"}
-"""What runs are scored by, in words."""
+"""What a task's measure is called in tables and plots."""
 LEGEND = """\
-Means over seeds, in brackets their bootstrap 95 % confidence interval; IQM: interquartile mean.
-Success and share are greedy: over the whole task, and at its hardest level ({level_name} {goal})
-alone. Sampled: over the whole task, with actions sampled from the policy.
-- share: return over what perfect memory gets on average, exactly. Of the oracle: return over that
-  of a scripted player with perfect memory.
+Means over seeds, with their bootstrap 95 % confidence interval in brackets. IQM: interquartile
+mean. All episodes are greedy unless marked as sampled.
+- success, share: over the whole task; at the hardest: at {level_name} {goal} only.
+- share: return as a share of the mean return of perfect memory, which is known exactly.
+- of the oracle: return as a share of that of a scripted player with perfect memory.
+- sampled: over the whole task, with actions sampled from the policy.
 - held: memories per layer, mean over steps; at the decision: at the end of the hardest episodes.
-- recall: share of the relevant observations held at decisions; precision: share of the memories
-  held at decisions, older than the ramp, that are relevant; over all layers, and per layer.
-- withdrawn, held: share of the withdrawn instructions still held at the end of the episode.
-- bytes: memory of one environment, mean over steps. steps (M): millions of environment steps.
-- solved: seeds whose training solved the full task. minutes to 95 %: wall clock until training at
-  the full task returned 95 % of what the oracle gets, over the seeds that got there.
-- acting steps/s: at {level_name} {acting_level}, beside whatever else was running; `bench agents`
+- recall: share of the relevant observations that are held at decisions.
+- precision: of the memories held at decisions and older than the ramp, the share that is relevant.
+- withdrawn, held: share of the withdrawn instructions that are still held at the end of an episode.
+- bytes: memory of one environment, mean over steps.
+- solved: number of seeds that solved the full task in training.
+- minutes to 95 %: wall-clock time until training at the full task gave 95 % of the oracle's return,
+  over the seeds that got there.
+- acting steps/s: at {level_name} {acting_level}, while other runs share the machine; `bench agents`
   times agents side by side.
 """
-"""What the columns mean."""
+"""Explanation of the columns."""
 
 
 def print_rows(rows: list[Row], task: str) -> None:
-    """Print the columns that fit a terminal, and the command behind each row."""
+    """Print a table that fits a terminal, and the command of one run of each row."""
     table = Table(title=f"{task}: mean over seeds [95 % confidence interval]")
     for name in PRINTED:
-        left = name == "agent"
-        table.add_column(name, justify="left" if left else "right", no_wrap=left)
-    for r in rows:
-        table.add_row(*(COLUMNS[name](r) for name in PRINTED))
+        is_agent = name == "agent"
+        table.add_column(name, justify="left" if is_agent else "right", no_wrap=is_agent)
+    for row in rows:
+        table.add_row(*(COLUMNS[name](row) for name in PRINTED))
     console = Console()
     console.print(table)
-    for r in rows:
-        console.print(f"{r['variant']}: {r['command']}", soft_wrap=True, highlight=False)
+    for row in rows:
+        console.print(f"{row['variant']}: {row['command']}", soft_wrap=True, highlight=False)
 
 
-def grid(titles: list[str], rows: list[list[str]]) -> list[str]:
+def markdown_table(titles: list[str], rows: list[list[str]]) -> list[str]:
     """Return the lines of a Markdown table."""
     lines = [titles, ["---"] * len(titles), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def markdown(rows: list[Row], about: dict[str, Any]) -> str:
-    """Return the table as Markdown, with the meaning of its columns and how it was made."""
-    levels = sorted({level for r in rows for level in r["levels"]}, key=int)
+    """Return `table.md`: the table, its legend, the scores at each level, and `about`."""
+    levels = sorted({level for row in rows for level in row["levels"]}, key=int)
     scores = [
-        [r["variant"], *(share(r["levels"][n]) if n in r["levels"] else "-" for n in levels)]
+        [
+            r["variant"],
+            *(with_interval(r["levels"][n]) if n in r["levels"] else "-" for n in levels),
+        ]
         for r in rows
     ]
     lines = [
-        *grid(list(COLUMNS), [[write(r) for write in COLUMNS.values()] for r in rows]),
+        *markdown_table(list(COLUMNS), [[text(row) for text in COLUMNS.values()] for row in rows]),
         "",
         LEGEND.format(**rows[0]),
         f"Level by level, greedy: {SCORED_BY[rows[0]['measure']]}, by {rows[0]['level_name']}.",
         "",
-        *grid(["agent", *levels], scores),
+        *markdown_table(["agent", *levels], scores),
         "",
         *(f"- {name.replace('_', ' ')}: {value}" for name, value in about.items()),
         "",

@@ -1,0 +1,76 @@
+"""Reuse the runs of an earlier comparison, made on any machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.comparison.record import Record
+from experiments.comparison.runs import Run, covers
+from rl_expire.runs.json_file import RENAMED_RESULTS
+
+REQUIRED = {
+    *("variant", "seed", "command", "results", "levels", "level_name", "goal", "measure"),
+    *("curve", "minutes_to_solve"),
+}
+"""Keys that every record must have."""
+
+
+def read_earlier(path: Path) -> list[Record]:
+    """Return the records in a `comparison.json`, with results under their present names.
+
+    Raises:
+        ValueError: the file cannot be read, or is not a comparison.
+    """
+    try:
+        records = json.loads(path.read_text())["runs"]
+        if not all(record.keys() >= REQUIRED for record in records):
+            raise KeyError(path)
+        return [record | {"results": _renamed(record["results"])} for record in records]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"--earlier {path} is not a comparison: choose the comparison.json of one"
+        ) from error
+
+
+def _renamed(results: dict[str, object]) -> dict[str, object]:
+    """Return results with the keys of earlier versions under their present names."""
+    return {RENAMED_RESULTS.get(name, name): value for name, value in results.items()}
+
+
+def remaining(runs: Sequence[Run], earlier: Sequence[Record], levels: Sequence[int]) -> list[Run]:
+    """Return the runs that no earlier comparison has, scored at all of `levels`.
+
+    A run whose folder exists is always included: the folder decides what is left to do.
+
+    Raises:
+        ValueError: an earlier run was made by another command.
+    """
+    by_key = {(record["variant"], record["seed"]): record for record in earlier}
+    missing = []
+    for run in runs:
+        record = by_key.get((run.variant, run.seed))
+        if record is None or run.folder.path.exists():
+            missing.append(run)
+        elif record["command"] != run.reproduce:
+            raise ValueError(
+                f"--earlier has {run.name}, made by {record['command']!r}: "
+                "use the same options, or leave out --earlier"
+            )
+        elif not covers(record["levels"], levels):
+            missing.append(run)
+    return missing
+
+
+def merge(earlier: Sequence[Record], new: Sequence[Record], order: Sequence[str]) -> list[Record]:
+    """Return all records; a new one replaces the earlier one of the same run.
+
+    Args:
+        earlier: records of an earlier comparison.
+        new: records of this one.
+        order: variants in the order to return them; others follow.
+    """
+    by_key = {(record["variant"], record["seed"]): record for record in [*earlier, *new]}
+    variants = list(dict.fromkeys([*order, *(variant for variant, _ in by_key)]))
+    return [by_key[key] for key in sorted(by_key, key=lambda key: (variants.index(key[0]), key[1]))]

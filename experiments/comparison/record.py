@@ -1,0 +1,76 @@
+"""The record of a run: everything that a comparison reports about it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.comparison.metrics import read_metrics
+from experiments.comparison.runs import Run
+from rl_expire.runs.json_file import read_results
+
+Record = dict[str, Any]
+"""An entry of `runs` in `comparison.json`."""
+NEARLY_SOLVED = 0.95
+"""Share of the oracle's return at which the time to solve a task is taken."""
+
+
+def read_record(run: Run) -> Record:
+    """Return the results, scores by level and learning curve of a finished run."""
+    folder = run.folder
+    results = read_results(folder.results)
+    levels = json.loads(folder.levels.read_text())["levels"]
+    env = json.loads(folder.config.read_text())["env"]
+    level_option, measure = env["level"][0], env["measure"]
+    goal = env["options"][level_option]
+    metrics = read_metrics(folder.metrics)
+    # `success` is that of all episodes; the curriculum judges other measures by the harder half.
+    score = "success" if measure == "success" else "upper_half_success"
+    return {
+        "variant": run.variant,
+        "seed": run.seed,
+        "command": run.reproduce,
+        "results": results,
+        "levels": sorted(levels, key=lambda row: row["level"]),
+        "level_name": level_option.replace("_", " "),
+        "goal": goal,
+        "measure": measure,
+        "curve": [
+            {"steps": line["steps"], "level": line["level"], "score": line[score]}
+            for line in metrics
+        ],
+        "minutes_to_solve": minutes_to_solve(metrics, goal, results["oracle.return_mean"]),
+    }
+
+
+def minutes_to_solve(metrics: Sequence[dict[str, Any]], goal: int, oracle: float | None) -> float:
+    """Return the minutes of training until the full task gave 95 % of the oracle's return.
+
+    Args:
+        metrics: lines of `metrics.jsonl`.
+        goal: level of the full task.
+        oracle: mean return of the oracle; None or NaN without one.
+
+    Returns:
+        NaN if it never did, or without an oracle.
+    """
+    if oracle is None:
+        return math.nan
+    for line in metrics:
+        enough = line["return"] is not None and line["return"] >= NEARLY_SOLVED * oracle
+        if line["level"] >= goal and enough:
+            return line["seconds"] / 60
+    return math.nan
+
+
+def share_of_oracle(record: Record) -> float:
+    """Return the mean return as a share of the oracle's; NaN without an oracle."""
+    oracle = record["results"]["oracle.return_mean"]
+    return record["results"]["eval.return_mean"] / oracle if oracle else math.nan
+
+
+def at_hardest(record: Record) -> dict[str, Any]:
+    """Return the scores at the level nearest to the full task's."""
+    return min(record["levels"], key=lambda row: abs(row["level"] - record["goal"]))
