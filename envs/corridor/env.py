@@ -207,3 +207,4 @@ class CorridorEnv(SingleView):
 
     vector_class = CorridorVectorEnv
     title = "RLExpire/Corridor-v0"
+    action_names = ("left", "right", "forward")

@@ -229,3 +229,4 @@ class PortalEnv(SingleView):
 
     vector_class = PortalVectorEnv
     title = "RLExpire/Portal-v0"
+    action_names = ("left", "right", "forward")
