@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from rl_expire.retention.importance import Importance
-from rl_expire.retention.trace import Frames, HeldMemories, Trace, TracedStep
+from rl_expire.retention.frames import Frames
+from rl_expire.retention.trace import HeldMemories, Trace, TracedStep
 
 RAMP = 4.0
 

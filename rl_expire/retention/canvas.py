@@ -1,4 +1,4 @@
-"""Colours, letters and shapes of the retention pictures."""
+"""Colours, text and shapes for the pictures of memory."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rl_expire.retention.trace import Frame
+from rl_expire.retention.frames import Frame
 
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]
-"""Left, top, right, bottom, in pixels; right and bottom are just outside."""
+"""Left, top, right, bottom, in pixels; right and bottom are exclusive."""
 
-# Okabe and Ito's colours, which colour-blind people can tell apart, on a dark ground.
+# Okabe and Ito's palette, which colour-blind people can tell apart, on a dark background.
 RELEVANT: Colour = (230, 159, 0)
 OTHER: Colour = (86, 180, 233)
-DECIDES: Colour = (240, 228, 66)
+DECISION: Colour = (240, 228, 66)
 GOOD: Colour = (0, 186, 136)
 BAD: Colour = (232, 110, 40)
 GROUND: Colour = (15, 18, 25)
@@ -26,17 +26,17 @@ RULE: Colour = (52, 60, 76)
 FORGOTTEN: Colour = (84, 94, 114)
 DIM: Colour = (158, 168, 186)
 TEXT: Colour = (236, 240, 246)
-COLOURS = (RELEVANT, OTHER, DECIDES, GOOD, BAD, GROUND, PANEL, FUTURE, RULE, FORGOTTEN, DIM, TEXT)
+COLOURS = (RELEVANT, OTHER, DECISION, GOOD, BAD, GROUND, PANEL, FUTURE, RULE, FORGOTTEN, DIM, TEXT)
 
 
 @lru_cache
 def font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Return Pillow's own font, in pixels."""
+    """Return Pillow's default font, `size` pixels high."""
     return ImageFont.load_default(size=size)
 
 
 def blend(ground: Colour, colour: Colour, share: float) -> Colour:
-    """Return `share` of `colour` over `ground`."""
+    """Return the colour at `share` of the way from `ground` to `colour`."""
     r, g, b = (round(a + (c - a) * share) for a, c in zip(ground, colour, strict=True))
     return (r, g, b)
 
@@ -49,13 +49,25 @@ def write(
     colour: Colour = TEXT,
     anchor: str = "ls",
 ) -> float:
-    """Write `text` and return where it ends in x; `anchor` is Pillow's (baseline left)."""
+    """Write a line of text.
+
+    Args:
+        draw: Draws on the picture.
+        at: Position of the anchor, in pixels.
+        text: The line.
+        size: Height of the letters, in pixels.
+        colour: Colour of the letters.
+        anchor: Pillow's text anchor; `ls` is the left end of the baseline.
+
+    Returns:
+        The x at which the text ends if it is anchored at its left.
+    """
     draw.text(at, text, colour, font=font(size), anchor=anchor)
     return at[0] + draw.textlength(text, font=font(size))
 
 
 def fit_text(draw: ImageDraw.ImageDraw, text: str, size: int, width: float) -> str:
-    """Shorten `text` to `width` pixels."""
+    """Return `text`, shortened with an ellipsis to at most `width` pixels."""
     if draw.textlength(text, font=font(size)) <= width:
         return text
     while text and draw.textlength(text + "…", font=font(size)) > width:
@@ -73,16 +85,16 @@ def pill(
     anchor: str = "l",
     solid: bool = True,
 ) -> Box:
-    """Draw a word in a rounded box around its middle line.
+    """Draw a word in a box with round ends.
 
     Args:
-        draw: where.
-        at: the middle of the box's left side, of its right side or of itself, as `anchor` says.
-        text: the word.
-        colour: of the box.
-        size: of the letters.
-        anchor: `l`, `r` or `m`.
-        solid: filled, with dark letters; otherwise an outline.
+        draw: Draws on the picture.
+        at: Position of the anchor, in pixels.
+        text: The word.
+        colour: Colour of the box.
+        size: Height of the letters, in pixels.
+        anchor: `l`, `r` or `m`: the middle of the left side, of the right side, or of the box.
+        solid: Whether to fill the box and write in dark letters; otherwise draw its outline.
 
     Returns:
         The box.
@@ -102,7 +114,13 @@ def pill(
 
 @lru_cache(maxsize=256)
 def ring(radius: int, width: int, opacity: int) -> Image.Image:
-    """Return the mask of a smooth ring, drawn four times as large and shrunk."""
+    """Return the mask of an antialiased ring.
+
+    Args:
+        radius: Outer radius, in pixels.
+        width: Width of the line, in pixels.
+        opacity: 0 to 255.
+    """
     side = 2 * (radius + width)
     big = Image.new("L", (4 * side, 4 * side))
     ImageDraw.Draw(big).ellipse(
@@ -115,19 +133,19 @@ def ring(radius: int, width: int, opacity: int) -> Image.Image:
 
 @lru_cache(maxsize=64)
 def disc(radius: int) -> Image.Image:
-    """Return the mask of a smooth disc."""
+    """Return the mask of an antialiased disc, `radius` in pixels."""
     big = Image.new("L", (8 * radius, 8 * radius))
     ImageDraw.Draw(big).ellipse((0, 0, 8 * radius - 1, 8 * radius - 1), fill=255)
     return big.resize((2 * radius, 2 * radius), Image.Resampling.BOX)
 
 
 def stamp(image: Image.Image, mask: Image.Image, x: float, y: float, colour: Colour) -> None:
-    """Colour `image` through `mask`, centred on (x, y)."""
+    """Paint `image` with `colour` through `mask`, centred on (x, y)."""
     image.paste(colour, (round(x - mask.width / 2), round(y - mask.height / 2)), mask)
 
 
 def fit_frame(frame: Frame, width: int, height: int) -> Image.Image:
-    """Return `frame` as large as fits: whole multiples of its pixels where it is enlarged."""
+    """Return `frame` as large as fits; it is enlarged by whole multiples only."""
     image = Image.fromarray(frame)
     scale = min(width / image.width, height / image.height)
     if scale >= 1:
@@ -138,8 +156,8 @@ def fit_frame(frame: Frame, width: int, height: int) -> Image.Image:
     return image.resize(size, Image.Resampling.BOX)
 
 
-def surroundings(frame: Frame, side: int) -> Image.Image:
-    """Return a square picture of a frame: its middle, where views that follow the agent have it."""
+def centre_crop(frame: Frame, side: int) -> Image.Image:
+    """Return the square in the middle of a frame; views that follow the agent have it there."""
     height, width = frame.shape[:2]
     edge = min(height, width)
     top, left = (height - edge) // 2, (width - edge) // 2
@@ -148,7 +166,7 @@ def surroundings(frame: Frame, side: int) -> Image.Image:
 
 
 def round_up(value: float) -> int:
-    """Return the next of 5, 10, 20, 25, 50, 100, 200, 250, ... that is at least `value`."""
+    """Return the first of 5, 10, 20, 25, 50, 100, 200, 250, ... that is at least `value`."""
     power = 1
     while True:
         for step in (5, 10, 20, 25):

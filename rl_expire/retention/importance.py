@@ -1,8 +1,8 @@
-"""What an agent without memories goes by: what it saw is hidden, and it acts again.
+"""Occlusion importance of past observations, for agents without a memory buffer.
 
-Such an agent (an LSTM, or one without memory) has nothing that could be shown as held. What can be
-shown is how much each thing seen matters for what it does now: occlusion, as in Zeiler and Fergus
-2014, section 4.2, over time instead of over pixels.
+An agent such as an LSTM has no memories to show. What can be measured is how much each observation
+matters for the current action: occlusion, as in Zeiler and Fergus 2014, section 4.2, over time
+instead of over pixels.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from torch import Tensor
 
 from rl_expire.types import Agent, M, Obs, TimeStep
 
-MOST_HIDDEN = 256
-"""Longer episodes are cut into at most so many stretches, each of which is hidden as a whole."""
+MAX_OCCLUSIONS = 256
+"""Longer episodes are divided into at most this many stretches, each occluded as a whole."""
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much each thing seen matters at each of T steps.
+    """Importance of each observation at each of T steps.
 
     Attributes:
-        every: k, the steps that are hidden at a time.
-        shares: T arrays `[t // k + 1]` float32: how far, as a share of 1, the policy of step t
-            would change if steps 0 to k - 1, k to 2k - 1, ... had not been seen.
+        every: k, the number of consecutive steps occluded at a time.
+        shares: T arrays `[t // k + 1]` float32 in [0, 1]: how much the policy of step t changes if
+            the observations of steps 0 to k - 1, k to 2k - 1, ... are occluded.
     """
 
     every: int
     shares: tuple[npt.NDArray[np.float32], ...]
 
     def at(self, t: int) -> npt.NDArray[np.float32]:
-        """Return `[t + 1]`, the importance of each thing seen so far for what is done at step t."""
+        """Return `[t + 1]`, the importance of each observation so far for the action of step t."""
         return np.repeat(self.shares[t], self.every)[: t + 1]
 
 
@@ -43,60 +43,66 @@ class Importance:
 def measure_importance(
     agent: Agent[M], steps: Sequence[TimeStep], policies: Sequence[npt.NDArray[np.float32]]
 ) -> Importance:
-    """Play an episode again many times over, each time with another stretch of it hidden.
+    """Replay an episode once for each stretch of steps, with that stretch occluded.
 
-    Importance is the total variation distance between the policy as it was and as it is with an
-    observation hidden: the share of its choices that would change. It is 0 where the agent would
-    have done the same anyway, for whatever reason. A hidden observation is replaced by the usual
-    one of the episode (see `usual_obs`); actions and rewards stay as they were, so that notes an
-    agent leaves itself in its actions are not hidden.
+    Importance is the total variation distance between the original policy and the policy with an
+    observation occluded. It is 0 where the agent would have acted the same anyway, for whatever
+    reason. An occluded observation is replaced by the typical one of the episode (see
+    `typical_obs`). Actions and rewards stay as they were, so information that the agent passes on
+    through its own actions is not occluded.
 
-    All stretches are one batch of at most `MOST_HIDDEN` rows, played step by step: memory does not
-    grow with the episode.
+    All replays form one batch of at most `MAX_OCCLUSIONS` rows, stepped through together: memory
+    does not grow with the episode.
 
     Args:
-        agent: the policy.
-        steps: the T steps of one episode, a batch of 1 each.
-        policies: `[A]` of each step, as they were.
+        agent: The policy.
+        steps: The T steps of one episode, a batch of 1 each.
+        policies: `[A]` action probabilities of each step.
     """
-    every = -(-len(steps) // MOST_HIDDEN)
+    every = -(-len(steps) // MAX_OCCLUSIONS)
     rows = -(-len(steps) // every)
-    usual = usual_obs(steps)
+    typical = typical_obs(steps)
     memory, shares = agent.initial_memory(rows), []
     for t, (step, policy) in enumerate(zip(steps, policies, strict=True)):
         row = t // every
         batch = step.map(lambda x: x.expand(rows, *x.shape[1:]).clone())
-        _hide(batch.obs, usual, row)
+        _occlude(batch.obs, typical, row)
         output, memory = agent.act(batch, memory, greedy=True)
         changed = output.logits[: row + 1].softmax(-1).cpu() - torch.as_tensor(policy)
         shares.append((changed.abs().sum(-1) / 2).numpy())
     return Importance(every, tuple(shares))
 
 
-def usual_obs(steps: Sequence[TimeStep]) -> Obs:
-    """Return what is most often seen in steps of a batch of 1, without its batch dimension.
+def typical_obs(steps: Sequence[TimeStep]) -> Obs:
+    """Return the most frequent observation, or the mean of floating-point ones.
 
-    Of numbers that are not whole it is the mean.
+    Each part of a dict observation is treated on its own.
+
+    Args:
+        steps: Steps of one episode, a batch of 1 each.
+
+    Returns:
+        An observation without the batch dimension.
     """
     first = steps[0].obs
     if isinstance(first, dict):
         parts = [step.obs for step in steps if isinstance(step.obs, dict)]
-        return {name: _usual(torch.cat([part[name] for part in parts])) for name in first}
-    return _usual(torch.cat([step.obs for step in steps if isinstance(step.obs, Tensor)]))
+        return {name: _typical(torch.cat([part[name] for part in parts])) for name in first}
+    return _typical(torch.cat([step.obs for step in steps if isinstance(step.obs, Tensor)]))
 
 
-def _usual(seen: Tensor) -> Tensor:
-    """Return of `seen [T, ...]` the most frequent entry, or the mean of floats."""
-    if seen.is_floating_point():
-        return seen.mean(0)
-    distinct, counts = seen.flatten(1).unique(dim=0, return_counts=True)
-    return distinct[counts.argmax()].view(seen.shape[1:])
+def _typical(obs: Tensor) -> Tensor:
+    """Return the most frequent entry of `obs [T, ...]`, or the mean of floats."""
+    if obs.is_floating_point():
+        return obs.mean(0)
+    distinct, counts = obs.flatten(1).unique(dim=0, return_counts=True)
+    return distinct[counts.argmax()].view(obs.shape[1:])
 
 
-def _hide(obs: Obs, usual: Obs, row: int) -> None:
-    """Replace what one row of a batch sees."""
-    if isinstance(obs, dict) and isinstance(usual, dict):
+def _occlude(obs: Obs, typical: Obs, row: int) -> None:
+    """Replace the observation of one row of a batch, in place."""
+    if isinstance(obs, dict) and isinstance(typical, dict):
         for name, part in obs.items():
-            part[row] = usual[name]
-    elif isinstance(obs, Tensor) and isinstance(usual, Tensor):
-        obs[row] = usual
+            part[row] = typical[name]
+    elif isinstance(obs, Tensor) and isinstance(typical, Tensor):
+        obs[row] = typical

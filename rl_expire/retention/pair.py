@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from rl_expire.retention.canvas import GROUND, RULE, fit_text, write
-from rl_expire.retention.column import MemoryColumn
-from rl_expire.retention.memory_panel import scale_of
+from rl_expire.retention.memory_column import MemoryColumn
+from rl_expire.retention.memory_panel import lifetime_scale
 from rl_expire.retention.picture import (
     LEFT,
     LEFT_END,
@@ -19,12 +19,11 @@ from rl_expire.retention.picture import (
     write_legend,
 )
 from rl_expire.retention.trace import Trace
-from rl_expire.retention.world import Room, WorldColumn
+from rl_expire.retention.world_column import Layout, WorldColumn
 
 _TOPS = (78, 402)
 _HEIGHT = 308
-_FRAME = 150
-_NAME = 28
+_NAME_SIZE = 28
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Pair:
     """Two agents on the same episode.
 
     Attributes:
-        traces: one of each, of the same environment and seed.
-        names: what each is called.
+        traces: One trace of each agent, with the same environment and seed.
+        names: Names of the agents.
     """
 
     traces: tuple[Trace, Trace]
@@ -41,12 +40,12 @@ class Pair:
 
 
 class PairPicture:
-    """Draws any step of two episodes; the shorter one rests at its end until the other is over."""
+    """Draws any step of two episodes; the shorter one stays at its end until the other is over."""
 
     def __init__(self, pair: Pair, *, note: str = ""):
         held = [layers for t in pair.traces for step in t.steps for layers in step.layers]
         steps = max(len(trace.steps) for trace in pair.traces)
-        scale = scale_of(held) if held else None
+        scale = lifetime_scale(held) if held else None
         self.halves = [
             _Half(trace, name, top, steps, scale)
             for trace, name, top in zip(pair.traces, pair.names, _TOPS, strict=True)
@@ -54,7 +53,7 @@ class PairPicture:
         self.ground = self._draw_ground(pair, note)
 
     def draw(self, t: int) -> Image.Image:
-        """Return the picture before action `t`; `t` = T is after the last action of the longer."""
+        """Return the picture before action `t`; `t` = T is after the longer one's last action."""
         image = self.ground.copy()
         draw = ImageDraw.Draw(image)
         for half in self.halves:
@@ -62,12 +61,13 @@ class PairPicture:
         return image
 
     def _draw_ground(self, pair: Pair, note: str) -> Image.Image:
+        """Return the picture without anything that changes from step to step."""
         image = Image.new("RGB", SIZE, GROUND)
         draw = ImageDraw.Draw(image)
         write(draw, (LEFT, 36), "What two agents remember of the same episode", 26)
         write_corner(draw, 36, pair.traces[0].seed, note)
-        held = any(half.memory.counts for half in self.halves)
-        write_legend(draw, 61, flagged=self.halves[0].world.flagged, held=held)
+        memories = any(half.memory.has_memories for half in self.halves)
+        write_legend(draw, 61, flagged=self.halves[0].world.flagged, memories=memories)
         middle = (_TOPS[0] + _HEIGHT + _TOPS[1]) // 2 - 2
         draw.line((LEFT, middle, RIGHT_END, middle), fill=RULE)
         for half in self.halves:
@@ -79,10 +79,10 @@ class _Half:
     """One agent: its name, its world and its memory."""
 
     def __init__(self, trace: Trace, name: str, top: int, steps: int, scale: int | None):
-        self.trace, self.name, self.line = trace, name, top + 28
-        room = Room(
+        self.trace, self.name, self.baseline = trace, name, top + 28
+        layout = Layout(
             top=top + 38,
-            frame=_FRAME,
+            frame=150,
             gap=14,
             heading=0,
             bars=3,
@@ -91,12 +91,12 @@ class _Half:
             outcome=62,
             rewards=None,
         )
-        self.world = WorldColumn(trace, LEFT, LEFT_END, room)
+        self.world = WorldColumn(trace, LEFT, LEFT_END, layout)
         self.memory = MemoryColumn(
             trace,
             RIGHT,
             RIGHT_END,
-            counter=self.line,
+            counter=self.baseline,
             top=top + 42,
             bottom=top + _HEIGHT,
             panels=2,
@@ -106,11 +106,13 @@ class _Half:
         )
 
     def draw_ground(self, draw: ImageDraw.ImageDraw) -> None:
-        name = fit_text(draw, self.name, _NAME, LEFT_END - LEFT)
-        write(draw, (LEFT, self.line), name, _NAME)
+        """Draw what is the same at every step."""
+        name = fit_text(draw, self.name, _NAME_SIZE, LEFT_END - LEFT)
+        write(draw, (LEFT, self.baseline), name, _NAME_SIZE)
         self.memory.draw_ground(draw)
 
     def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int) -> None:
+        """Draw the half before action `t`, or at the end of its episode."""
         t = min(t, len(self.trace.steps))
         self.world.draw(image, draw, t)
         self.memory.draw(image, draw, t)

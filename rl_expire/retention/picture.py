@@ -5,31 +5,31 @@ from __future__ import annotations
 from PIL import Image, ImageDraw
 
 from rl_expire.retention.canvas import DIM, GROUND, OTHER, RELEVANT, Colour, write
-from rl_expire.retention.column import MemoryColumn
-from rl_expire.retention.importance_panel import how_found
-from rl_expire.retention.memory_panel import KeptCurve
+from rl_expire.retention.importance_panel import method_lines
+from rl_expire.retention.kept_curve import KeptCurve
+from rl_expire.retention.memory_column import MemoryColumn
 from rl_expire.retention.trace import Trace
-from rl_expire.retention.world import Room, WorldColumn
+from rl_expire.retention.world_column import Layout, WorldColumn
 
 SIZE = (1280, 720)
 """Width and height of every picture, in pixels."""
 
 LEFT, LEFT_END = 28, 508
-"""Sides of the world column."""
+"""Edges of the world column, in pixels."""
 RIGHT, RIGHT_END = 548, 1252
-"""Sides of the memory column."""
+"""Edges of the memory column, in pixels."""
 
-_ROOM = Room(
+_LAYOUT = Layout(
     top=104, frame=300, gap=34, heading=32, bars=7, pitch=34, crowded=22, outcome=128, rewards=640
 )
 
 
 class Picture:
-    """Draws any step of one episode; what does not move is drawn once."""
+    """Draws any step of one episode; what is the same at every step is drawn once."""
 
     def __init__(self, trace: Trace, *, note: str = ""):
         self.trace = trace
-        self.world = WorldColumn(trace, LEFT, LEFT_END, _ROOM)
+        self.world = WorldColumn(trace, LEFT, LEFT_END, _LAYOUT)
         self.memory = MemoryColumn(
             trace,
             RIGHT,
@@ -43,7 +43,7 @@ class Picture:
         )
         kept = self.memory.kept
         self.curve = None
-        if self.memory.counts:
+        if self.memory.has_memories:
             self.curve = KeptCurve(kept.sum(1), kept.shape[1], self.memory.axis, 584, 690)
         self.ground = self._draw_ground(note)
 
@@ -58,42 +58,45 @@ class Picture:
         return image
 
     def _draw_ground(self, note: str) -> Image.Image:
+        """Return the picture without anything that changes from step to step."""
         image = Image.new("RGB", SIZE, GROUND)
         draw = ImageDraw.Draw(image)
         write(draw, (LEFT, 46), "What the agent remembers", 30)
         write_corner(draw, 42, self.trace.seed, note)
-        write_legend(draw, 78, flagged=self.world.flagged, held=self.memory.counts)
+        write_legend(draw, 78, flagged=self.world.flagged, memories=self.memory.has_memories)
         self.memory.draw_ground(draw)
         if self.curve is not None:
             self.curve.draw_ground(draw)
         if self.trace.importance is not None:
-            for n, line in enumerate(how_found(self.trace.importance)):
+            for n, line in enumerate(method_lines(self.trace.importance)):
                 write(draw, (self.memory.axis.left, 604 + 26 * n), line, 17, DIM)
         return image
 
 
 def write_corner(draw: ImageDraw.ImageDraw, y: int, seed: int, note: str) -> None:
-    """Say at the right of the line `y` which episode this is."""
-    said = f"{note} · seed {seed}" if note else f"seed {seed}"
-    write(draw, (RIGHT_END, y), said, 16, DIM, "rs")
+    """Write which episode this is, at the right end of the line `y`."""
+    text = f"{note} · seed {seed}" if note else f"seed {seed}"
+    write(draw, (RIGHT_END, y), text, 16, DIM, "rs")
 
 
-def write_legend(draw: ImageDraw.ImageDraw, y: int, *, flagged: bool, held: bool = True) -> None:
-    """Say in one sentence on the line `y` what the marks mean, in their colours.
+def write_legend(
+    draw: ImageDraw.ImageDraw, y: int, *, flagged: bool, memories: bool = True
+) -> None:
+    """Explain the marks in one line, in their colours.
 
     Args:
-        draw: where.
-        y: the line, in pixels.
-        flagged: whether the environment says which observations are needed later.
-        held: whether they are memories held; otherwise they are what matters now.
+        draw: Draws on the picture.
+        y: Baseline, in pixels.
+        flagged: Whether the environment says which observations are needed later.
+        memories: Whether the marks are bars of memories; otherwise they are stems of importance.
     """
-    if held:
-        begin = "Every step leaves a memory; its bar is how long it will still last:  "
-        end = ".  No bar: forgotten.  A ring: the agent is thinking of it now."
+    if memories:
+        begin = "Each step writes a memory; a bar is its remaining lifetime:  "
+        end = ".  No bar: forgotten.  Ring: receives attention now."
     else:
-        begin = "A stem is how much a thing seen matters for what the agent does now:  "
+        begin = "A stem is how much an observation matters for the current action:  "
         end = ".  No stem: not at all."
-    other = "other things seen" if flagged else "things seen"
+    other = "other observations" if flagged else "observations"
     parts: list[tuple[str, Colour]] = [
         (begin, DIM),
         ("needed later", RELEVANT),

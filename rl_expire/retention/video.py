@@ -17,34 +17,34 @@ from rl_expire.retention.trace import Trace, decision_starts
 from rl_expire.runs.atomic import atomic_write
 
 Scene = Trace | Pair
-"""What can be shown: an episode, or the same episode of two agents; it is as long as the longer."""
+"""One agent's episode, or two agents on the same episode; it is as long as the longer one."""
 
-MOST_STEPS_SHOWN = 400
-"""Longer episodes are shown every k-th step."""
+MAX_STEPS_SHOWN = 400
+"""Of longer episodes, every k-th step is shown."""
 
 _FIRST_SECONDS, _DECISION_SECONDS, _LAST_SECONDS = 1.5, 1.0, 2.0
-_MOST_DECISION_STOPS = 4
+_MAX_DECISION_STOPS = 4
 _GIF_COLOURS = 64
 
 
 def write_video(scenes: Sequence[Scene], path: Path, *, fps: int = 12) -> int:
-    """Write one H.264 video of 1280 x 720 with the episodes one after the other.
+    """Write one H.264 video, 1280 x 720, with the episodes one after the other.
 
     Args:
-        scenes: the episodes.
-        path: the mp4 file; it is replaced only once the new one is complete.
-        fps: frames a second: steps a second in episodes of up to 400 steps.
+        scenes: The episodes.
+        path: The mp4 file, written atomically.
+        fps: Frames per second; in episodes of up to 400 steps, steps per second.
 
     Returns:
         The number of frames written.
 
     Raises:
-        ValueError: there is nothing to show, `fps` is below 1, or the file cannot be written.
+        ValueError: `scenes` is empty, `fps` is below 1, or the file cannot be written.
     """
     if not scenes:
-        raise ValueError("--seeds is empty: give one or more")
+        raise ValueError("scenes is empty: give one or more")
     if fps < 1:
-        raise ValueError(f"--fps is {fps}: choose 1 or more")
+        raise ValueError(f"fps is {fps}: choose 1 or more")
     with atomic_write(path, ".mp4") as temporary:
         writer = FFMPEG_VideoWriter(
             str(temporary),
@@ -62,11 +62,12 @@ def write_video(scenes: Sequence[Scene], path: Path, *, fps: int = 12) -> int:
         finally:
             writer.close()
         if encoder is not None and encoder.returncode != 0:
-            raise OSError(f"the encoder stopped with code {encoder.returncode}")
+            raise OSError(f"FFmpeg exited with code {encoder.returncode}")
     return frames
 
 
 def _video_frames(scenes: Sequence[Scene], fps: int) -> Iterator[np.ndarray]:
+    """Yield the frames of a video, uint8 `[720, 1280, 3]`."""
     for n, scene in enumerate(scenes):
         note = f"episode {n + 1} of {len(scenes)}" if len(scenes) > 1 else ""
         picture = _picture(scene, _with_stride(note, stride(scene)))
@@ -78,73 +79,77 @@ def _video_frames(scenes: Sequence[Scene], fps: int) -> Iterator[np.ndarray]:
 
 
 def _with_stride(note: str, every: int) -> str:
-    said = "" if every == 1 else f"every {nth(every)} step"
-    return " · ".join(part for part in (note, said) if part)
+    """Add to a note that every k-th step is shown."""
+    stride_note = "" if every == 1 else f"every {ordinal(every)} step"
+    return " · ".join(part for part in (note, stride_note) if part)
 
 
 def _traces(scene: Scene) -> tuple[Trace, ...]:
+    """Return the one or two traces of a scene."""
     return scene.traces if isinstance(scene, Pair) else (scene,)
 
 
 def _picture(scene: Scene, note: str = "") -> Picture | PairPicture:
+    """Return what draws the steps of a scene."""
     if isinstance(scene, Pair):
         return PairPicture(scene, note=note)
     return Picture(scene, note=note)
 
 
 def duration(scene: Scene) -> int:
-    """Return T, the steps of the longest episode."""
+    """Return T, the length of the longer episode in steps."""
     return max(len(trace.steps) for trace in _traces(scene))
 
 
-def stride(scene: Scene, most: int = MOST_STEPS_SHOWN) -> int:
-    """Return k: every k-th step is shown so that at most about `most` are, all noted in full."""
-    return _noted(scene, -(-duration(scene) // most))
+def stride(scene: Scene, max_steps: int = MAX_STEPS_SHOWN) -> int:
+    """Return k such that every k-th step makes about `max_steps` or fewer, all recorded in full."""
+    return _recorded_stride(scene, -(-duration(scene) // max_steps))
 
 
-def _noted(scene: Scene, every: int) -> int:
-    """Return the next k from `every` on for which every k-th step was noted in full."""
+def _recorded_stride(scene: Scene, every: int) -> int:
+    """Return the first k from `every` on such that every k-th step was recorded in full."""
     fine = max(trace.every for trace in _traces(scene))  # powers of 2
     return -(-every // fine) * fine
 
 
 def left_out(scene: Scene) -> list[str]:
-    """Say what of an episode the video does not show, a sentence each."""
+    """Return what the video leaves out of an episode, a sentence each."""
     notes, seed, every = [], _traces(scene)[0].seed, stride(scene)
     if every > 1:
         notes.append(
-            f"seed {seed}: of {duration(scene):,} steps the video shows every {nth(every)}, "
-            "and where decisions begin"
+            f"seed {seed}: the video shows every {ordinal(every)} of {duration(scene):,} steps, "
+            "and the start of each decision"
         )
     for trace in _traces(scene):
         if trace.every > 1:
-            notes.append(f"seed {seed}: the memory was noted every {nth(trace.every)} step")
+            notes.append(f"seed {seed}: memory is recorded every {ordinal(trace.every)} step")
         if trace.importance is not None and trace.importance.every > 1:
-            notes.append(f"seed {seed}: importance is that of {trace.importance.every} steps each")
+            at_a_time = trace.importance.every
+            notes.append(f"seed {seed}: importance is measured for {at_a_time} steps at a time")
         if trace.cut:
-            notes.append(f"seed {seed}: what came after step {len(trace.steps):,} is left out")
+            notes.append(f"seed {seed}: steps after {len(trace.steps):,} were not recorded")
     return notes
 
 
-def nth(number: int) -> str:
+def ordinal(number: int) -> str:
     """Return 2nd, 3rd, 4th, ..."""
     ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
 
 
 def schedule(scene: Scene, fps: int, every: int | None = None) -> list[int]:
-    """Return which step each frame of the video shows; T is the moment after the last action.
+    """Return the step that each frame of the video shows; T is after the last action.
 
-    The first step, the beginnings of decisions and the end stay longer.
+    The first step, the start of each decision and the end are shown for longer.
 
     Args:
-        scene: an episode of T steps.
-        fps: frames a second.
-        every: show every k-th step; chosen by the episode's length if None.
+        scene: An episode of T steps.
+        fps: Frames per second.
+        every: Show every k-th step; chosen by the episode's length if None.
     """
     last = duration(scene)
     starts = sorted({t for trace in _traces(scene) for t in decision_starts(trace)})
-    stops = starts if len(starts) <= _MOST_DECISION_STOPS else []
+    stops = starts if len(starts) <= _MAX_DECISION_STOPS else []
     shown = sorted({*range(0, last, every or stride(scene)), *stops, last - 1, last})
     seconds = {0: _FIRST_SECONDS, **dict.fromkeys(stops, _DECISION_SECONDS), last: _LAST_SECONDS}
     frames: list[int] = []
@@ -157,7 +162,7 @@ def still(scene: Scene, t: int) -> Image.Image:
     """Return the picture of step `t`, 1280 x 720; `t` = T is after the last action.
 
     Raises:
-        ValueError: the episode has no such step.
+        ValueError: The episode has no such step.
     """
     last = duration(scene)
     if not 0 <= t <= last:
@@ -166,10 +171,10 @@ def still(scene: Scene, t: int) -> Image.Image:
 
 
 def write_still(scene: Scene, t: int, path: Path) -> None:
-    """Write the picture of step `t` as PNG, whole or not at all.
+    """Write the picture of step `t` as a PNG file, atomically.
 
     Raises:
-        ValueError: the episode has no such step, or the file cannot be written.
+        ValueError: The episode has no such step, or the file cannot be written.
     """
     image = still(scene, t)
     with atomic_write(path, ".png") as temporary:
@@ -182,17 +187,17 @@ def write_gif(
     """Write a small, looping GIF of one episode.
 
     Args:
-        scene: the episode.
-        path: the file, written whole or not at all.
-        width: of the pictures, in pixels; they are 16 by 9.
-        fps: pictures a second.
-        max_bytes: show fewer steps until the file is no larger.
+        scene: The episode.
+        path: The file, written atomically.
+        width: Width of the pictures, in pixels; they are 16 by 9.
+        fps: Pictures per second.
+        max_bytes: Maximum size of the file; fewer steps are shown to meet it.
 
     Returns:
         k: every k-th step is shown.
 
     Raises:
-        ValueError: not even two pictures fit, or the file cannot be written.
+        ValueError: Not even two pictures fit, or the file cannot be written.
     """
     every = stride(scene, 70)
     while True:
@@ -200,15 +205,15 @@ def write_gif(
         if len(content) <= max_bytes:
             break
         if every >= duration(scene):
-            raise ValueError(f"no GIF of {path} fits into {max_bytes} bytes: choose a lower width")
-        every = _noted(scene, every * 3 // 2 + 1)
+            raise ValueError(f"{path} does not fit into {max_bytes} bytes: choose a smaller width")
+        every = _recorded_stride(scene, every * 3 // 2 + 1)
     with atomic_write(path, ".gif") as temporary:
         temporary.write_bytes(content)
     return every
 
 
 def _palette(sample: Image.Image) -> Image.Image:
-    """Return a palette that has the colours with a meaning as they are, and others of `sample`."""
+    """Return a palette with the pictures' own colours unchanged, and further ones of `sample`."""
     rest = sample.quantize(_GIF_COLOURS - len(COLOURS), method=Image.Quantize.MAXCOVERAGE)
     palette = Image.new("P", (1, 1))
     colours = [part for colour in COLOURS for part in colour] + (rest.getpalette() or [])
@@ -217,12 +222,13 @@ def _palette(sample: Image.Image) -> Image.Image:
 
 
 def _gif(scene: Scene, width: int, fps: int, every: int) -> bytes:
+    """Return the content of a GIF file that shows every k-th step."""
     picture = _picture(scene, _with_stride("", every))
     size = (width, width * SIZE[1] // SIZE[0])
     order = schedule(scene, fps, every)
     steps = sorted(set(order))
     images = [picture.draw(t).resize(size, Image.Resampling.LANCZOS) for t in steps]
-    # One palette for all, or colours would shimmer; a dither would move and compress badly.
+    # A shared palette keeps colours steady; dithering would flicker and compress badly.
     tall = Image.new("RGB", (width, 3 * size[1]))
     for n, image in enumerate((images[0], images[len(images) // 2], images[-1])):
         tall.paste(image, (0, n * size[1]))

@@ -1,1 +1,1 @@
-"""The retention page: one HTML file to look through an episode step by step."""
+"""The memory page: one HTML file for exploring an episode step by step."""

@@ -1,6 +1,6 @@
-/** The colours of the page, which Python gives. */
+/** The colours of the page; `write.py` sets them. */
 const COLOUR = Object.fromEntries(
-  ["relevant", "other", "decides", "future", "rule", "forgotten", "dim", "text"].map((name) => [
+  ["relevant", "other", "decision", "future", "rule", "forgotten", "dim", "text"].map((name) => [
     name,
     getComputedStyle(document.documentElement)
       .getPropertyValue("--" + name)
@@ -8,8 +8,10 @@ const COLOUR = Object.fromEntries(
   ]),
 );
 const MARGIN = { left: 50, right: 12 };
+/** Attention above which a memory gets a ring. */
+const MIN_RING = 0.1;
 
-/** A colour with an opacity. */
+/** A colour with an opacity from 0 to 1. */
 function faded(colour, opacity) {
   return (
     colour +
@@ -19,8 +21,8 @@ function faded(colour, opacity) {
   );
 }
 
-/** Make a canvas as sharp as the screen; all drawing is in CSS pixels. */
-function pen(canvas, height) {
+/** Size a canvas for the screen's resolution; coordinates are CSS pixels. */
+function context(canvas, height) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
   canvas.style.height = height + "px";
@@ -32,7 +34,7 @@ function pen(canvas, height) {
   return { draw, width, height };
 }
 
-/** Where the steps of an episode lie, left to right. */
+/** Horizontal positions of the steps of an episode. */
 class TimeAxis {
   constructor(episode, width, margin = MARGIN) {
     this.episode = episode;
@@ -41,19 +43,19 @@ class TimeAxis {
     this.pitch = (this.right - this.left) / Math.max(1, episode.length - episode.first);
   }
 
-  /** The middle of a step; steps before the first one shown lie at the left edge. */
+  /** The middle of a step; steps before the first one shown are at the left edge. */
   x(t) {
     return this.left + Math.max(0, t - this.episode.first + 0.5) * this.pitch;
   }
 
-  /** The step at x, the nearest one outside. */
+  /** The step at x, or the nearest one. */
   step(x) {
     const { first, length } = this.episode;
     const n = Math.floor((x - this.left) / this.pitch);
     return first + Math.min(length - first - 1, Math.max(0, n));
   }
 
-  /** Some round steps to label: [step, its number counted from 1]. */
+  /** The first step and some round ones to label: [step, its number counting from 1]. */
   ticks() {
     const { first, length } = this.episode;
     const room = Math.max(2, Math.floor((this.right - this.left) / 90));
@@ -67,14 +69,18 @@ class TimeAxis {
 
   label(draw, y) {
     draw.fillStyle = COLOUR.dim;
+    if (this.left >= MARGIN.left) {
+      draw.textAlign = "right";
+      draw.fillText("step", this.left - 8, y);
+    }
     draw.textAlign = "center";
     for (const [t, text] of this.ticks()) draw.fillText(text.toLocaleString("en"), this.x(t), y);
   }
 }
 
-/** A small triangle that points down at (x, y): a decision. */
-function triangle(draw, x, y) {
-  draw.fillStyle = COLOUR.decides;
+/** Mark a decision with a small triangle that points down at (x, y). */
+function markDecision(draw, x, y) {
+  draw.fillStyle = COLOUR.decision;
   draw.beginPath();
   draw.moveTo(x, y);
   draw.lineTo(x - 4, y - 7);
@@ -82,9 +88,9 @@ function triangle(draw, x, y) {
   draw.fill();
 }
 
-/** The marks over the slider: what is needed later and where it decides. */
+/** Mark relevant observations and decisions above the slider. */
 function drawMarks(canvas, episode) {
-  const { draw, width, height } = pen(canvas, 14);
+  const { draw, width, height } = context(canvas, 14);
   const axis = new TimeAxis(episode, width, { left: 8, right: 8 });
   draw.fillStyle = COLOUR.relevant;
   for (const t of episode.steps().filter((t) => episode.relevant(t))) {
@@ -92,22 +98,23 @@ function drawMarks(canvas, episode) {
     draw.arc(axis.x(t), height - 5, 3.5, 0, 7);
     draw.fill();
   }
-  for (const t of episode.decisions) triangle(draw, axis.x(t), height - 1);
+  for (const t of episode.decisions) markDecision(draw, axis.x(t), height - 1);
 }
 
-/** The memories of one layer at step t, each a bar as high as it will still last. */
-function drawBars(canvas, episode, { layer, t, attention, chosen, height }) {
-  const { draw, width } = pen(canvas, height);
+/** Draw the memories of one layer at step t as bars, as high as their remaining lifetimes. */
+function drawBars(canvas, episode, { layer, t, attention, selected, height }) {
+  const { draw, width } = context(canvas, height);
   const axis = new TimeAxis(episode, width);
   const foot = height - 34;
   const top = 34;
-  const y = (left) =>
-    foot - 3 - Math.min(1, Math.max(0, left) / episode.full[layer]) * (foot - 3 - top);
-  drawScale(draw, axis, episode.full[layer], y, height);
+  const scale = episode.scales[layer];
+  const y = (remaining) =>
+    foot - 3 - Math.min(1, Math.max(0, remaining) / scale) * (foot - 3 - top);
+  drawScale(draw, axis, scale, (n) => n.toLocaleString("en"), y, height);
   draw.fillStyle = COLOUR.dim;
   draw.textAlign = "left";
-  const which = episode.layers.length > 1 ? `layer ${layer + 1}: ` : "";
-  const title = `${which}steps each memory will still last`;
+  const prefix = episode.layers.length > 1 ? `layer ${layer + 1}: ` : "";
+  const title = `${prefix}remaining lifetime of each memory (steps)`;
   draw.fillText(title, axis.left, 17);
   const free = axis.left + draw.measureText(title).width + 16;
   drawPast(draw, axis, episode, t, foot);
@@ -121,24 +128,25 @@ function drawBars(canvas, episode, { layer, t, attention, chosen, height }) {
     });
   }
   for (const [written, share] of attention) {
-    if (share > 0.1 && tops.has(written)) ring(draw, ...tops.get(written), share);
+    if (share > MIN_RING && tops.has(written)) ring(draw, ...tops.get(written), share);
   }
   drawNow(draw, axis, episode, { t, top, foot, free });
-  if (chosen !== null) drawChosen(draw, axis.x(chosen), tops.get(chosen)?.[1] ?? foot);
+  if (selected !== null) drawSelected(draw, axis.x(selected), tops.get(selected)?.[1] ?? foot);
 }
 
-/** What matters at step t: a stem for each thing seen, unlike the bars of memories held. */
-function drawStems(canvas, episode, { t, attention, chosen, height }) {
-  const { draw, width } = pen(canvas, height);
+/** Draw the importance of each observation at step t as stems, unlike the bars of memories. */
+function drawStems(canvas, episode, { t, attention, selected, height }) {
+  const { draw, width } = context(canvas, height);
   const axis = new TimeAxis(episode, width);
   const foot = height - 34;
   const top = 46;
   const y = (share) => foot - 3 - share * (foot - 3 - top);
-  drawScale(draw, axis, 100, (share) => y(share / 100), height);
+  drawScale(draw, axis, 1, percent, y, height);
   draw.textAlign = "left";
   draw.fillStyle = COLOUR.text;
-  draw.fillText("importance for this decision (%)", axis.left, 17);
-  const free = axis.left + draw.measureText("importance for this decision (%)").width + 16;
+  const title = "importance for the current action";
+  draw.fillText(title, axis.left, 17);
+  const free = axis.left + draw.measureText(title).width + 16;
   drawPast(draw, axis, episode, t, foot);
   for (const [step, share] of attention) {
     const needed = episode.relevant(step);
@@ -152,10 +160,11 @@ function drawStems(canvas, episode, { t, attention, chosen, height }) {
     draw.fill();
   }
   drawNow(draw, axis, episode, { t, top, foot, free });
-  if (chosen !== null) drawChosen(draw, axis.x(chosen), y(attention.get(chosen) ?? 0));
+  if (selected !== null) drawSelected(draw, axis.x(selected), y(attention.get(selected) ?? 0));
 }
 
-function drawScale(draw, axis, full, y, height) {
+/** Draw grid lines from 0 to `full`, with labels, and label the time axis. */
+function drawScale(draw, axis, full, label, y, height) {
   draw.strokeStyle = COLOUR.rule;
   draw.fillStyle = COLOUR.dim;
   draw.textAlign = "right";
@@ -165,12 +174,12 @@ function drawScale(draw, axis, full, y, height) {
     draw.moveTo(axis.left, line);
     draw.lineTo(axis.right, line);
     draw.stroke();
-    draw.fillText(((full * n) / 4).toLocaleString("en"), axis.left - 8, line + 4);
+    draw.fillText(label((full * n) / 4), axis.left - 8, line + 4);
   }
   axis.label(draw, height - 5);
 }
 
-/** Small marks for everything seen so far, kept or not. */
+/** Draw a small mark for every observation so far, kept or not. */
 function drawPast(draw, axis, episode, t, foot) {
   const wide = Math.max(1, axis.pitch - 1);
   for (let n = episode.first; n <= t; n++) {
@@ -179,6 +188,7 @@ function drawPast(draw, axis, episode, t, foot) {
   }
 }
 
+/** Draw the bar of one memory; the mask decides how bright it is. */
 function drawBar(draw, x, top, foot, pitch, { relevant, mask }) {
   const colour = relevant ? COLOUR.relevant : COLOUR.other;
   const wide = Math.max(relevant ? 5 : 2, Math.min(14, pitch - 1));
@@ -190,7 +200,7 @@ function drawBar(draw, x, top, foot, pitch, { relevant, mask }) {
   draw.fill();
 }
 
-/** A ring around a memory that gets a share of some head's attention. */
+/** Draw a ring around a memory that receives attention. */
 function ring(draw, x, y, share) {
   draw.strokeStyle = faded(COLOUR.text, 0.35 + 0.65 * share);
   draw.lineWidth = 2;
@@ -199,27 +209,27 @@ function ring(draw, x, y, share) {
   draw.stroke();
 }
 
-/** The step now; the words are drawn where the title leaves them room. */
+/** Draw a line at the current step, and the label of a decision if the title leaves room. */
 function drawNow(draw, axis, episode, { t, top, foot, free }) {
   const x = axis.x(t);
-  const decides = episode.at("decision", t);
-  draw.strokeStyle = decides ? COLOUR.decides : COLOUR.dim;
-  draw.lineWidth = decides ? 2 : 1;
+  const decision = episode.at("decision", t);
+  draw.strokeStyle = decision ? COLOUR.decision : COLOUR.dim;
+  draw.lineWidth = decision ? 2 : 1;
   draw.beginPath();
   draw.moveTo(x, top - 6);
   draw.lineTo(x, foot + 12);
   draw.stroke();
-  for (const step of episode.decisions) triangle(draw, axis.x(step), top - 8);
-  if (!decides) return;
-  draw.fillStyle = COLOUR.decides;
+  for (const step of episode.decisions) markDecision(draw, axis.x(step), top - 8);
+  if (!decision) return;
+  draw.fillStyle = COLOUR.decision;
   draw.textAlign = "left";
-  const wide = draw.measureText("decides now").width;
+  const wide = draw.measureText("decision").width;
   const left = Math.max(free, Math.min(x - wide / 2, axis.right - wide));
-  if (left < x && x < left + wide + 1) draw.fillText("decides now", left, 17);
+  if (left < x && x < left + wide + 1) draw.fillText("decision", left, 17);
 }
 
-/** A dotted line down to the bar of the memory chosen. */
-function drawChosen(draw, x, top) {
+/** Draw a dotted line down to the bar of the selected memory. */
+function drawSelected(draw, x, top) {
   draw.strokeStyle = COLOUR.text;
   draw.lineWidth = 1;
   draw.setLineDash([3, 3]);
@@ -230,11 +240,11 @@ function drawChosen(draw, x, top) {
   draw.setLineDash([]);
 }
 
-/** The step whose bar is nearest to x; a held one if there is one close by. */
+/** The step whose bar is nearest to x; a held memory if there is one close by. */
 function barAt(canvas, episode, layer, t, x) {
   const axis = new TimeAxis(episode, canvas.clientWidth);
   let [best, distance] = [Math.min(axis.step(x), t), 14];
-  const shown = episode.reduced
+  const shown = episode.hasImportance
     ? [...episode.attention([layer], null, t).keys()]
     : episode.held(layer, t).map(({ written }) => written);
   for (const written of shown) {

@@ -1,6 +1,6 @@
-"""An episode as the retention page gets it: a trace in plain JSON values, small enough to send.
+"""The data of the memory page: a trace as compact JSON values.
 
-Steps count from 0, as in the trace; the page shows them counted from 1.
+Steps count from 0, as in the trace; the page displays them counted from 1.
 """
 
 from __future__ import annotations
@@ -16,31 +16,32 @@ import numpy.typing as npt
 from PIL import Image
 
 from rl_expire.retention.canvas import Colour
-from rl_expire.retention.trace import Frame, Trace, TracedStep
-from rl_expire.retention.world import outcome
+from rl_expire.retention.frames import Frame
+from rl_expire.retention.outcome import outcome
+from rl_expire.retention.trace import Trace
 
-LEAST_ATTENTION = 0.01
-"""Smaller shares of a head's attention are left out."""
+MIN_ATTENTION = 0.01
+"""Smaller attention weights are left out."""
 
 FLAT_COLOURS = 256
-"""Frames of at most so many colours are drawn ones: they are kept exactly as they are."""
+"""Frames with at most this many colours count as drawings and are stored losslessly."""
 
-_DRAWN_SIDE, _FILMED_SIDE = 480, 240
-_FILMED_QUALITY = 75
+_DRAWING_SIDE, _PHOTO_SIDE = 480, 240
+_PHOTO_QUALITY = 75
 
 
 class Pictures:
-    """Frames as WebP data URIs, each distinct one once.
+    """Distinct frames as WebP data URIs.
 
     Attributes:
-        uris: the picture of each key.
+        uris: Data URIs by key.
     """
 
     def __init__(self) -> None:
         self.uris: dict[str, str] = {}
 
     def key(self, frame: Frame) -> str:
-        """Keep a frame, uint8 `[height, width, 3]`, and return its key in `uris`."""
+        """Add a frame unless it is there already, and return its key in `uris`."""
         content = repr(frame.shape).encode() + np.ascontiguousarray(frame).tobytes()
         key = hashlib.blake2b(content, digest_size=8).hexdigest()
         if key not in self.uris:
@@ -50,42 +51,43 @@ class Pictures:
 
 
 def _webp(frame: Frame) -> bytes:
-    """Return a frame of a sensible size; shrunk by whole multiples, which keeps edges sharp."""
+    """Encode a frame, shrunk if large; by whole multiples, which keeps edges sharp."""
     image = Image.fromarray(frame)
-    drawn = image.getcolors(FLAT_COLOURS) is not None
-    side = _DRAWN_SIDE if drawn else _FILMED_SIDE
+    is_drawing = image.getcolors(FLAT_COLOURS) is not None
+    side = _DRAWING_SIDE if is_drawing else _PHOTO_SIDE
     factor = math.ceil(max(image.size) / side)
     if factor > 1:
         image = image.reduce(factor)
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=drawn, quality=_FILMED_QUALITY, method=4)
+    image.save(buffer, "WEBP", lossless=is_drawing, quality=_PHOTO_QUALITY, method=4)
     return buffer.getvalue()
 
 
 def episode_data(trace: Trace, first: int, pictures: Pictures) -> dict[str, Any]:
-    """Return what the page shows of the steps `first` to T - 1 of an episode of T steps.
+    """Return the data of steps `first` to T - 1 of an episode of T steps.
 
     Args:
-        trace: the episode.
-        first: the first step shown.
-        pictures: takes the frames.
+        trace: The episode.
+        first: First step shown.
+        pictures: Collects the frames.
 
     Returns:
-        JSON values. `length` is T; the columns `action`, `reward`, `value`, `policy`, `decision`
-        and `sight` have an entry for each step shown. `end` is the world after the last action.
-        `sights` are the observations: those of the steps shown, and the earlier ones that some
-        layer still held or that mattered. `layers` is described at `_layer_data`; `importance` is
-        null, or like a layer: shares of importance in place of attention, and nothing held.
+        JSON values. `length` is T. The columns `action`, `reward`, `value`, `policy` and `decision`
+        have an entry for each step shown. `reward_before` is the sum of rewards before `first`.
+        `observations` has those of the steps shown, and earlier ones that were still held or had
+        any importance, by step; `end` is the frame after the last action. For `layers` see
+        `_layer_data`. `importance` is null, or like a layer that holds nothing, with importance in
+        place of attention.
     """
     shown = trace.steps[first:]
     word, colour = outcome(trace)
     layers = [_layer_data(trace, n, first) for n in range(len(trace.steps[0].layers))]
     importance = _importance_data(trace, first)
-    told = {life[0] for layer in layers for life in layer["held"]}
+    earlier = {life[0] for layer in layers for life in layer["held"]}
     if importance is not None:
-        told |= {step for pairs in importance["attention"][0] for step in pairs[::2]}
-    seen = sorted(told | set(range(first, len(trace.steps))))
-    wordless = trace.steps[-1].text is None
+        earlier |= {step for pairs in importance["attention"][0] for step in pairs[::2]}
+    observed = sorted(earlier | set(range(first, len(trace.steps))))
+    has_frames = trace.steps[-1].text is None
     return {
         "env": trace.env_id,
         "seed": trace.seed,
@@ -95,38 +97,39 @@ def episode_data(trace: Trace, first: int, pictures: Pictures) -> dict[str, Any]
         "first": first,
         "outcome": {"word": word, "colour": css(colour), "reward": number(trace.total_reward, 6)},
         "notes": left_out(trace, first),
-        "earned": number(sum(step.reward for step in trace.steps[:first]), 6),
+        "reward_before": number(sum(step.reward for step in trace.steps[:first]), 6),
         "action": [step.action for step in shown],
         "reward": [number(step.reward, 6) for step in shown],
         "value": [number(step.value, 4) for step in shown],
         "policy": [[number(p, 4) for p in step.policy.tolist()] for step in shown],
         "decision": [step.decision for step in shown],
-        "sights": {str(t): _sight(trace, t, pictures) for t in seen},
-        "end": {"picture": pictures.key(trace.frames[len(trace.steps)])} if wordless else {},
+        "observations": {str(t): _observation(trace, t, pictures) for t in observed},
+        "end": {"picture": pictures.key(trace.frames[len(trace.steps)])} if has_frames else {},
         "layers": layers,
         "importance": importance,
     }
 
 
-def _sight(trace: Trace, t: int, pictures: Pictures) -> dict[str, Any]:
-    """Return the observation of step `t`: words where the environment has them, or a picture."""
-    step: TracedStep = trace.steps[t]
-    sight: dict[str, Any] = {"relevant": step.relevant}
+def _observation(trace: Trace, t: int, pictures: Pictures) -> dict[str, Any]:
+    """Return the observation of step `t`: its text if it has one, otherwise its picture."""
+    step = trace.steps[t]
+    observation: dict[str, Any] = {"relevant": step.relevant}
     if step.text is not None:
-        return sight | {"text": step.text}
-    return sight | {"picture": pictures.key(trace.frames[t])}
+        return observation | {"text": step.text}
+    return observation | {"picture": pictures.key(trace.frames[t])}
 
 
 def _layer_data(trace: Trace, layer: int, first: int) -> dict[str, Any]:
     """Return one layer's memories from step `first` on.
 
     Returns:
-        `heads`: H. `held`: the memories as `[written, from, until, span]`, held from step `from`
-        to `until` - 1; a memory whose span changes has an entry for each. A span that never ends is
-        null. `fading`: for each step, `[written, mask, ...]` of the memories that count less than
-        fully. `attention`: for each head and step, `[written, share, ...]` of those that get at
-        least `LEAST_ATTENTION`. Masks and shares are in 255ths. `bytes`: of the layer's memory at
-        each step.
+        `heads`: H.
+        `held`: `[written, from, until, span]` of each memory, held from step `from` to `until` - 1;
+        a memory whose span changes has an entry for each span. An infinite span is null.
+        `fading`: for each step, `[written, mask, ...]` of the memories with a mask below 1.
+        `attention`: for each head and step, `[written, weight, ...]` of the memories with a weight
+        of at least `MIN_ATTENTION`. Masks and weights are in 255ths.
+        `bytes`: size of the layer's memory at each step.
     """
     views = [step.layers[layer] for step in trace.steps[first:]]
     heads = len(views[0].attention)
@@ -136,7 +139,7 @@ def _layer_data(trace: Trace, layer: int, first: int) -> dict[str, Any]:
         "fading": [_sparse(view.written, view.mask, view.mask < 254.5 / 255) for view in views],
         "attention": [
             [
-                _sparse(view.written, view.attention[h], view.attention[h] >= LEAST_ATTENTION)
+                _sparse(view.written, view.attention[h], view.attention[h] >= MIN_ATTENTION)
                 for view in views
             ]
             for h in range(heads)
@@ -146,11 +149,12 @@ def _layer_data(trace: Trace, layer: int, first: int) -> dict[str, Any]:
 
 
 def _importance_data(trace: Trace, first: int) -> dict[str, Any] | None:
-    """Return what mattered from step `first` on; a stretch goes by its first step.
+    """Return the importance of observations from step `first` on.
 
     Returns:
-        `every`: the steps in a stretch. `heads`, `held`, `fading`, `attention`, `bytes`: as if a
-        layer held nothing, and one head paid attention to what mattered.
+        `every`: number of steps in a stretch; a stretch is identified by its first step.
+        `heads`, `held`, `fading`, `attention`, `bytes`: those of a layer that holds nothing and
+        has one head, whose attention is the importance.
     """
     if trace.importance is None:
         return None
@@ -161,7 +165,7 @@ def _importance_data(trace: Trace, first: int) -> dict[str, Any] | None:
         "heads": 1,
         "held": [],
         "fading": [[] for _ in shares],
-        "attention": [[_sparse(starts[: len(now)], now, now >= LEAST_ATTENTION) for now in shares]],
+        "attention": [[_sparse(starts[: len(now)], now, now >= MIN_ATTENTION) for now in shares]],
         "bytes": [0 for _ in shares],
     }
 
@@ -184,16 +188,16 @@ def _lives(trace: Trace, layer: int, first: int) -> list[list[Any]]:
 def _sparse(
     written: npt.NDArray[np.int64], share: npt.NDArray[np.float32], chosen: npt.NDArray[np.bool_]
 ) -> list[int]:
-    """Return `[written, share in 255ths, ...]` of the chosen ones of K memories."""
+    """Return `[written, share in 255ths, ...]` of the `chosen [K]` of K memories."""
     coded = np.rint(np.clip(np.nan_to_num(share[chosen]), 0, 1) * 255).astype(np.int64)
     return np.stack([written[chosen], coded], 1).ravel().tolist()
 
 
 def left_out(trace: Trace, first: int) -> list[str]:
-    """Say what of the episode is missing on a page that begins at step `first`."""
+    """Return what a page from step `first` on leaves out of the episode, a sentence each."""
     notes, length = [], len(trace.steps)
     if trace.importance is not None and trace.importance.every > 1:
-        notes.append(f"Importance is that of {trace.importance.every} steps at a time.")
+        notes.append(f"Importance is measured for {trace.importance.every} steps at a time.")
     if first:
         notes.append(
             f"Steps 1 to {first:,} are left out: the page shows the last {length - first:,} "
@@ -201,18 +205,18 @@ def left_out(trace: Trace, first: int) -> list[str]:
         )
     if trace.every > 1:
         notes.append(
-            f"The memory was noted every {trace.every} steps: in between is what was last noted."
+            f"Memory is recorded every {trace.every} steps; steps in between show the last record."
         )
     if trace.cut:
-        notes.append(f"The episode went on after step {length:,}, but was not recorded further.")
+        notes.append(f"The recording stops at step {length:,}, before the end of the episode.")
     return notes
 
 
 def number(value: float, digits: int) -> float | None:
-    """Return `value` rounded; None if it is not finite, which JSON has no number for."""
+    """Return `value` rounded, or None if it is not finite and so not valid JSON."""
     return round(float(value), digits) if math.isfinite(value) else None
 
 
 def css(colour: Colour) -> str:
-    """Return a colour as style sheets write it."""
+    """Return a colour in the notation of CSS."""
     return "#{:02x}{:02x}{:02x}".format(*colour)

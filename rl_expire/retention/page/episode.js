@@ -1,24 +1,26 @@
-"use strict";
-
-/** One episode: its data, read the way the page asks for them. Steps count from 0. */
+/**
+ * The data of one episode. Steps count from 0; a memory is identified by the step it was written at.
+ *
+ * An agent without per-step memories has importance instead, in the form of one layer that holds
+ * nothing and whose only head pays attention.
+ */
 class Episode {
   constructor(data, pictures) {
     this.data = data;
     this.pictures = pictures;
     this.first = data.first;
     this.length = data.length;
-    // An agent without memories has what mattered instead, as if one head had attended to it.
-    this.reduced = Boolean(data.importance);
-    this.layers = this.reduced ? [data.importance] : data.layers;
+    this.hasImportance = Boolean(data.importance);
+    this.layers = this.hasImportance ? [data.importance] : data.layers;
     this.heads = Math.max(0, ...this.layers.map((layer) => layer.heads));
-    // The observations that can be told of, in the order seen: a few early ones, then all shown.
-    this.seen = Object.keys(data.sights)
+    // Observations of steps before the first one shown are there if they were still held.
+    this.observed = Object.keys(data.observations)
       .map(Number)
       .sort((a, b) => a - b);
-    this.flagged = this.seen.some((step) => data.sights[step].relevant !== null);
+    this.flagged = this.observed.some((step) => data.observations[step].relevant !== null);
     this.decisions = this.steps().filter((t) => this.at("decision", t));
-    this.full = this.layers.map((layer) => roundUp(longest(layer)));
-    this.rewards = [data.earned ?? 0];
+    this.scales = this.layers.map((layer) => roundUp(longestRemaining(layer)));
+    this.rewards = [data.reward_before ?? 0];
     for (const reward of data.reward) this.rewards.push(this.rewards.at(-1) + (reward ?? 0));
   }
 
@@ -32,24 +34,25 @@ class Episode {
     return this.data[column][t - this.first];
   }
 
-  /** What was seen at step t; t = length is after the last action. */
-  sight(t) {
-    return t < this.length ? this.data.sights[t] : this.data.end;
+  /** The observation of step t; t = length is after the last action. */
+  observation(t) {
+    return t < this.length ? this.data.observations[t] : this.data.end;
   }
 
   relevant(t) {
-    return Boolean(this.data.sights[t]?.relevant);
+    return Boolean(this.data.observations[t]?.relevant);
   }
 
-  picture(sight) {
-    return this.pictures[sight.picture];
+  picture(observation) {
+    return this.pictures[observation.picture];
   }
 
-  earned(t) {
+  /** The sum of rewards before action t. */
+  rewardBefore(t) {
     return this.rewards[t - this.first];
   }
 
-  /** The memories a layer holds at step t, oldest first: written, span, remaining, mask. */
+  /** The memories that a layer holds at step t, earliest first. */
   held(layer, t) {
     const { held, fading } = this.layers[layer];
     const masks = toMap(fading[t - this.first]);
@@ -64,47 +67,51 @@ class Episode {
       .sort((a, b) => a.written - b.written);
   }
 
-  /** What becomes of the memory of step `written` in a layer, as of step t. */
-  fate(layer, written, t) {
+  /**
+   * The memory of step `written` in a layer, as of step t.
+   *
+   * `now` is the memory if it is held at step t, `end` the step from which on it is forgotten.
+   */
+  memory(layer, written, t) {
     const now = this.held(layer, t).find((memory) => memory.written === written);
-    const lives = this.layers[layer].held.filter((life) => life[0] === written);
-    const end = Math.max(...lives.map((life) => life[2]));
-    const latest = lives.findLast((life) => life[1] <= t) ?? lives[0];
-    return { now, known: lives.length > 0, end, span: latest ? (latest[3] ?? Infinity) : null };
+    const entries = this.layers[layer].held.filter((entry) => entry[0] === written);
+    const end = Math.max(...entries.map((entry) => entry[2]));
+    const latest = entries.findLast((entry) => entry[1] <= t) ?? entries[0];
+    return { now, known: entries.length > 0, end, span: latest ? (latest[3] ?? Infinity) : null };
   }
 
-  /** The largest share that some head of those given pays each memory at step t. */
+  /** The largest attention that any of the given heads pays each memory at step t. */
   attention(layers, head, t) {
-    const most = new Map();
-    for (const shares of this.heeding(layers, head)) {
-      for (const [written, share] of toMap(shares[t - this.first])) {
-        most.set(written, Math.max(share / 255, most.get(written) ?? 0));
+    const largest = new Map();
+    for (const column of this.attentionColumns(layers, head)) {
+      for (const [written, share] of toMap(column[t - this.first])) {
+        largest.set(written, Math.max(share / 255, largest.get(written) ?? 0));
       }
     }
-    return most;
+    return largest;
   }
 
-  /** The columns of attention of one head (null: of all heads) in some layers. */
-  heeding(layers, head) {
+  /** The attention columns of one head, or of all heads if null, in some layers. */
+  attentionColumns(layers, head) {
     return layers.flatMap((n) => {
       const all = this.layers[n].attention;
       return head === null ? all : all.slice(head, head + 1);
     });
   }
 
-  /** At which steps the memory of step `written` got the largest shares: [step, share]. */
-  peaks(layers, head, written, most) {
-    const found = new Map();
-    for (const shares of this.heeding(layers, head)) {
-      shares.forEach((pairs, n) => {
+  /** The steps at which a memory received most attention: [step, attention]. */
+  attentionPeaks(layers, head, written, limit) {
+    const largest = new Map();
+    for (const column of this.attentionColumns(layers, head)) {
+      column.forEach((pairs, n) => {
         for (let k = 0; k < pairs.length; k += 2) {
           if (pairs[k] !== written) continue;
           const t = this.first + n;
-          found.set(t, Math.max(pairs[k + 1] / 255, found.get(t) ?? 0));
+          largest.set(t, Math.max(pairs[k + 1] / 255, largest.get(t) ?? 0));
         }
       });
     }
-    return [...found].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, most);
+    return [...largest].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, limit);
   }
 
   bytes(layers, t) {
@@ -112,22 +119,23 @@ class Episode {
   }
 
   /**
-   * How strongly each cell (observation row, step column) shows, 0 to 1, row by row.
+   * The brightness in [0, 1] of each cell of the heat map (row: observation, column: step).
    *
-   * What is kept is seen however faint it is; small shares of attention are raised to be seen.
+   * Cells are ordered row by row. Held memories are visible however faint they are, and small
+   * attention is raised to be visible.
    */
-  history(layers, head, shade) {
+  heatCells(layers, head, mode) {
     const width = this.length - this.first;
-    const cells = new Float32Array(width * this.seen.length);
-    const row = new Map(this.seen.map((written, n) => [written, n * width]));
-    const raise = (written, n, share) => {
+    const cells = new Float32Array(width * this.observed.length);
+    const row = new Map(this.observed.map((written, n) => [written, n * width]));
+    const brighten = (written, n, share) => {
       const at = row.get(written) + n;
       cells[at] = Math.max(cells[at], share);
     };
-    if (shade === "attention") {
-      for (const shares of this.heeding(layers, head)) {
-        shares.forEach((pairs, n) => {
-          for (const [written, share] of toMap(pairs)) raise(written, n, Math.sqrt(share / 255));
+    if (mode === "attention") {
+      for (const column of this.attentionColumns(layers, head)) {
+        column.forEach((pairs, n) => {
+          for (const [written, share] of toMap(pairs)) brighten(written, n, Math.sqrt(share / 255));
         });
       }
       return cells;
@@ -138,7 +146,7 @@ class Episode {
       for (const [written, from, until] of held) {
         for (let t = from; t < until; t++) {
           const n = t - this.first;
-          raise(written, n, 0.25 + (0.75 * (masks[n].get(written) ?? 255)) / 255);
+          brighten(written, n, 0.25 + (0.75 * (masks[n].get(written) ?? 255)) / 255);
         }
       }
     }
@@ -153,13 +161,13 @@ function toMap(pairs) {
   return map;
 }
 
-/** The most steps that any memory of a layer still has before it. */
-function longest(layer) {
-  const left = layer.held.map(([written, from, , span]) => (span ?? 0) - (from - written));
-  return left.reduce((a, b) => Math.max(a, b), 1);
+/** The longest remaining lifetime of any memory of a layer, in steps. */
+function longestRemaining(layer) {
+  const remaining = layer.held.map(([written, from, , span]) => (span ?? 0) - (from - written));
+  return remaining.reduce((a, b) => Math.max(a, b), 1);
 }
 
-/** The next of 5, 10, 20, 25, 50, 100, 200, 250, ... that is at least `value`. */
+/** The first of 5, 10, 20, 25, 50, 100, 200, 250, ... that is at least `value`. */
 function roundUp(value) {
   for (let power = 1; ; power *= 10) {
     for (const step of [5, 10, 20, 25]) if (step * power >= value) return step * power;

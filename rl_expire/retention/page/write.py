@@ -1,4 +1,4 @@
-"""The retention page: one HTML file in which an episode's memories can be looked through.
+"""Write the memory page: one HTML file for exploring an agent's memory step by step.
 
 It needs no network, no server and no other file.
 """
@@ -16,42 +16,43 @@ from rl_expire.retention.page.data import Pictures, css, episode_data
 from rl_expire.retention.trace import Trace
 from rl_expire.runs.atomic import atomic_write
 
-MOST_STEPS = 2000
-"""Of longer episodes the page shows the last so many steps."""
+MAX_STEPS = 2000
+"""Of longer episodes, the page shows only this many steps, the last ones."""
 
-MOST_BYTES = 4_900_000
-"""Of the data of an episode; steps are left out until they fit."""
+MAX_BYTES = 4_900_000
+"""Maximum size of an episode's data; earlier steps are left out until it fits."""
 
-_COLOURS = ("RELEVANT", "OTHER", "DECIDES", "GOOD", "BAD", "GROUND", "PANEL", "FUTURE", "RULE",
+_COLOURS = ("RELEVANT", "OTHER", "DECISION", "GOOD", "BAD", "GROUND", "PANEL", "FUTURE", "RULE",
             "FORGOTTEN", "DIM", "TEXT")  # fmt: skip
-_SCRIPTS = ("episode.js", "charts.js", "heat.js", "words.js", "main.js")
+_SCRIPTS = ("dom.js", "format.js", "episode.js", "charts.js", "heat.js", "world.js", "card.js",
+            "kept.js", "main.js")  # fmt: skip
 
 
 def write_page(
     traces: Sequence[Trace],
     path: Path,
     *,
-    most_steps: int = MOST_STEPS,
-    most_bytes: int = MOST_BYTES,
+    max_steps: int = MAX_STEPS,
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[str, ...]:
     """Write the page of some episodes.
 
     Args:
-        traces: the episodes.
-        path: the HTML file, written whole or not at all.
-        most_steps: of an episode that are shown: its last ones.
-        most_bytes: of an episode's data: larger ones are shown from a later step on.
+        traces: The episodes.
+        path: The HTML file, written atomically.
+        max_steps: Maximum steps of an episode; of longer ones, only the last steps are shown.
+        max_bytes: Maximum size of an episode's data; of larger ones, only the last steps are shown.
 
     Returns:
-        What was left out, a sentence each; the page says so too.
+        What was left out, a sentence each; the page displays them too.
 
     Raises:
-        ValueError: there is nothing to show, or the file cannot be written.
+        ValueError: `traces` is empty, or the file cannot be written.
     """
     if not traces:
-        raise ValueError("--seeds is empty: give one or more")
+        raise ValueError("traces is empty: give one or more")
     pictures = Pictures()
-    episodes = [_fitting(trace, pictures, most_steps, most_bytes) for trace in traces]
+    episodes = [_fit_episode(trace, pictures, max_steps, max_bytes) for trace in traces]
     used = {key for episode in episodes for key in _picture_keys(episode)}
     data = {
         "pictures": {key: pictures.uris[key] for key in sorted(used)},
@@ -62,33 +63,36 @@ def write_page(
     return tuple(f"seed {e['seed']}: {note}" for e in episodes for note in e["notes"])
 
 
-def _fitting(trace: Trace, pictures: Pictures, most_steps: int, most_bytes: int) -> dict[str, Any]:
-    """Return as many of the last steps as fit; at least one."""
+def _fit_episode(
+    trace: Trace, pictures: Pictures, max_steps: int, max_bytes: int
+) -> dict[str, Any]:
+    """Return the data of as many of the last steps as fit, at least one."""
     length = len(trace.steps)
-    shown = min(length, most_steps)
+    shown = min(length, max_steps)
     while True:
         episode = episode_data(trace, length - shown, pictures)
         size = len(_json(episode))
         size += sum(len(pictures.uris[key]) for key in _picture_keys(episode))
-        if size <= most_bytes or shown == 1:
+        if size <= max_bytes or shown == 1:
             return episode
-        # Size grows at least as fast as the number of steps, so that this is soon enough.
-        shown = max(1, min(shown - 1, shown * most_bytes // size))
+        # Size grows at least in proportion to the steps, so this takes few iterations.
+        shown = max(1, min(shown - 1, shown * max_bytes // size))
 
 
 def _picture_keys(episode: dict[str, Any]) -> set[str]:
-    sights = [*episode["sights"].values(), episode["end"]]
-    return {sight["picture"] for sight in sights if "picture" in sight}
+    """Return the keys of the pictures that an episode shows."""
+    shown = [*episode["observations"].values(), episode["end"]]
+    return {observation["picture"] for observation in shown if "picture" in observation}
 
 
 def _json(data: Any) -> str:
-    """Return JSON that a script element can hold: nothing in it can end the element."""
+    """Return JSON for a script element, without anything that could end the element."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
 
 
 def _html(data: Any) -> str:
-    """Fill the template; the data last, since they may contain anything."""
+    """Fill in the template; the data come last, since they may contain placeholders."""
     palette = "".join(f"--{name.lower()}:{css(getattr(canvas, name))};" for name in _COLOURS)
     page = _template("page.html")
     for name, content in (
@@ -102,4 +106,5 @@ def _html(data: Any) -> str:
 
 
 def _template(name: str) -> str:
+    """Return a file of this package."""
     return files("rl_expire.retention.page").joinpath(name).read_text("utf-8")

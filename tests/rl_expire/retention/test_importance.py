@@ -12,8 +12,9 @@ from torch import nn
 from agents import LSTMConfig, MemorylessConfig, make_agent
 from envs.corridor.env import CorridorEnv
 from rl_expire.retention import importance as module
-from rl_expire.retention.importance import measure_importance, usual_obs
-from rl_expire.retention.trace import Trace, trace_episode
+from rl_expire.retention.importance import measure_importance, typical_obs
+from rl_expire.retention.record import trace_episode
+from rl_expire.retention.trace import Trace
 from rl_expire.types import ActorOutput, TimeStep
 from tests.support import expire_agent, stirred
 
@@ -51,13 +52,13 @@ def played(config: Any) -> tuple[Trace, Any, list[TimeStep]]:
 def test_it_is_how_far_the_policy_moves_when_steps_are_hidden(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_HIDDEN", most)
+    monkeypatch.setattr(module, "MAX_OCCLUSIONS", most)
     trace, agent, shown = played(LSTMConfig(width=16, layers=2))
     length, importance = len(trace.steps), trace.importance
     assert length > 10
     assert importance is not None
     assert importance.every == -(-length // most)
-    usual: Any = usual_obs(shown)
+    usual: Any = typical_obs(shown)
     largest = 0.0
     for start in range(0, length, importance.every):
         steps = TimeStep.stack(shown)
@@ -111,9 +112,9 @@ def test_the_usual_is_the_most_frequent_or_the_mean_of_floats_part_by_part() -> 
         return TimeStep(obs, zero.bool(), zero.long(), zero)
 
     steps = [step([1, 2], 0.0), step([3, 4], 1.0), step([1, 4], 2.0), step([3, 4], 5.0)]
-    usual = usual_obs(steps)
+    usual = typical_obs(steps)
     assert isinstance(usual, dict)
     assert usual["whole"].tolist() == [3, 4]
     assert usual["real"].tolist() == [2.0]
     whole = [TimeStep(s.obs["whole"], s.is_first, s.last_action, s.last_reward) for s in steps]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    assert torch.equal(usual_obs(whole), usual["whole"])  # pyright: ignore[reportArgumentType]
+    assert torch.equal(typical_obs(whole), usual["whole"])  # pyright: ignore[reportArgumentType]

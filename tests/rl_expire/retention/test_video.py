@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl_expire.retention.canvas import DECIDES, GROUND, OTHER, RELEVANT, TEXT
+from rl_expire.retention.canvas import DECISION, GROUND, OTHER, RELEVANT, TEXT
 from rl_expire.retention.pair import Pair
 from rl_expire.retention.picture import Picture
-from rl_expire.retention.trace import Frames, HeldMemories, Trace, TracedStep
+from rl_expire.retention.frames import Frames
+from rl_expire.retention.trace import HeldMemories, Trace, TracedStep
 from rl_expire.retention.video import (
     left_out,
-    nth,
+    ordinal,
     schedule,
     still,
     stride,
@@ -154,7 +155,7 @@ def test_a_gif_has_the_colours_that_mean_something(tmp_path: Path) -> None:
     with Image.open(tmp_path / "all.gif") as image:
         image.seek(11)
         seen = {colour for _, colour in image.convert("RGB").getcolors(1 << 16) or []}
-    assert {RELEVANT, OTHER, DECIDES, GROUND, TEXT} <= seen
+    assert {RELEVANT, OTHER, DECISION, GROUND, TEXT} <= seen
 
 
 def test_a_gif_that_cannot_fit_is_not_written(tmp_path: Path) -> None:
@@ -231,11 +232,11 @@ def test_what_a_video_leaves_out_is_said() -> None:
     cut = replace(random_trace(900), cut=True, every=4)
     assert left_out(cut) == [
         "seed 0: of 900 steps the video shows every 4th, and where decisions begin",
-        "seed 0: the memory was noted every 4th step",
+        "seed 0: the memory was recorded every 4th step",
         "seed 0: what came after step 900 is left out",
     ]
     weighed = left_out(weighed_trace(300, every=2))
     assert weighed == ["seed 0: importance is that of 2 steps each"]
-    assert [nth(n) for n in (2, 3, 11, 12, 21, 26, 112)] == [
+    assert [ordinal(n) for n in (2, 3, 11, 12, 21, 26, 112)] == [
         *("2nd", "3rd", "11th", "12th", "21st", "26th", "112th")
     ]

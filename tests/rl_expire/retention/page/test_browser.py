@@ -273,7 +273,7 @@ def test_what_matters_to_an_agent_without_memories_can_be_looked_through(open_pa
     first = page.locator(".memory").first
     assert first.get_attribute("data-step") == "0"
     assert "100 %" in first.inner_text()
-    second = page.locator(".memory").nth(1)
+    second = page.locator(".memory").ordinal(1)
     step = int(second.get_attribute("data-step") or 0)
     second.click()
     assert text(page, "card-step") == f"seen at step {step + 1}"

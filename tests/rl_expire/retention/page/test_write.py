@@ -19,9 +19,11 @@ from PIL import Image
 
 from envs.corridor.env import CorridorEnv
 from rl_expire.retention.canvas import RELEVANT
-from rl_expire.retention.page.data import LEAST_ATTENTION, Pictures, css, episode_data
+from rl_expire.retention.page.data import MIN_ATTENTION, Pictures, css, episode_data
 from rl_expire.retention.page.write import write_page
-from rl_expire.retention.trace import Frames, Trace, trace_episode
+from rl_expire.retention.frames import Frames
+from rl_expire.retention.record import trace_episode
+from rl_expire.retention.trace import Trace
 from tests.support import AGENTS, CountingAgent
 from tests.traces import random_trace, weighed_trace
 
@@ -86,7 +88,7 @@ def assert_agrees(episode: dict[str, Any], trace: Trace) -> None:
                 assert spans[step] - (t - step) == pytest.approx(layer.remaining[k], abs=6e-4)
                 assert masks.get(step, 1.0) == pytest.approx(layer.mask[k], abs=HALF)
                 for share, exact in zip(shares, layer.attention[:, k], strict=True):
-                    assert (step in share) == (exact >= LEAST_ATTENTION)
+                    assert (step in share) == (exact >= MIN_ATTENTION)
                     assert share.get(step, exact) == pytest.approx(exact, abs=HALF)
             assert set(masks) | set().union(*shares) <= set(spans)
             assert shown["bytes"][n] == layer.nbytes
@@ -291,7 +293,7 @@ def test_a_long_episode_is_shown_from_a_later_step_on_and_says_so(tmp_path: Path
 
 def test_episodes_that_are_too_large_are_shown_from_a_later_step_on(tmp_path: Path) -> None:
     traces = [random_trace(300, longest=1000.0, seed=seed) for seed in (0, 1)]
-    notes = write_page(traces, tmp_path / "page.html", most_bytes=100_000)
+    notes = write_page(traces, tmp_path / "page.html", max_bytes=100_000)
     data = page_data(tmp_path / "page.html")
     for seed, (note, trace) in enumerate(zip(notes, traces, strict=True)):
         episode = data["episodes"][seed]
@@ -299,7 +301,7 @@ def test_episodes_that_are_too_large_are_shown_from_a_later_step_on(tmp_path: Pa
         assert 0 < episode["first"] < 299
         assert_agrees(episode, trace)
         assert len(json.dumps(episode, separators=(",", ":"))) < 100_000
-    (episode,) = written(tmp_path, traces[0], most_bytes=1)["episodes"]
+    (episode,) = written(tmp_path, traces[0], max_bytes=1)["episodes"]
     assert (episode["first"], len(episode["action"])) == (299, 1)
 
 

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from envs.corridor.env import CorridorEnv
-from rl_expire.retention.arrays import (
+from rl_expire.retention.figure_data import (
     held_map,
     lifetime_counts,
     lifetime_edges,
     lifetimes,
     mean_kept,
 )
-from rl_expire.retention.trace import Trace, trace_episode
+from rl_expire.retention.record import trace_episode
+from rl_expire.retention.trace import Trace
 from tests.support import AGENTS
 from tests.traces import random_trace
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl_expire.retention import stills
-from rl_expire.retention.arrays import held_map, importance_map, lifetimes
-from rl_expire.retention.stills import (
+from rl_expire.retention import figures
+from rl_expire.retention.figure_data import held_map, importance_map, lifetimes
+from rl_expire.retention.figures import (
     COLUMN,
     heat_image,
     heat_map,
     kept,
     spans,
-    still_names,
-    write_stills,
+    figure_names,
+    write_figures,
 )
 from rl_expire.retention.trace import Trace, kept_counts
 from tests.traces import random_trace, weighed_trace
@@ -47,12 +47,12 @@ def words(figure: Any) -> set[str]:
 
 def test_every_figure_is_a_png_and_an_svg_as_wide_as_a_column(tmp_path: Path) -> None:
     folder = tmp_path / "figures" / "new"
-    write_stills([random_trace(12), random_trace(8, seed=1)], folder)
-    assert sorted(os.listdir(folder)) == sorted(still_names())
-    assert sorted(still_names()) == [
+    write_figures([random_trace(12), random_trace(8, seed=1)], folder)
+    assert sorted(os.listdir(folder)) == sorted(figure_names())
+    assert sorted(figure_names()) == [
         f"{name}.{kind}" for name in ("heat_map", "kept", "spans") for kind in ("png", "svg")
     ]
-    for name in still_names():
+    for name in figure_names():
         if name.endswith(".png"):
             with Image.open(folder / name) as image:
                 image.load()
@@ -67,11 +67,11 @@ def test_the_same_episodes_make_the_same_files_whatever_style_is_set(tmp_path: P
     import matplotlib as mpl
 
     traces = [random_trace(10)]
-    write_stills(traces, tmp_path / "a")
+    write_figures(traces, tmp_path / "a")
     with mpl.rc_context({"font.size": 20, "figure.facecolor": "red"}):
-        write_stills(traces, tmp_path / "b")
+        write_figures(traces, tmp_path / "b")
         assert mpl.rcParams["font.size"] == 20
-    for name in still_names():
+    for name in figure_names():
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -108,7 +108,7 @@ def test_the_map_shows_the_first_episode_with_its_marks() -> None:
 
 
 def test_the_map_of_a_long_episode_is_coarser_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stills, "MOST_CELLS", 10)
+    monkeypatch.setattr(figures, "MAX_CELLS", 10)
     trace = random_trace(35, longest=10)
     fine, coarse = held_map(trace, 0), held_map(trace, 0, 4)
     assert coarse.shape == (9, 9)
@@ -169,8 +169,8 @@ def test_one_episode_has_no_mean_and_a_silent_environment_no_kinds() -> None:
 
 def test_texts_change_nothing(tmp_path: Path) -> None:
     for name, texts in (("with", ["a bell rings .", "you walk on ."]), ("without", None)):
-        write_stills([random_trace(6, texts=texts)], tmp_path / name)
-    for name in still_names():
+        write_figures([random_trace(6, texts=texts)], tmp_path / name)
+    for name in figure_names():
         assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "without" / name).read_bytes()
 
 
@@ -178,7 +178,7 @@ def test_without_memories_the_map_is_of_what_mattered_and_there_is_nothing_else(
     tmp_path: Path,
 ) -> None:
     trace = weighed_trace(20, every=3)
-    assert write_stills([trace, weighed_trace(5)], tmp_path) == ["heat_map.png", "heat_map.svg"]
+    assert write_figures([trace, weighed_trace(5)], tmp_path) == ["heat_map.png", "heat_map.svg"]
     assert sorted(os.listdir(tmp_path)) == ["heat_map.png", "heat_map.svg"]
     figure = heat_map([trace])
     (axes,) = [axes for axes in figure.axes if axes.images]
@@ -202,7 +202,7 @@ def test_the_map_of_what_mattered_is_the_importance_step_by_step() -> None:
 
 def test_nothing_to_plot_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--seeds is empty: give one or more"):
-        write_stills([], tmp_path / "figures")
+        write_figures([], tmp_path / "figures")
     assert not os.listdir(tmp_path)
 
 
@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "figures"):
         with pytest.raises(ValueError, match=r"cannot be made \(.*\): give another folder"):
-            write_stills([random_trace(3)], folder)
+            write_figures([random_trace(3)], folder)
 
 
 def test_a_failure_on_the_way_leaves_no_half_file(
@@ -223,6 +223,6 @@ def test_a_failure_on_the_way_leaves_no_half_file(
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(ValueError, match=r"cannot be written \(No space left on device\)"):
-        write_stills([random_trace(3)], tmp_path)
+        write_figures([random_trace(3)], tmp_path)
     assert os.listdir(tmp_path) == ["heat_map.png"]
     assert (tmp_path / "heat_map.png").read_bytes() == b"old"

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl_expire.retention import world
+from rl_expire.retention import world_column
 from rl_expire.retention.picture import Picture
-from rl_expire.retention.trace import Frames, Trace
+from rl_expire.retention.frames import Frames
+from rl_expire.retention.trace import Trace
 from tests.traces import random_trace
 
 
@@ -37,14 +38,14 @@ def test_no_line_is_written_over_another(
     actions: int, frame: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[tuple[str, float, float]] = []
-    real = world.write
+    real = world_column.write
 
     def write(draw: Any, at: tuple[float, float], text: str, size: int, *more: Any) -> float:
         if at[0] == 28:  # pixels: where names and labels begin
             lines.append((text, at[1] - size, at[1]))
         return real(draw, at, text, size, *more)
 
-    monkeypatch.setattr(world, "write", write)
+    monkeypatch.setattr(world_column, "write", write)
     Picture(trace_of(actions, frame, taken=0)).draw(1)
     shown = [text for text, _, _ in lines if text.startswith("action ")]
     assert "action 0" in shown, "what it does is always there"

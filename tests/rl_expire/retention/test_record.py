@@ -179,19 +179,19 @@ def test_a_long_episode_is_noted_more_coarsely_and_never_wrongly() -> None:
     agent = agent_for(env)
     fine = trace_episode(agent, env, seed=SEED, greedy=False)
     size = sum(step.layers[0].trace_nbytes for step in fine.steps) + fine.frames.nbytes
-    coarse = trace_episode(agent, env, seed=SEED, greedy=False, most_bytes=size // 5)
+    coarse = trace_episode(agent, env, seed=SEED, greedy=False, max_bytes=size // 5)
     assert fine.every == 1
     assert coarse.every in (4, 8, 16)
     assert len(coarse.steps) == len(fine.steps)
     source = 0
     for t, (ours, theirs) in enumerate(zip(coarse.steps, fine.steps, strict=True)):
-        source = t if ours.noted else source
+        source = t if ours.recorded else source
         before = fine.steps[max(0, t - 1)]
         begins = (theirs.relevant and not before.relevant) or (
             theirs.decision and not before.decision
         )
         if begins or t % coarse.every == 0 or t == len(fine.steps) - 1:
-            assert ours.noted
+            assert ours.recorded
         np.testing.assert_array_equal(coarse.frames[t], fine.frames[source])
         assert (ours.action, ours.value, ours.decision) == (
             theirs.action,
@@ -208,9 +208,9 @@ def test_a_long_episode_is_noted_more_coarsely_and_never_wrongly() -> None:
 
 
 def schedule_is_noted(trace: Trace) -> bool:
-    """Whether a video shows only steps that were noted in full."""
+    """Whether a video shows only steps that were recorded in full."""
     shown = {t for t in schedule(trace, 12) if t < len(trace.steps)}
-    return all(trace.steps[t].noted for t in shown)
+    return all(trace.steps[t].recorded for t in shown)
 
 
 def test_an_agent_without_memory_holds_nothing() -> None:

@@ -1,9 +1,8 @@
-"""Figures for papers of what an agent keeps, each as PNG and SVG.
+"""Figures for papers, each as PNG and SVG: what is held when, lifetimes, and memories kept.
 
-Of an agent that keeps no memories one by one there is the heat map alone, of how much each thing
-seen mattered when.
+For an agent without per-step memories there is only the heat map, of importance.
 
-Needs Matplotlib (the extra `compare`).
+Requires Matplotlib (the extra `compare`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rl_expire.retention.arrays import (
+from rl_expire.retention.figure_data import (
     held_map,
     importance_map,
     lifetime_counts,
@@ -26,15 +25,15 @@ from rl_expire.retention.arrays import (
 from rl_expire.retention.trace import Trace, is_flagged, kept_counts, relevant_steps
 from rl_expire.runs.atomic import atomic_write
 
-# Okabe and Ito's colours as in the videos, but with their darker blue: the ground is white.
-RELEVANT, OTHER, DECIDES = "#E69F00", "#0072B2", "#F0E442"
-FORGOTTEN, SEEN = "#E4E4E4", "#BBBBBB"
+# Okabe and Ito's palette as in the videos, but with its darker blue, for a white background.
+RELEVANT, OTHER, DECISION = "#E69F00", "#0072B2", "#F0E442"
+FORGOTTEN, WRITTEN = "#E4E4E4", "#BBBBBB"
 
 COLUMN = 3.4
-"""Width of a figure in inches: a column of a paper."""
+"""Width of a figure, in inches: one column of a paper."""
 
-MOST_CELLS = 1000
-"""Rows and columns of a heat map; of longer episodes k steps are one row, and one column."""
+MAX_CELLS = 1000
+"""Maximum rows and columns of a heat map; in longer episodes, k steps share a row and column."""
 
 KINDS = ("png", "svg")
 
@@ -46,46 +45,46 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
-    # Without these, every SVG would be another file.
+    # A fixed salt makes the ids in SVG files, and so the files, reproducible.
     "svg.hashsalt": "rl_expire",
 }
 _DECISION_MARK: dict[str, Any] = {
     "marker": "v",
     "markersize": 4.5,
-    "color": DECIDES,
+    "color": DECISION,
     "markeredgecolor": "black",
     "markeredgewidth": 0.5,
 }
 _ACROSS = 2
 
 
-def still_names() -> list[str]:
-    """Return the names of all files that `write_stills` may write."""
-    return [f"{name}.{kind}" for name in STILLS for kind in KINDS]
+def figure_names() -> list[str]:
+    """Return the names of all files that `write_figures` may write."""
+    return [f"{name}.{kind}" for name in FIGURES for kind in KINDS]
 
 
-def write_stills(traces: Sequence[Trace], folder: Path) -> list[str]:
-    """Draw every figure of `traces` into `folder`, which is made if it is not there.
+def write_figures(traces: Sequence[Trace], folder: Path) -> list[str]:
+    """Draw every figure of `traces` and save it in `folder`, which is created if necessary.
 
-    Each file is written whole or not at all.
+    Each file is written atomically.
 
     Returns:
         The names of the files written.
 
     Raises:
-        ValueError: there is nothing to plot, or a file cannot be written.
+        ValueError: `traces` is empty, or a file cannot be written.
     """
     import matplotlib as mpl
 
     if not traces:
-        raise ValueError("--seeds is empty: give one or more")
+        raise ValueError("traces is empty: give one or more")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(
-            f"{folder} cannot be made ({error.strerror}): give another folder"
+            f"{folder} cannot be created ({error.strerror}): choose another folder"
         ) from error
-    figures = STILLS if traces[0].importance is None else {"heat_map": heat_map}
+    figures = FIGURES if traces[0].importance is None else {"heat_map": heat_map}
     written = []
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -99,39 +98,41 @@ def write_stills(traces: Sequence[Trace], folder: Path) -> list[str]:
 
 
 def _save(figure: Any, path: Path) -> None:
+    """Save a figure atomically, without the date."""
     about = {"Date": None} if path.suffix == ".svg" else None
     with atomic_write(path, path.suffix) as temporary:
         figure.savefig(temporary, dpi=300, metadata=about)
 
 
 def heat_map(traces: Sequence[Trace]) -> Any:
-    """Draw how fully every memory of the first episode was held at every step.
+    """Draw the mask of every memory of the first episode at every step.
 
-    Of an agent that keeps no memories one by one: how much each thing seen mattered at every step.
+    For an agent without per-step memories, draw the importance of observations instead.
     """
     trace = traces[0]
-    held, every = trace.importance is None, -(-len(trace.steps) // MOST_CELLS)
+    has_memories, every = trace.importance is None, -(-len(trace.steps) // MAX_CELLS)
     maps = [held_map(trace, n, every) for n in range(len(trace.steps[0].layers))]
-    maps = maps if held else [importance_map(trace, every)]
+    maps = maps if has_memories else [importance_map(trace, every)]
     figure, panels = _panels(len(maps), COLUMN * 0.9)
     for shares, axes in zip(maps, panels, strict=True):
         _draw_map(axes, trace, shares, every)
-    rows = "memory (step it was written at)" if held else "thing seen (step it was seen at)"
-    panels[0].set_ylabel(rows if every == 1 else f"{rows}, {every} a row")
+    rows = "memory (step written)" if has_memories else "observation (step)"
+    panels[0].set_ylabel(rows if every == 1 else f"{rows}, {every} per row")
     panels[0].legend(handles=_map_legend(trace), loc="lower left")
-    said = "how fully it is held (share)" if held else "importance for this decision (share)"
-    _draw_scale(figure, panels, said)
+    label = "mask (1: fully held)" if has_memories else "importance for the current action"
+    _draw_scale(figure, panels, label)
     return figure
 
 
 def _draw_map(axes: Any, trace: Trace, shares: npt.NDArray[np.float32], every: int) -> None:
+    """Draw a heat map, with marks at relevant observations and at decisions."""
     end = len(shares) * every - 0.5
     axes.imshow(heat_image(trace, shares, every), extent=(-0.5, end, end, -0.5))
-    axes.set_xlabel("now (step of the episode)")
+    axes.set_xlabel("current step")
     axes.locator_params(nbins=5, integer=True)
     needed = np.flatnonzero(relevant_steps(trace))
     decides = [t for t, step in enumerate(trace.steps) if step.decision]
-    # Outside the map, where they hide nothing; a row of a long episode is thinner than a hair.
+    # Outside the map, where they hide nothing: in a long episode a row is very thin.
     axes.plot(
         np.full(len(needed), -0.025),
         needed,
@@ -154,9 +155,14 @@ def _draw_map(axes: Any, trace: Trace, shares: npt.NDArray[np.float32], every: i
 def heat_image(
     trace: Trace, shares: npt.NDArray[np.float32], every: int = 1
 ) -> npt.NDArray[np.uint8]:
-    """Return the picture `[R, R, 3]` of `shares [R, R]`: orange where needed later, else blue.
+    """Return the image `[R, R, 3]` of `shares [R, R]`.
 
-    Each row is of `every` things seen; one that is needed makes it orange.
+    Rows with an observation that is needed later are orange, others blue.
+
+    Args:
+        trace: The episode.
+        shares: Masks or importance, in [0, 1] or NaN.
+        every: Number of observations in a row.
     """
     held = shares[..., None]
     starts = np.arange(0, len(trace.steps), every)
@@ -168,48 +174,50 @@ def heat_image(
 
 
 def _rgb(colour: str) -> tuple[int, ...]:
+    """Return a hexadecimal colour as 0 to 255 each."""
     return tuple(bytes.fromhex(colour[1:]))
 
 
 def _map_legend(trace: Trace) -> list[Any]:
-    """Return what the colours and marks mean, those that are there."""
+    """Return legend entries for the colours and marks that occur."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     flagged = is_flagged(trace)
     entries: list[Any] = [
-        Patch(color=OTHER, label="other things seen" if flagged else "things seen"),
-        Patch(color=FORGOTTEN, label="forgotten" if trace.importance is None else "not at all"),
+        Patch(color=OTHER, label="other observations" if flagged else "observations"),
+        Patch(color=FORGOTTEN, label="forgotten" if trace.importance is None else "no importance"),
     ]
     if relevant_steps(trace).any():
         entries.insert(0, Patch(color=RELEVANT, label="needed later"))
     if any(step.decision for step in trace.steps):
-        entries.append(Line2D([], [], linestyle="none", label="decides now", **_DECISION_MARK))
+        entries.append(Line2D([], [], linestyle="none", label="decision", **_DECISION_MARK))
     return entries
 
 
-def _draw_scale(figure: Any, panels: list[Any], said: str) -> None:
+def _draw_scale(figure: Any, panels: list[Any], label: str) -> None:
+    """Draw the colour bar beside the panels."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = ScalarMappable(cmap=LinearSegmentedColormap.from_list("held", [FORGOTTEN, OTHER]))
     bar = figure.colorbar(shades, ax=panels, fraction=0.04, pad=0.03, ticks=[0, 0.5, 1])
-    bar.set_label(said)
+    bar.set_label(label)
     bar.outline.set_linewidth(0.6)
 
 
 def spans(traces: Sequence[Trace]) -> Any:
-    """Draw the lifetimes that memories were given, by kind of observation, all episodes pooled."""
+    """Draw a histogram of lifetimes by kind of observation, all episodes pooled."""
     layers = len(traces[0].steps[0].layers)
     pooled = [lifetimes(traces, layer) for layer in range(layers)]
     edges = lifetime_edges(max(float(given.max()) for given, _ in pooled))
     figure, panels = _panels(layers, COLUMN * 0.65)
     for axes, (given, relevant) in zip(panels, pooled, strict=True):
         if any(map(is_flagged, traces)):
-            _draw_bars(axes, edges, 0.0, given[~relevant], OTHER, "other things seen")
+            _draw_bars(axes, edges, 0.0, given[~relevant], OTHER, "other observations")
             _draw_bars(axes, edges, 0.5, given[relevant], RELEVANT, "needed later")
         else:
-            _draw_bars(axes, edges, 0.25, given, OTHER, "things seen")
+            _draw_bars(axes, edges, 0.25, given, OTHER, "observations")
         axes.set_ylim(0, 100)
         _lifetime_axis(axes, edges)
     panels[0].set_ylabel("memories of each kind (%)")
@@ -225,7 +233,18 @@ def _draw_bars(
     colour: str,
     name: str,
 ) -> None:
-    """Draw one kind as half of each bar, `at` a share of its width, so that it hides no other."""
+    """Draw the histogram of one kind of observation.
+
+    Each bar takes half of its bin, so that two kinds fit side by side.
+
+    Args:
+        axes: Draws on the figure.
+        edges: Bin edges `[B + 1]`.
+        at: Left end of the bars, as a share of the bin.
+        given: Lifetimes `[K]`.
+        colour: Colour of the bars.
+        name: Kind of observation, for the legend.
+    """
     if not len(given):
         return
     shares = 100 * lifetime_counts(given, edges) / len(given)
@@ -236,26 +255,26 @@ def _draw_bars(
 
 
 def _lifetime_axis(axes: Any, edges: npt.NDArray[np.float64]) -> None:
-    """Make the axis logarithmic, with plain numbers; the first bar has all that is shorter."""
+    """Make the horizontal axis logarithmic, with plain numbers."""
     from matplotlib import ticker
 
     axes.set_xscale("log")
     axes.set_xlim(edges[0], edges[-1])
-    # Within two decades the powers of ten alone would leave the axis bare.
+    # Powers of ten alone would leave an axis of less than two decades bare.
     subs = (1.0, 2.0, 5.0) if edges[-1] < 100 else (1.0,)
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(lambda x, _: "≤ 1" if x == 1 else f"{x:,.0f}")
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
-    axes.set_xlabel("lifetime given (steps)")
+    axes.set_xlabel("lifetime (steps)")
 
 
 def kept(traces: Sequence[Trace]) -> Any:
-    """Draw how many memories were kept at each step, beside how many had been seen."""
+    """Draw how many memories were kept at each step, beside how many had been written."""
     figure, (axes,) = _panels(1, COLUMN * 0.65)
     layers, mean = len(traces[0].steps[0].layers), mean_kept(traces)
-    # Wider and beneath: where all is kept, both lines are one, and both must be seen.
-    seen = layers * (np.arange(len(mean)) + 1)
-    axes.plot(seen, color=SEEN, linewidth=4, label="seen")
+    # Wider and below the other line, so that both are visible where everything is kept.
+    written = layers * (np.arange(len(mean)) + 1)
+    axes.plot(written, color=WRITTEN, linewidth=4, label="written")
     label = "kept" if len(traces) == 1 else f"kept, mean of {len(traces)} episodes"
     axes.plot(mean, color=OTHER, linewidth=1.8, label=label)
     for n, trace in enumerate(traces if len(traces) > 1 else ()):
@@ -264,14 +283,14 @@ def kept(traces: Sequence[Trace]) -> Any:
         axes.plot(counts, color=OTHER, linewidth=0.6, alpha=0.6, label=name)
     axes.set_xlim(0, max(1, len(mean) - 1))
     axes.set_ylim(0, None)
-    axes.set_xlabel("step of the episode")
+    axes.set_xlabel("step")
     axes.set_ylabel("memories" if layers == 1 else f"memories in {layers} layers")
     axes.legend(loc="upper left")
     return figure
 
 
 def _panels(layers: int, height: float) -> tuple[Any, list[Any]]:
-    """Return a figure with axes for each layer, each as wide as a column and `height` inches."""
+    """Return a figure with axes for each layer, each a column wide and `height` inches high."""
     from matplotlib.figure import Figure
 
     across = min(layers, _ACROSS)
@@ -287,9 +306,9 @@ def _panels(layers: int, height: float) -> tuple[Any, list[Any]]:
     return figure, panels[:layers]
 
 
-STILLS: dict[str, Callable[[Sequence[Trace]], Any]] = {
+FIGURES: dict[str, Callable[[Sequence[Trace]], Any]] = {
     "heat_map": heat_map,
     "spans": spans,
     "kept": kept,
 }
-"""By the name of the file."""
+"""Figures by file name."""

@@ -1,0 +1,56 @@
+"""Rendered frames of an episode, held compressed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+
+Frame = npt.NDArray[np.uint8]
+"""A rendered frame, uint8 `[height, width, 3]`."""
+
+
+class Frames(Sequence[Frame]):
+    """A sequence of frames, each compressed with zlib.
+
+    Rendered worlds are mostly flat colour: thousands of frames fit in a few megabytes.
+    """
+
+    def __init__(self) -> None:
+        self._packed: list[tuple[bytes, tuple[int, ...]]] = []
+
+    def append(self, frame: Frame) -> None:
+        """Add a frame."""
+        frame = np.ascontiguousarray(frame)
+        self._packed.append((zlib.compress(frame.data, 1), frame.shape))
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Frame]: ...
+    def __getitem__(self, index: int | slice) -> Frame | list[Frame]:
+        """Decompress a frame, or the frames of a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        data, shape = self._packed[index]
+        return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
+
+    def repeat(self, index: int, earlier: int) -> None:
+        """Replace frame `index` by frame `earlier`, sharing its bytes."""
+        self._packed[index] = self._packed[earlier]
+
+    def nbytes_of(self, index: int) -> int:
+        """Return the compressed size of one frame, in bytes."""
+        return len(self._packed[index][0])
+
+    @property
+    def nbytes(self) -> int:
+        """Compressed size of all frames, in bytes; a repeated frame counts once."""
+        return sum({id(data): len(data) for data, _ in self._packed}.values())
