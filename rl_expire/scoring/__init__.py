@@ -1,1 +1,1 @@
-"""Scoring: evaluate trained agents, and summarise several seeds."""
+"""Scoring: evaluate trained agents, and summarise results over several seeds."""

@@ -1,4 +1,4 @@
-"""Scores of a trained agent: exactly N episodes, none favoured for being short."""
+"""Evaluate an agent over exactly N episodes, without favouring short ones."""
 
 from __future__ import annotations
 
@@ -8,31 +8,35 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from rl_expire.learning.rollout import Actor, Episode
-from rl_expire.scoring.recall import Recall
+from rl_expire.learning.actor import Actor
+from rl_expire.learning.episode import Episode
+from rl_expire.scoring.recall import RecallMeter
 from rl_expire.types import Agent, InfoKey, LayerView, M
 
 MARKS = (InfoKey.RELEVANT, InfoKey.WITHDRAWN)
-"""What environments may say of an observation: it is needed later, or it will be void."""
+"""Info keys that mark observations: needed later, and withdrawn later."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What N episodes showed.
+    """The result of an evaluation.
+
+    The lists per layer are empty for an agent without memories to view. Recall and precision are
+    those of `RecallMeter`, one number per layer and a last one for all layers together; the lists
+    are empty if the environment marks no observation.
 
     Attributes:
         episodes: the finished episodes.
-        kept_per_layer: memories held, mean over all steps of those episodes; empty without memory.
-        kept_at_end_per_layer: memories held at the last decision, mean over episodes.
-        bytes_held: bytes of the memory's tensors for one environment, mean over steps.
-        span_relevant: mean lifetime, in steps, given to observations marked relevant; NaN if none.
-        span_other: mean lifetime given to the others.
-        recall: share of the relevant observations held at decisions, of each layer, and last of all
-            layers together; empty without memory, or where the environment marks none. See
-            `rl_expire.scoring.recall`.
-        precision: share of the old memories held at decisions that are relevant, likewise.
-        withdrawn_held: share held at decisions of what has become void since, likewise.
-        seconds_per_step: acting alone, for the whole batch.
+        kept_per_layer: memories held, averaged over all steps of all episodes.
+        kept_at_end_per_layer: memories held at the last step, averaged over episodes.
+        bytes_held: size of one environment's memory tensors in bytes, averaged over steps.
+        span_relevant: mean lifetime in steps of relevant observations; NaN without any.
+        span_other: mean lifetime in steps of all other observations; NaN without any.
+        recall: share of the relevant observations that are held at decisions.
+        precision: share of the memories held at decisions that are relevant; only memories older
+            than the ramp count.
+        withdrawn_held: share of the withdrawn observations that are held at decisions.
+        seconds_per_step: seconds that the agent takes to act on one step of the whole batch.
     """
 
     episodes: list[Episode]
@@ -48,8 +52,8 @@ class Score:
 
     @property
     def success(self) -> float:
-        """Share of the episodes that succeeded."""
-        return float(np.mean([e.info.get(InfoKey.SUCCESS, np.nan) for e in self.episodes]))
+        """Share of successful episodes; NaN if the environment does not report success."""
+        return float(np.mean([e.info.get("success", np.nan) for e in self.episodes]))
 
     @property
     def return_mean(self) -> float:
@@ -58,9 +62,13 @@ class Score:
 
 
 def quotas(episodes: int, rows: int) -> np.ndarray:
-    """Return `[B]`, how many episodes each environment is to play.
+    """Return how many episodes each environment plays, `[B]`; they differ by at most one.
 
-    A fixed number each: taking the first N to finish anywhere would favour short ones.
+    The numbers are fixed in advance, since the first N episodes to finish would be short ones.
+
+    Args:
+        episodes: total number of episodes.
+        rows: number of environments, B.
     """
     return np.full(rows, episodes // rows) + (np.arange(rows) < episodes % rows)
 
@@ -81,43 +89,58 @@ def evaluate(
     Args:
         agent: the policy.
         envs: a vector environment that autoresets.
-        episodes: N.
-        seed: of the environments.
-        greedy: take the most likely action; otherwise sample.
-        device: where the agent lives.
-        solved_return: as `Actor` takes it.
+        episodes: number of episodes.
+        seed: seed of the environments.
+        greedy: whether to take the most likely action instead of sampling one.
+        device: the agent's device.
+        solved_return: return from which an episode counts as a success, if the environment does
+            not report success itself.
 
     Returns:
         The score over those episodes.
+
+    Raises:
+        ValueError: `episodes` is below 1.
     """
     if episodes < 1:
-        raise ValueError(f"--eval.episodes is {episodes}: choose 1 or more")
+        raise ValueError(f"episodes is {episodes}: choose 1 or more")
     actor = Actor(envs, agent, device, seed, solved_return)
     left = quotas(episodes, envs.num_envs)
-    tally = _Tally()
-    recalls = {mark: Recall(envs.num_envs) for mark in MARKS if mark in actor.info}
-    done: list[Episode] = []
+    totals = _Totals()
+    meters = {mark: RecallMeter(envs.num_envs) for mark in MARKS if mark in actor.info}
+    finished: list[Episode] = []
     while (left > 0).any():
         counted = (left > 0) & actor.playing()
         is_first = actor.step.is_first.cpu().numpy()
-        decides = counted & actor.info_flag(InfoKey.DECISION, otherwise=False)
-        marks = {mark: actor.info_flag(mark, otherwise=False) for mark in MARKS}
+        decides = counted & actor.info_flag(InfoKey.DECISION, default=False)
+        marks = {mark: actor.info_flag(mark, default=False) for mark in MARKS}
         output = actor.act(greedy=greedy)
         views = agent.view(actor.memory)
-        for mark, recall in recalls.items():
-            recall.add(views, is_first, marks[mark], decides)
+        for mark, meter in meters.items():
+            meter.add(views, is_first, marks[mark], decides)
         transition = actor.advance(output.action)
         ended = counted & (transition.terminated | transition.truncated) & ~transition.failed
         nbytes = actor.memory.nbytes / envs.num_envs
-        tally.add(views, nbytes, counted, marks[InfoKey.RELEVANT], ended)
-        done += [e for e in actor.take_episodes() if counted[e.row]]
+        totals.add(views, nbytes, counted, marks[InfoKey.RELEVANT], ended)
+        finished += [e for e in actor.take_episodes() if counted[e.row]]
         left -= ended
-    return tally.score(done, recalls, actor.seconds["act"])
+    return totals.score(finished, meters, actor.seconds["act"])
 
 
 @dataclass
-class _Tally:
-    """Sums over the steps that count."""
+class _Totals:
+    """Sums over the steps that count; all arrays but the last two have one entry per layer.
+
+    Attributes:
+        steps: steps of all environments.
+        batch_steps: steps of the batch.
+        ends: last steps of episodes.
+        kept: memories held, over `steps`.
+        kept_at_end: memories held, over `ends`.
+        nbytes: bytes per environment, over `batch_steps`.
+        span_sum: lifetimes of relevant and of other observations, `[2]`.
+        span_count: number of relevant and of other observations, `[2]`.
+    """
 
     steps: int = 0
     batch_steps: int = 0
@@ -136,7 +159,15 @@ class _Tally:
         relevant: np.ndarray,
         ended: np.ndarray,
     ) -> None:
-        """Take in one step of the batch: `counted`, `relevant`, `ended` are `[B]` bool."""
+        """Add one step of the batch.
+
+        Args:
+            views: the agent's memory, one view per layer.
+            nbytes: size of one environment's memory.
+            counted: `[B]` bool, environments whose step counts.
+            relevant: `[B]` bool, environments whose observation is relevant.
+            ended: `[B]` bool, environments whose episode ends with this step.
+        """
         self.batch_steps += 1
         self.nbytes += nbytes
         self.steps += int(counted.sum())
@@ -148,18 +179,18 @@ class _Tally:
             self.kept, self.kept_at_end = np.zeros(len(views)), np.zeros(len(views))
         self.kept += held[:, counted].sum(1)
         self.kept_at_end += held[:, ended].sum(1)
-        spans = np.mean([_new_span(v) for v in views], axis=0)
-        for n, chosen in enumerate((counted & relevant, counted & ~relevant)):
-            self.span_sum[n] += spans[chosen].sum()
-            self.span_count[n] += chosen.sum()
+        spans = np.mean([_newest_span(v) for v in views], axis=0)
+        for n, selected in enumerate((counted & relevant, counted & ~relevant)):
+            self.span_sum[n] += spans[selected].sum()
+            self.span_count[n] += selected.sum()
 
     def score(
-        self, episodes: list[Episode], recalls: dict[str, Recall], act_seconds: float
+        self, episodes: list[Episode], meters: dict[str, RecallMeter], act_seconds: float
     ) -> Score:
-        """Turn the sums into means."""
+        """Return the means."""
         with np.errstate(invalid="ignore"):
             relevant, other = self.span_sum / self.span_count
-        kept, void = (recalls.get(mark, Recall(0)) for mark in MARKS)
+        needed, withdrawn = (meters.get(mark, RecallMeter(0)) for mark in MARKS)
         return Score(
             episodes=episodes,
             kept_per_layer=(self.kept / self.steps).tolist(),
@@ -167,15 +198,15 @@ class _Tally:
             bytes_held=self.nbytes / self.batch_steps,
             span_relevant=float(relevant),
             span_other=float(other),
-            recall=kept.recall,
-            precision=kept.precision,
-            withdrawn_held=void.recall,
+            recall=needed.recall,
+            precision=needed.precision,
+            withdrawn_held=withdrawn.recall,
             seconds_per_step=act_seconds / self.batch_steps,
         )
 
 
-def _new_span(view: LayerView) -> np.ndarray:
-    """Return `[B]`, the span given to the state just written."""
+def _newest_span(view: LayerView) -> np.ndarray:
+    """Return the lifetime of the state just written, `[B]`."""
     newest = (view.age == 0) & view.held
     span = view.span.masked_fill(~newest, -torch.inf).max(1).values
     return span.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Was the right thing kept? What is held when it is needed, against what the environment marks."""
+"""Recall and precision of memory: is what the environment marks held when it is needed?"""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 from rl_expire.types import LayerView
 
 
-class Recall:
-    """Compares, wherever something is decided, the memories held with the observations marked.
+class RecallMeter:
+    """Compare the memories held at decisions with the observations that were marked.
 
-    Recall is the share of the episode's marked observations that are held; precision is the share
-    of what is held, and older than the ramp, that was marked. Nothing is held for less than the
-    ramp, whatever its lifetime, so what is younger says nothing. The observation that comes with
-    the decision needs no memory and does not count.
+    Recall is the share of the episode's marked observations that are held. Precision is the share
+    of the held memories that are marked; only memories older than the ramp count, since everything
+    is held that long, whatever its lifetime. The observation at the decision itself does not count,
+    as it needs no memory.
 
     Args:
-        rows: environments, B.
+        rows: number of environments, B.
     """
 
     def __init__(self, rows: int):
@@ -31,13 +31,13 @@ class Recall:
     def add(
         self, views: list[LayerView], is_first: np.ndarray, marked: np.ndarray, decides: np.ndarray
     ) -> None:
-        """Take in one step of the batch.
+        """Add one step of the batch.
 
         Args:
-            views: the memory as it was at this step, a view a layer.
-            is_first: `[B]` bool, where an episode begins.
-            marked: `[B]` bool, whose observation is marked.
-            decides: `[B]` bool, where something is decided that counts.
+            views: the agent's memory at this step, one view per layer.
+            is_first: `[B]` bool, environments whose episode begins.
+            marked: `[B]` bool, environments whose observation is marked.
+            decides: `[B]` bool, environments with a decision at this step, that are to be counted.
         """
         self._marks[is_first], self._count[is_first] = False, 0
         self._time = np.where(is_first, 0, self._time + 1)
@@ -52,30 +52,44 @@ class Recall:
         self._count += marked
 
     def _measure(self, views: list[LayerView], rows: np.ndarray) -> None:
+        """Count hits at the decisions of the environments `rows [K]`."""
         marks, steps = self._marks.ravel(), self._marks.shape[1]
-        layers = [_places(view, rows, self._time[rows], steps) for view in views]
-        for n, place in enumerate([*layers, np.unique(np.concatenate(layers))]):
-            row, step = np.divmod(place, steps)
+        layers = [_held_indices(view, rows, self._time[rows], steps) for view in views]
+        for n, index in enumerate([*layers, np.unique(np.concatenate(layers))]):
+            row, step = np.divmod(index, steps)
             old = self._time[row] - step > views[0].ramp
-            self._hits[n] += marks[place].sum()
+            self._hits[n] += marks[index].sum()
             self._old[n] += old.sum()
-            self._old_hits[n] += (old & marks[place]).sum()
+            self._old_hits[n] += (old & marks[index]).sum()
         self._marked += int(self._count[rows].sum())
 
     @property
     def recall(self) -> list[float]:
-        """Of each layer, and last of all together; NaN without marks, empty without memory."""
+        """Recall of each layer, and of all layers together; NaN if nothing was marked.
+
+        Empty for an agent without memories to view.
+        """
         return [float(hits / self._marked) if self._marked else np.nan for hits in self._hits]
 
     @property
     def precision(self) -> list[float]:
-        """Of each layer, and last of all together; NaN where nothing old was held."""
+        """Precision of each layer, and of all layers together; NaN if nothing old was held.
+
+        Empty for an agent without memories to view.
+        """
         pairs = zip(self._old_hits, self._old, strict=True)
         return [float(hits / old) if old else np.nan for hits, old in pairs]
 
 
-def _places(view: LayerView, rows: np.ndarray, now: np.ndarray, steps: int) -> np.ndarray:
-    """Return where in `[B, steps]`, flattened, lies what `rows [K]` hold from before `now [K]`."""
+def _held_indices(view: LayerView, rows: np.ndarray, now: np.ndarray, steps: int) -> np.ndarray:
+    """Return the indices into a flattened `[B, steps]` array of the memories that are held.
+
+    Args:
+        view: one layer's memory.
+        rows: `[K]` int, environments to look at.
+        now: `[K]` int, the current step of each; only memories of earlier steps are returned.
+        steps: size of the second dimension.
+    """
     step = now[:, None] - view.age[rows].cpu().numpy()
     held = view.held[rows].cpu().numpy() & (step >= 0) & (step < now[:, None])
     return (rows[:, None] * steps + step)[held]

@@ -1,4 +1,4 @@
-"""What a few seeds can say: means with confidence intervals. Needs SciPy (the extra `compare`)."""
+"""Summarise a number over several seeds. Needs SciPy (the extra `compare`)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n seeds and its bootstrap 95 % confidence interval.
+    """A mean over n seeds with its bootstrap 95 % confidence interval.
 
     Attributes:
-        mean: of the finite values; NaN without any.
+        mean: mean of the finite values; NaN without any.
         low: lower end of the interval; NaN for fewer than two values.
-        high: upper end.
+        high: upper end of the interval, likewise.
         iqm: interquartile mean (Agarwal et al. 2021, section 4.3): the mean without the lowest and
-            the highest quarter, in whole values, so of fewer than four values it is the mean.
-        n: how many finite values there were.
+            the highest quarter of the values, rounded down, so the plain mean for fewer than four.
+        n: number of finite values.
     """
 
     mean: float
@@ -30,8 +30,8 @@ class Estimate:
 
 
 def estimate(values: Sequence[float | None]) -> Estimate:
-    """Summarise one number of several seeds; NaNs, and Nones for NaNs, are left out."""
-    from scipy import stats  # not needed by anybody who only trains
+    """Summarise the values of several seeds; None, NaN and infinities are left out."""
+    from scipy import stats  # an optional dependency
 
     finite = np.array([v for v in values if v is not None and math.isfinite(v)], dtype=float)
     if not len(finite):

@@ -1,4 +1,4 @@
-"""Policies to share: exported whole, opened from a folder or the Hub, refused in one line."""
+"""Exported policies: written whole, opened from a folder or the Hub, refused in one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 
 from agents import ExpireSpanConfig, make_agent
 from agents.pretrained import load_policy
-from experiments import cli, export
 from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.policy import export_policy, set_weights
 from rl_expire.runs.run_folder import RunFolder
@@ -38,6 +37,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def refusal(source: Any, **options: Any) -> str:
+    """The line in which a policy is refused."""
     with pytest.raises(ValueError, match=r"\S") as caught:
         load_policy(source, VECTOR, ACTIONS, **options)
     (line,) = str(caught.value).splitlines()
@@ -45,44 +45,18 @@ def refusal(source: Any, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("best", [False, True])
-def test_an_exported_policy_is_the_agent_it_was(best: bool, run: RunFolder, tmp_path: Path) -> None:
+def test_an_exported_policy_is_the_same_agent(best: bool, run: RunFolder, tmp_path: Path) -> None:
     export_policy(run.path, tmp_path / "out", best=best)
     assert sorted(os.listdir(tmp_path / "out")) == ["config.json", "model.safetensors"]
     agent = load_policy(tmp_path / "out", VECTOR, ACTIONS)
     same_tree(dict(agent.state_dict()), dict(expire_agent(seed=1 if best else 2).state_dict()))
     assert load_file(tmp_path / "out" / "model.safetensors").keys() == agent.state_dict().keys()
-    told = json.loads((tmp_path / "out" / "config.json").read_text())["exported"]
-    assert told == ({"updates": 1, "steps": 10} if best else {"updates": 2, "steps": 20})
-
-
-def test_the_command_exports_and_checks(
-    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def rl_expire(*words: str) -> tuple[int, str, str]:
-        try:
-            cli.run({"export": export.export, "check": export.check}, list(words))
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    assert rl_expire("export", str(run.path), str(tmp_path / "out"))[0] == 0
-    code, _, err = rl_expire("export", str(run.path), str(tmp_path / "out"))
-    assert (code, len(err.splitlines())) == (2, 1)
-    assert "exists already" in err
-    code, _, err = rl_expire("export", str(tmp_path / "none"), str(tmp_path / "other"))
-    assert (code, len(err.splitlines())) == (2, 1)
-    code, out, _ = rl_expire("check", str(run.path))
-    assert (code, out.count(": good")) == (0, 3)
-    (newest, *_) = run.checkpoints.paths()
-    newest.write_bytes(newest.read_bytes()[:-1])
-    code, out, _ = rl_expire("check", str(run.path))
-    assert (code, out.count(": good")) == (1, 2)
+    exported = json.loads((tmp_path / "out" / "config.json").read_text())["exported"]
+    assert exported == ({"updates": 1, "steps": 10} if best else {"updates": 2, "steps": 20})
 
 
 @pytest.mark.parametrize("broken", ["os.rename", "os.fsync"])
-def test_without_space_no_half_a_policy_is_left(
+def test_on_a_full_disk_no_half_policy_is_left(
     broken: str, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broken, full)
@@ -91,21 +65,28 @@ def test_without_space_no_half_a_policy_is_left(
     assert os.listdir(tmp_path) == ["run"]
 
 
-def test_weights_that_do_not_fit_or_are_not_numbers_are_refused(
+def test_an_existing_folder_is_not_written_into(run: RunFolder) -> None:
+    before = sorted(run.path.rglob("*"))
+    with pytest.raises(ValueError, match="exists already"):
+        export_policy(run.path, run.path)
+    assert sorted(run.path.rglob("*")) == before
+
+
+def test_weights_that_do_not_fit_or_are_not_finite_are_refused(
     run: RunFolder, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     export_policy(run.path, out)
     good = {k: v.clone() for k, v in load_file(out / "model.safetensors").items()}
     name = "heads.value.weight"
-    for changed, says in (
+    for changed, message in (
         ({name: good[name] * torch.nan}, "not finite"),
         ({name: good[name][:, :-1]}, "has shape (1, 15), not (1, 16)"),
         ({name: good[name].double()}, "torch.float64, not torch.float32"),
         ({"../" * 9 + "etc/passwd": torch.ones(1)}, "has unknown keys"),
     ):
         save_weights(good | changed, out / "model.safetensors")
-        assert says in refusal(out)
+        assert message in refusal(out)
     del good[name]
     save_weights(good, out / "model.safetensors")
     assert f"lacks {name}" in refusal(out)
@@ -125,35 +106,33 @@ def test_weights_that_do_not_fit_or_are_not_numbers_are_refused(
         " " * 2_000_000,
     ],
 )
-def test_configurations_that_are_none_are_refused(
-    config: str, run: RunFolder, tmp_path: Path
-) -> None:
+def test_invalid_configurations_are_refused(config: str, run: RunFolder, tmp_path: Path) -> None:
     export_policy(run.path, tmp_path / "out")
     (tmp_path / "out" / "config.json").write_text(config)
     assert "config" in refusal(tmp_path / "out")
 
 
 @pytest.mark.parametrize("source", ["nowhere", "../a/b", "/no/such", "a/b/c", "", "a/b\n"])
-def test_what_is_no_folder_and_no_id_is_refused(source: str) -> None:
-    assert "is no folder, and no id owner/name on the Hub" in refusal(source)
+def test_what_is_neither_a_folder_nor_an_id_is_refused(source: str) -> None:
+    assert "is neither a folder nor an id owner/name on the Hub" in refusal(source)
 
 
-def test_a_policy_on_the_hub_is_fetched_file_by_file(
+def test_from_the_hub_only_the_two_files_are_downloaded(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
     export_policy(run.path, tmp_path / "out")
-    asked = []
+    requests = []
 
     def download(repository: str, name: str, revision: str | None) -> str:
-        asked.append((repository, name, revision))
+        requests.append((repository, name, revision))
         return str(tmp_path / "out" / name)
 
     monkeypatch.setattr(hub, "hf_hub_download", download)
     agent = load_policy("somebody/expire", VECTOR, ACTIONS, revision="abc")
     same_tree(dict(agent.state_dict()), dict(expire_agent(seed=2).state_dict()))
     files = ("config.json", "model.safetensors")
-    assert asked == [("somebody/expire", name, "abc") for name in files], "and nothing else"
+    assert requests == [("somebody/expire", name, "abc") for name in files]
 
     def offline(*_: Any, **__: Any) -> str:
         raise OSError("no connection\nat all")
@@ -162,12 +141,14 @@ def test_a_policy_on_the_hub_is_fetched_file_by_file(
     assert "somebody/expire cannot be fetched from the Hub" in refusal("somebody/expire")
 
 
-def test_without_the_extra_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install 'rl-expire[hub]'" in refusal("somebody/expire")
 
 
-def test_an_agent_that_refuses_weights_is_as_it_was() -> None:
+def test_an_agent_that_refuses_weights_is_unchanged() -> None:
     agent = make_agent(VECTOR, ACTIONS, SMALL)
     before = {name: value.clone() for name, value in agent.state_dict().items()}
     with pytest.raises(ValueError, match="does not fit the agent"):

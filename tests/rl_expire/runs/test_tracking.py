@@ -1,4 +1,4 @@
-"""Weights & Biases: only if asked for, offline where nobody is logged in."""
+"""Weights & Biases: only on request, and offline unless somebody is logged in."""
 
 import sys
 from pathlib import Path
@@ -8,17 +8,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rl_expire.retention.page.write import write_page
-from rl_expire.retention.video import write_video
 from rl_expire.runs.tracking import Tracker, logged_in
-from tests.traces import random_trace
 
 VARIABLES = ("WANDB_MODE", "WANDB_API_KEY", "WANDB_RUN_GROUP", "NETRC")
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of nobody."""
+    """An empty home folder, without an account."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -39,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"WANDB_API_KEY": ""}, None, False),
     ],
 )
-def test_logged_in_is_what_the_environment_and_then_netrc_say(
+def test_the_environment_and_then_netrc_decide_whether_somebody_is_logged_in(
     environment: dict[str, str],
     netrc: str | None,
     answer: bool,
@@ -54,7 +51,7 @@ def test_logged_in_is_what_the_environment_and_then_netrc_say(
     assert logged_in() is answer
 
 
-def test_disabled_it_does_nothing_and_does_not_even_import_wandb(
+def test_a_disabled_tracker_does_nothing_and_does_not_import_wandb(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)  # importing it would raise
@@ -65,7 +62,7 @@ def test_disabled_it_does_nothing_and_does_not_even_import_wandb(
 
 
 class FakeRun:
-    """Notes what a run is told."""
+    """Record what is logged."""
 
     def __init__(self) -> None:
         self.logged: list[tuple[Any, Any]] = []
@@ -80,7 +77,7 @@ class FakeRun:
 
 
 class FakeWandb:
-    """As much of wandb as is used."""
+    """The part of wandb that is used."""
 
     def __init__(self) -> None:
         self.run, self.options = FakeRun(), {}
@@ -109,18 +106,16 @@ def wandb(monkeypatch: pytest.MonkeyPatch) -> FakeWandb:
     return fake
 
 
-@pytest.mark.parametrize("given", ["offline", "online", "disabled"])
-def test_what_the_user_says_of_wandbs_mode_holds(
-    given: str, wandb: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", ["offline", "online", "disabled"])
+def test_the_users_wandb_mode_is_kept(
+    mode: str, wandb: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WANDB_MODE", given)
+    monkeypatch.setenv("WANDB_MODE", mode)
     Tracker(True, folder=tmp_path, config={}, group="Corridor")
-    assert wandb.options["mode"] == given
+    assert wandb.options["mode"] == mode
 
 
-def test_switched_off_wandb_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_disabled_wandb_writes_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     picture = tmp_path / "kept.png"
     Image.new("RGB", (2, 2)).save(picture)
@@ -131,7 +126,7 @@ def test_switched_off_wandb_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("key", [None, "x" * 40])
-def test_it_is_online_only_where_somebody_is_logged_in(
+def test_a_run_is_online_only_if_somebody_is_logged_in(
     key: str | None, wandb: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if key:
@@ -143,22 +138,22 @@ def test_it_is_online_only_where_somebody_is_logged_in(
 
 
 @pytest.mark.parametrize(
-    ("given", "group"), [(None, "Corridor"), ("", "Corridor"), ("Together", "Together")]
+    ("variable", "group"), [(None, "Corridor"), ("", "Corridor"), ("Together", "Together")]
 )
-def test_runs_of_one_comparison_share_its_group(
-    given: str | None,
+def test_the_users_wandb_group_wins(
+    variable: str | None,
     group: str,
     wandb: FakeWandb,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if given is not None:
-        monkeypatch.setenv("WANDB_RUN_GROUP", given)
+    if variable is not None:
+        monkeypatch.setenv("WANDB_RUN_GROUP", variable)
     Tracker(True, folder=tmp_path, config={}, group="Corridor")
     assert wandb.options["group"] == group
 
 
-def test_metrics_are_logged_against_environment_steps_and_nan_as_nothing(
+def test_metrics_are_logged_against_environment_steps_with_none_for_nan(
     wandb: FakeWandb, tmp_path: Path
 ) -> None:
     tracker = Tracker(True, folder=tmp_path, config={}, group="Corridor")
@@ -179,7 +174,7 @@ def test_metrics_are_logged_against_environment_steps_and_nan_as_nothing(
     assert wandb.run.finished
 
 
-def test_a_run_that_was_stopped_is_closed_without_results(wandb: FakeWandb, tmp_path: Path) -> None:
+def test_a_stopped_run_is_closed_without_results(wandb: FakeWandb, tmp_path: Path) -> None:
     Tracker(True, folder=tmp_path, config={}, group="x").finish(None)
     assert wandb.run.finished
     assert wandb.run.logged == []
@@ -194,8 +189,8 @@ def test_an_offline_run_is_written_into_its_folder(
     logged = [n / 1024 for n in range(1, 21)]
     for step, success in enumerate(logged):
         tracker.log({"steps": step, "success": success})
-    write_video([random_trace(3)], tmp_path / "retention.mp4", fps=1)
-    write_page([random_trace(3)], tmp_path / "retention.html")
+    (tmp_path / "retention.mp4").write_bytes(b"a video")
+    (tmp_path / "retention.html").write_text("<p>a page</p>")
     Image.new("RGB", (2, 2)).save(tmp_path / "kept.png")
     pictures = [tmp_path / name for name in ("retention.mp4", "retention.html", "kept.png")]
     tracker.finish({"eval.success": 0.5}, pictures)
@@ -205,8 +200,8 @@ def test_an_offline_run_is_written_into_its_folder(
     (written,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
     deadline = monotonic() + 30
     while b"eval.success" not in written.read_bytes() and monotonic() < deadline:
-        sleep(0.05)  # wandb's service may still be writing when `finish` returns
+        sleep(0.05)  # wandb's service may still be writing after `finish` has returned
     content = written.read_bytes()
     assert b"eval.success" in content
-    # One value or two may be cut apart by the file's own blocks.
+    # The blocks of the file may split one or two values.
     assert sum(str(success).encode() in content for success in logged) >= 18

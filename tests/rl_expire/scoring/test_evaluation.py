@@ -1,4 +1,4 @@
-"""AgentOutput: exactly N episodes, none favoured, and what was remembered in them."""
+"""Evaluation: exactly N episodes, none favoured, and the memories held in them."""
 
 import math
 from typing import Any
@@ -29,7 +29,7 @@ def score_of(envs: VectorEnv, episodes: int, agent: Any = None, greedy: bool = T
 
 
 def played(episodes: int, rows: int) -> list[tuple[int, int]]:
-    """The episodes that count, as (row, length)."""
+    """The episodes that are to be counted, as (row, length)."""
     return [
         (row, CountingEnv.length(row, episode))
         for row, quota in enumerate(quotas(episodes, rows))
@@ -59,9 +59,9 @@ def test_short_episodes_are_not_favoured(mode: AutoresetMode) -> None:
             return 20 if row else 2
 
     score = score_of(counting_envs(2, mode, Uneven), 10)
+    # The first ten episodes to end would have been nine short ones and a long one.
     assert [e.row for e in score.episodes].count(1) == 5
     assert np.mean([e.steps for e in score.episodes]) == 11
-    # Taking whatever ends first would have taken nine short episodes for one long one.
 
 
 def test_success_and_return_are_means_over_the_episodes() -> None:
@@ -72,8 +72,8 @@ def test_success_and_return_are_means_over_the_episodes() -> None:
 
 
 @modes
-def test_what_was_kept_by_hand(mode: AutoresetMode) -> None:
-    """Two rows with one episode each, of 2 and 3 steps; three memories at most."""
+def test_memories_held_and_lifetimes_computed_by_hand(mode: AutoresetMode) -> None:
+    """Two environments with one episode each, of 2 and 3 steps; at most three memories."""
     score = score_of(counting_envs(2, mode), 2)
     assert score.kept_per_layer == pytest.approx([(1 + 2 + 1 + 2 + 3) / 5])
     assert score.kept_at_end_per_layer == pytest.approx([(2 + 3) / 2])
@@ -83,10 +83,11 @@ def test_what_was_kept_by_hand(mode: AutoresetMode) -> None:
     assert score.span_other == pytest.approx((2 + 3 + 3) / 3)
 
 
-@modes
-@pytest.mark.parametrize("held", [1, 2, 4])
-@pytest.mark.parametrize("episodes", [1, 5, 12])
-def test_what_was_kept_equals_a_loop_over_the_steps_that_count(
+@pytest.mark.parametrize(
+    ("mode", "held", "episodes"),
+    [(SAME, 1, 5), (SAME, 2, 1), (SAME, 4, 12), (NEXT, 1, 12), (NEXT, 2, 5), (NEXT, 4, 1)],
+)
+def test_memories_held_and_lifetimes_equal_a_loop_over_the_steps(
     mode: AutoresetMode, held: int, episodes: int
 ) -> None:
     score = score_of(counting_envs(4, mode), episodes, CountingAgent(held))
@@ -103,11 +104,11 @@ def test_what_was_kept_equals_a_loop_over_the_steps_that_count(
     assert score.span_other == pytest.approx(np.mean(spans[False]))
 
 
-def test_both_ways_of_resetting_give_the_same_score() -> None:
+def test_both_autoreset_modes_give_the_same_score() -> None:
     agent = expire_agent(CountingEnv.observation_space, layers=2)
     same, following = (score_of(counting_envs(3, mode), 8, agent) for mode in (SAME, NEXT))
 
-    def told(score: Score) -> list[float]:
+    def numbers(score: Score) -> list[float]:
         return [
             *score.kept_per_layer,
             *score.kept_at_end_per_layer,
@@ -117,8 +118,8 @@ def test_both_ways_of_resetting_give_the_same_score() -> None:
             score.success,
         ]
 
-    assert len(told(same)) == 8
-    assert told(following) == pytest.approx(told(same), rel=1e-5)
+    assert len(numbers(same)) == 8
+    assert numbers(following) == pytest.approx(numbers(same), rel=1e-5)
     order = [
         sorted((e.row, e.total_reward, e.steps) for e in score.episodes)
         for score in (same, following)
@@ -126,14 +127,14 @@ def test_both_ways_of_resetting_give_the_same_score() -> None:
     assert order[0] == order[1]
 
 
-def test_an_agent_without_memories_to_show_keeps_none() -> None:
+def test_an_agent_without_memories_to_view_has_no_numbers_per_layer() -> None:
     score = score_of(counting_envs(2, SAME), 3, CountingAgent(held=0))
     assert score.kept_per_layer == score.kept_at_end_per_layer == []
     assert math.isnan(score.span_relevant)
     assert math.isnan(score.span_other)
 
 
-def test_without_relevant_observations_their_span_is_not_a_number() -> None:
+def test_without_relevant_observations_their_lifetime_is_nan() -> None:
     class Irrelevant(CountingEnv):
         def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
             return super().reset(**options)[0], {"relevant": False}
@@ -147,24 +148,24 @@ def test_without_relevant_observations_their_span_is_not_a_number() -> None:
     assert math.isnan(score.success)
 
 
-def test_greedy_is_passed_on_to_the_agent() -> None:
-    class Obedient(CountingAgent):
-        asked: set[bool]
+def test_greedy_is_passed_to_the_agent() -> None:
+    class Recording(CountingAgent):
+        modes: set[bool]
 
         def act(
             self, step: TimeStep, memory: CountingMemory, *, greedy: bool = False
         ) -> tuple[ActorOutput, CountingMemory]:
-            self.asked.add(greedy)
+            self.modes.add(greedy)
             return super().act(step, memory, greedy=greedy)
 
     for greedy in (True, False):
-        agent = Obedient()
-        agent.asked = set()
+        agent = Recording()
+        agent.modes = set()
         score_of(counting_envs(2, SAME), 2, agent, greedy)
-        assert agent.asked == {greedy}
+        assert agent.modes == {greedy}
 
 
-def test_greedy_never_draws_and_sampling_does() -> None:
+def test_only_sampling_depends_on_the_random_seed() -> None:
     agent = expire_agent(CountingEnv.observation_space)
 
     def returns(greedy: bool, seed: int) -> list[float]:
@@ -177,7 +178,7 @@ def test_greedy_never_draws_and_sampling_does() -> None:
     assert returns(False, 0) != returns(False, 1)
 
 
-def test_no_gradient_is_kept_and_time_is_told() -> None:
+def test_no_gradient_is_kept_and_acting_is_timed() -> None:
     agent = expire_agent(CountingEnv.observation_space)
     score = score_of(counting_envs(2, SAME), 2, agent)
     assert score.seconds_per_step > 0
@@ -186,5 +187,5 @@ def test_no_gradient_is_kept_and_time_is_told() -> None:
 
 @pytest.mark.parametrize("episodes", [0, -3])
 def test_fewer_than_one_episode_is_refused(episodes: int) -> None:
-    with pytest.raises(ValueError, match=f"--eval.episodes is {episodes}: choose 1 or more"):
+    with pytest.raises(ValueError, match=f"^episodes is {episodes}: choose 1 or more"):
         score_of(counting_envs(2, SAME), episodes)

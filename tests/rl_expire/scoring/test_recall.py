@@ -1,4 +1,4 @@
-"""Recall and precision of what is held, by hand and against a loop over sets of steps."""
+"""RecallMeter and precision of what is held, by hand and against a loop over sets of steps."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rl_expire.scoring.recall import Recall
+from rl_expire.scoring.recall import RecallMeter
 from rl_expire.types import LayerView
 
 
@@ -24,7 +24,7 @@ def flags(*values: int) -> np.ndarray:
 
 def test_one_episode_by_hand() -> None:
     """Steps 0 and 2 are marked; at step 4 the steps 0 and 3 are held, and the present one."""
-    recall = Recall(1)
+    recall = RecallMeter(1)
     for step in range(5):
         held = view([[0, 1, 4]] if step == 4 else [[0, -1, -1]])
         recall.add([held], flags(step == 0), flags(step in (0, 2)), flags(step == 4))
@@ -33,7 +33,7 @@ def test_one_episode_by_hand() -> None:
 
 
 def test_what_is_younger_than_the_ramp_says_nothing_about_precision() -> None:
-    recall = Recall(1)
+    recall = RecallMeter(1)
     for step in range(5):
         held = view([[0, 1, 4]] if step == 4 else [[0, -1, -1]], ramp=2.0)
         recall.add([held], flags(step == 0), flags(step == 0), flags(step == 4))
@@ -43,7 +43,7 @@ def test_what_is_younger_than_the_ramp_says_nothing_about_precision() -> None:
 
 def test_layers_one_by_one_and_together() -> None:
     """Marked are the steps 0, 1, 2; one layer holds 0 and 3, the other 1 and 3."""
-    recall = Recall(1)
+    recall = RecallMeter(1)
     for step in range(5):
         last = step == 4
         layers = [view([[1, 4]]), view([[1, 3]])] if last else [view([[0, -1]])] * 2
@@ -53,7 +53,7 @@ def test_layers_one_by_one_and_together() -> None:
 
 
 def test_marks_of_the_episode_before_do_not_count() -> None:
-    recall = Recall(1)
+    recall = RecallMeter(1)
     for first, marked, decides in ((1, 1, 0), (0, 0, 0), (1, 0, 0), (0, 0, 1)):
         recall.add([view([[0, 1]])], flags(first), flags(marked), flags(decides))
     assert all(math.isnan(share) for share in recall.recall)
@@ -61,13 +61,13 @@ def test_marks_of_the_episode_before_do_not_count() -> None:
 
 
 def test_the_observation_of_the_decision_itself_does_not_count() -> None:
-    recall = Recall(1)
+    recall = RecallMeter(1)
     recall.add([view([[0]])], flags(1), flags(1), flags(1))
     assert all(math.isnan(share) for share in recall.recall)
 
 
 def test_without_memory_or_without_decisions_there_is_nothing_to_tell() -> None:
-    nothing, undecided = Recall(2), Recall(2)
+    nothing, undecided = RecallMeter(2), Recall(2)
     nothing.add([], flags(1, 1), flags(1, 0), flags(1, 1))
     undecided.add([view([[0], [0]])], flags(1, 1), flags(1, 0), flags(0, 0))
     assert nothing.recall == nothing.precision == []
@@ -80,7 +80,7 @@ def test_equals_sets_of_steps(seed: int) -> None:
     """Random memories of three environments over episodes of up to 150 steps."""
     random = np.random.default_rng(seed)
     rows, slots, ramp = 3, 20, float(random.integers(0, 4))
-    recall = Recall(rows)
+    recall = RecallMeter(rows)
     time, marks = [-1] * rows, [set() for _ in range(rows)]
     marked = hits = old_count = old_hits = 0
     for _ in range(300):

@@ -1,0 +1,1 @@
+"""Run folders: the files that training writes, and reads back to resume."""
