@@ -13,7 +13,7 @@ from experiments.command_line.errors import installed
 from experiments.open_run import load_run
 from experiments.scoring.whole_task import at_level
 from experiments.watching.pair import check_same_env, pairs
-from rl_expire.retention.figures import still_names, write_stills
+from rl_expire.retention.figures import figure_names, write_figures
 from rl_expire.retention.page.write import write_page
 from rl_expire.retention.record import trace_episode
 from rl_expire.retention.trace import Trace
@@ -67,7 +67,7 @@ def film(
         notes = write_page(played[0], page_path)
         print("\n".join([f"{page_path}: open it in a browser", *notes]))
     if stills is not None:
-        print(f"{stills}: {', '.join(write_stills(played[0], stills))}")
+        print(f"{stills}: {', '.join(write_figures(played[0], stills))}")
 
 
 def _play(
@@ -114,7 +114,7 @@ def check_places(files: Sequence[Path | None], stills: Path | None) -> None:
             check_writable(place)
     if stills is not None:
         installed("matplotlib")
-        check_folder_writable(stills, still_names())
+        check_folder_writable(stills, figure_names())
 
 
 def page_beside(video: Path) -> Path:

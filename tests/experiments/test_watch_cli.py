@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from agents import LSTMConfig, make_agent
+from rl_expire.retention.figures import figure_names
 from rl_expire.retention.page.write import write_page
-from rl_expire.retention.stills import still_names
 from rl_expire.runs.checkpoint import save_tree
 from rl_expire.runs.run_folder import RunFolder
 from tests.experiments.conftest import on_path
@@ -96,7 +96,7 @@ def test_without_a_level_in_the_run_there_is_none_to_change(
 def test_what_a_page_leaves_out_is_said(
     own_run: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fewer = {"most_steps": 2, "most_bytes": 1_000_000}
+    fewer = {"max_steps": 2, "max_bytes": 1_000_000}
     monkeypatch.setattr(write_page, "__kwdefaults__", fewer)
     done = call("watch.py", "run", "--seeds", "2", *FAST, "--page")
     assert "seed 2: Steps 1 to " in done.out
@@ -123,8 +123,8 @@ def test_figures_for_papers_lie_in_their_folder(
 ) -> None:
     done = call("watch.py", "run", "--seeds", "2", "3", *FAST, "--stills", "figures/new")
     assert done.code == 0, done.err
-    assert f"figures/new: {', '.join(still_names())}\n" in done.out
-    assert sorted(os.listdir(tmp_path / "figures" / "new")) == sorted(still_names())
+    assert f"figures/new: {', '.join(figure_names())}\n" in done.out
+    assert sorted(os.listdir(tmp_path / "figures" / "new")) == sorted(figure_names())
     assert (own_run / "retention.mp4").exists()
 
 
@@ -323,14 +323,14 @@ def test_a_broken_run_is_one_line_and_nothing_is_written(
     ("words", "says"),
     [
         (["none"], "none is not a run folder"),
-        (["run", "--fps", "0"], "--fps is 0: choose 1 or more"),
-        (["run", "--seeds"], "--seeds is empty"),
+        (["run", "--fps", "0"], "fps is 0: choose 1 or more"),
+        (["run", "--seeds"], "seeds is empty"),
         (["run", "--seeds", "1", "-1"], "--seeds is -1: choose 0 or more"),
         (["run", "--out", "none/a.mp4"], "none/a.mp4 cannot be written (No such file"),
         (["run", "--out", "."], "cannot be written (it is a folder): give another file"),
         (["run", "--out", "none/a.mp4", "--page"], "none/a.mp4 cannot be written (No such file"),
         (["run", "--out", "a.html", "--page"], "--out is a.html: the page needs that name"),
-        (["run", "--out", "a.mp4", "--page", "--fps", "0"], "--fps is 0: choose 1 or more"),
+        (["run", "--out", "a.mp4", "--page", "--fps", "0"], "fps is 0: choose 1 or more"),
         (["run", "--page", "--gif", "none/a.gif"], "none/a.gif cannot be written (No such file"),
         (
             ["run", "--page", "--still", "."],
@@ -338,10 +338,10 @@ def test_a_broken_run_is_one_line_and_nothing_is_written(
         ),
         (["run", "--stills", "run/config.json"], "cannot be written (Not a directory)"),
         (["run", "--stills", "run/config.json/a"], "cannot be written (Not a directory)"),
-        (["run", "--stills", "a", "--fps", "0"], "--fps is 0: choose 1 or more"),
-        (["run", "--stills", "a", "--seeds"], "--seeds is empty"),
+        (["run", "--stills", "a", "--fps", "0"], "fps is 0: choose 1 or more"),
+        (["run", "--stills", "a", "--seeds"], "seeds is empty"),
         (["run", "--compare", "none"], "none is not a run folder"),
-        (["run", "--compare", "run", "--seeds"], "--seeds is empty"),
+        (["run", "--compare", "run", "--seeds"], "seeds is empty"),
         (["run", "--compare", "run", "--page"], "--page shows one agent: leave it or --compare"),
         (["run", "--compare", "run", "--stills", "a"], "--stills shows one agent: leave it or"),
         (["run", "--compare", "run", "--out", "none/a.mp4"], "none/a.mp4 cannot be written"),
