@@ -1,4 +1,4 @@
-"""Policies with memory."""
+"""Agents: policies with memory."""
 
 from typing import Any
 
@@ -28,15 +28,15 @@ AGENTS: dict[type[AgentConfig], type[Agent[Any]]] = {
     LSTMConfig: LSTM,
     MemorylessConfig: Memoryless,
 }
-"""Every agent, by its configuration."""
+"""Class of each agent, by the class of its options."""
 AGENT_CONFIGS = {config.name: config for config in AGENTS}
-"""The same configurations by the name that the command line and `config.json` use."""
+"""Options class of each agent, by its name on the command line and in `config.json`."""
 
 
 def make_agent(
     observation_space: gym.Space, action_space: gym.Space, config: AgentConfig
 ) -> Agent[Any]:
-    """Return a new agent.
+    """Return a new agent with random weights.
 
     Raises:
         ValueError: a space is not supported.

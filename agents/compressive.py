@@ -1,4 +1,4 @@
-"""Compressive Transformer: what leaves the window is averaged, several states into one."""
+"""Compressive Transformer: states that leave the window are averaged in groups."""
 
 from __future__ import annotations
 
@@ -8,38 +8,46 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from agents.blocks import at_least
-from agents.transformer import MemoryLayer, MemoryTransformer, TransformerConfig
+from agents.transformer import (
+    LayerOutput,
+    MemoryLayer,
+    MemoryTransformer,
+    Segment,
+    TransformerConfig,
+)
 from rl_expire.memory.expire_span import is_held
 from rl_expire.memory.lifetime import FixedWindow
 from rl_expire.memory.slot_memory import FREE, SlotMemory
+from rl_expire.validate import check_range
 
 
 @dataclass(frozen=True)
 class CompressiveConfig(TransformerConfig):
-    """The Compressive Transformer."""
+    """Compressive Transformer: states that leave the window are averaged in groups."""
 
     window: int = 32
-    """M, the past states that each layer sees one by one, besides the present one."""
+    """M, number of past states that each layer sees one by one, besides the current one."""
     rate: int = 4
-    """c, the states that are averaged into one."""
+    """c, number of states that are averaged into one."""
     compressed: int = 32
-    """The averages that each layer holds; it sees M + c * compressed steps back."""
+    """Number of averages that each layer holds; it sees M + c * compressed steps back."""
 
     name: ClassVar[str] = "compressive"
     size_option: ClassVar[str | None] = "window"
 
     def __post_init__(self) -> None:
+        """Check the options."""
         super().__post_init__()
-        at_least(1, self, "rate", "compressed")
-        at_least(0, self, "window")
+        check_range(self, "rate", "compressed", least=1)
+        check_range(self, "window", least=0)
 
 
 class CompressiveLayer(MemoryLayer):
-    """A layer whose states, when they leave the window, are averaged in groups of `rate`.
+    """A layer whose states are averaged in groups of `rate` when they leave the window.
 
     Groups are the steps 0 to c - 1 of an episode, c to 2c - 1, and so on. A group is seen state by
-    state until its newest is older than the window, then as one memory in that one's place.
+    state until its newest state leaves the window; then one memory, its mean, takes that state's
+    place.
     """
 
     def __init__(self, config: CompressiveConfig, capacity: int):
@@ -48,24 +56,27 @@ class CompressiveLayer(MemoryLayer):
         self.reach = config.window + config.rate * config.compressed
 
     def newest(self, written_at: Tensor) -> Tensor:
-        """Return the last step of the group of each step."""
+        """Return the last step of the group that each step belongs to."""
         return written_at + self.rate - 1 - written_at % self.rate
 
     def spans_at(self, states: Tensor, time: Tensor) -> Tensor:
-        """A state is there until its group is averaged: one step longer than it is seen."""
+        """Return the steps until each state's group is averaged, one more than it is seen for."""
         return (self.newest(time) + self.window + 1 - time).to(states.dtype)
 
     def refreshed_spans(self, slots: SlotMemory) -> Tensor:
-        """Lifetimes do not depend on weights."""
+        """Return the lifetimes unchanged: they do not depend on weights."""
         return slots.span
 
     def act(self, state: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
-        """Average what has left the window, then store, attend, and go on."""
+        """Average the group that leaves the window, then do what any layer does."""
         self.compress(slots, clock)
         return super().act(state, slots, clock)
 
     def compress(self, slots: SlotMemory, clock: Tensor) -> None:
-        """Put the mean of the group that leaves the window at `clock [B]` in its newest's place."""
+        """Replace the group that leaves the window at `clock [B]` by its mean.
+
+        The mean goes to the slot of the group's newest state; the other slots become free.
+        """
         leaving = clock - self.window - 1
         due = (leaving >= 0) & (self.newest(leaving) == leaving)
         if not due.any():
@@ -82,27 +93,22 @@ class CompressiveLayer(MemoryLayer):
         slots.span = slots.span.masked_fill(group, FREE).masked_fill(place, self.reach)
 
     def unroll(
-        self,
-        states: Tensor,
-        episode: Tensor,
-        slots: SlotMemory,
-        clock: Tensor,
-        *,
-        early: float | None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Do for `states [B, T, D]` at once what `act` does one by one."""
-        age, visible = self._reach(episode, slots, clock)
-        time = torch.cat([slots.written_at, clock_of_steps(episode, clock)], dim=1)
+        self, states: Tensor, slots: SlotMemory, segment: Segment, *, early: float | None
+    ) -> LayerOutput:
+        """Process a whole segment at once, with the same result as calling `act` step by step."""
+        old = slots.num_slots
+        age, visible = segment.reach(slots, self.ramp)
+        time = torch.cat([slots.written_at, segment.times()], dim=1)
         newest = self.newest(time)
         averaged = torch.zeros_like(time, dtype=torch.bool)
-        averaged[:, : slots.slots] = clock.unsqueeze(1) - newest[:, : slots.slots] > self.window + 1
+        averaged[:, :old] = segment.clock.unsqueeze(1) - newest[:, :old] > self.window + 1
         seen_for = torch.where(averaged, self.reach, self.window + newest - time)
         seen = visible & (age <= seen_for.unsqueeze(1))
-        # Every group that becomes whole is one more memory, in its newest's place.
+        # Every group that is complete adds one more memory, in the place of its newest state.
         single = ~averaged
-        single[:, : slots.slots] &= is_held(slots.remaining(clock), self.ramp)
+        single[:, :old] &= is_held(slots.remaining(segment.clock), self.ramp)
         memory = torch.cat([slots.hidden, states], dim=1)
-        in_episode = torch.cat([torch.zeros_like(slots.written_at), episode], dim=1)
+        in_episode = torch.cat([torch.zeros_like(slots.written_at), segment.episode], dim=1)
         last = single & (newest == time)
         means, place = self._means(memory, torch.stack([newest, in_episode], -1), single, last)
         mean_age, mean_visible = (_pick(x, place) for x in (age, visible & last.unsqueeze(1)))
@@ -111,28 +117,28 @@ class CompressiveLayer(MemoryLayer):
         seen = torch.cat([seen, mean_visible & left], dim=2)
         normed = self.attention_norm(torch.cat([memory, means], dim=1))
         key, value = self.attention.project_memory(normed)
-        query = self.attention.project_query(normed[:, slots.slots : memory.shape[1]])
+        query = self.attention.project_query(normed[:, old : memory.shape[1]])
         bias = torch.zeros_like(age, dtype=memory.dtype).masked_fill(~seen, -torch.inf)
         mixed, _ = self.attention(query, key, value, age, bias.unsqueeze(1))
         states = states + mixed
-        own = self.spans_at(states, time[:, slots.slots :])
-        kept = seen.sum(-1).float().mean()
-        return states + self.feed_forward(states), own, own.new_zeros(()), kept
+        spans = self.spans_at(states, time[:, old:])
+        held = seen.sum(-1).float().mean()
+        return LayerOutput(states + self.feed_forward(states), spans, spans.new_zeros(()), held)
 
     def _means(
         self, memory: Tensor, group: Tensor, single: Tensor, last: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Average every group whose newest state is there.
+        """Average every group whose newest state is present.
 
         Args:
             memory: `[B, K, D]`.
-            group: `[B, K, 2]`, what tells the group of each from all others.
-            single: `[B, K]` bool, states that are no averages themselves.
-            last: `[B, K]` bool, those that are the newest of their group.
+            group: `[B, K, 2]`, identifies the group that each state belongs to.
+            single: `[B, K]` bool, states that are not averages themselves.
+            last: `[B, K]` bool, states that are the newest of their group.
 
         Returns:
-            The means `[B, G, D]` and the index `[B, G]` of each one's newest state; rows with fewer
-            groups than others are filled up with states that are not the newest of any.
+            The means `[B, G, D]`, and the index `[B, G]` of each group's newest state. Rows with
+            fewer groups than others are padded with states that are not the newest of any group.
         """
         groups = int(last.sum(1).max())
         place = torch.argsort((~last).to(torch.uint8), dim=1, stable=True)[:, :groups]
@@ -142,35 +148,22 @@ class CompressiveLayer(MemoryLayer):
 
 
 def _pick(values: Tensor, place: Tensor) -> Tensor:
-    """Return of `values [B, T, K]` those at `place [B, G]`: `[B, T, G]`."""
+    """Return `[B, T, G]`, the values `[B, T, K]` at the indices `place [B, G]`."""
     return values.gather(2, place.unsqueeze(1).expand(-1, values.shape[1], -1))
 
 
-def clock_of_steps(episode: Tensor, clock: Tensor) -> Tensor:
-    """Return the time `[B, T]` on each row's clock, which counts from its episode's start.
-
-    Args:
-        episode: `[B, T]` int, the number of episode starts so far in the segment.
-        clock: `[B]`, the time of the segment's first step, were it of the old episode.
-    """
-    steps = torch.arange(episode.shape[1], device=episode.device).expand_as(episode)
-    starts = episode.diff(dim=1, prepend=torch.zeros_like(episode[:, :1])) > 0
-    began = torch.where(starts, steps, 0).cummax(1).values
-    return steps - began + clock.unsqueeze(1) * (episode == 0)
-
-
 class CompressiveTransformer(MemoryTransformer[CompressiveConfig]):
-    """A window, and a second memory of averages (Rae et al. 2020, section 3, mean pooling)."""
+    """A window and a second memory of averages (Rae et al. 2020, section 3, mean pooling)."""
 
     def make_layer(self) -> CompressiveLayer:
-        """Return one layer."""
+        """Return a new layer."""
         return CompressiveLayer(self.config, self.capacity)
 
     def make_lifetime(self) -> FixedWindow:
-        """The window."""
+        """Return a window of length M."""
         return FixedWindow(self.config.window)
 
     @property
     def capacity(self) -> int:
-        """The window, the present, a group not yet whole, and the averages."""
+        """The window, the current state, an incomplete group, and the averages."""
         return self.config.window + 1 + self.config.rate + self.config.compressed

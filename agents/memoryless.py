@@ -1,4 +1,4 @@
-"""The control: the same network with nothing remembered; its score needs no memory."""
+"""Control without memory: its score shows what a task demands of memory."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rl_expire.memory.lifetime import FixedWindow
 
 @dataclass(frozen=True)
 class MemorylessConfig(TransformerConfig):
-    """An agent without memory."""
+    """Control without memory: the same network, which sees only the current step."""
 
     name: ClassVar[str] = "memoryless"
     size_option: ClassVar[str | None] = None
 
 
 class Memoryless(MemoryTransformer[MemorylessConfig]):
-    """A transformer whose every layer sees the present step alone."""
+    """A transformer whose layers see only the current step."""
 
     def make_lifetime(self) -> FixedWindow:
-        """A window of nothing but the present."""
+        """Return a window of length 0."""
         return FixedWindow(0)
 
     @property
     def capacity(self) -> int:
-        """The present."""
+        """The current state only."""
         return 1

@@ -1,4 +1,4 @@
-"""Agents that somebody has trained before."""
+"""Load trained agents."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def load_policy(
     *,
     revision: str | None = None,
 ) -> Agent[Any]:
-    """Return a trained agent on the CPU; opening it runs no code of its author's.
+    """Return a trained agent on the CPU. Loading runs no code from the source.
 
     Args:
-        source: a folder made by `rl-expire export`, or the id `owner/name` of a repository on the
-            Hugging Face Hub, for which `huggingface_hub` must be installed.
-        observation_space: of the environment that it is to play.
-        action_space: likewise.
+        source: a folder written by `rl-expire export`, or the id `owner/name` of a repository on
+            the Hugging Face Hub, which needs `huggingface_hub` to be installed.
+        observation_space: observation space of the environment to play.
+        action_space: action space of the environment to play.
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        ValueError: it cannot be fetched or read, is of an agent that this version does not know, or
+        ValueError: the policy cannot be fetched or read, holds an agent unknown to this version, or
             does not fit the spaces.
     """
     config, weights = read_policy(source, revision=revision)
@@ -38,7 +38,7 @@ def load_policy(
         agent = make_agent(observation_space, action_space, AGENT_CONFIGS[name](**options))
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"{source}: its config.json has no agent of this version ({error})"
+            f"{source}: config.json describes no agent that this version can build ({error})"
         ) from error
     try:
         set_weights(agent, weights)

@@ -85,7 +85,7 @@ def time_updates(trainer: Trainer[Any], updates: int) -> Timing:
         act=trainer.actor.seconds["act"],
         learn=trainer.learn_seconds,
         total=total,
-        slots=layers[0].slots if layers else 0,
+        slots=layers[0].num_slots if layers else 0,
     )
 
 

@@ -1,1 +1,1 @@
-"""Memory: attention, lifetimes that expire, and slots that are freed."""
+"""Memory: attention by age, learned lifetimes, and slots that are reused."""

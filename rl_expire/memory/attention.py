@@ -1,4 +1,4 @@
-"""Attention over memories, ordered by age alone: the one attention of every transformer here."""
+"""Attention over memories by content and age, used by all transformers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from torch import Tensor, nn
 
 
 class MemoryAttention(nn.Module):
-    """Multi-head attention whose position is the age of a memory, not its index.
+    """Multi-head attention in which the position of a memory is its age, not its index.
 
-    Score = q . k / sqrt(D/H) - s_h * log(1 + age) + bias. The slopes s_h are learned, one a head; a
-    logarithm of the age needs no window and extrapolates to any episode length.
+    Score = q . k / sqrt(D/H) - s_h * log(1 + age) + bias, with one learned slope s_h per head. The
+    logarithm of the age needs no window and extrapolates to episodes of any length.
+
+    Args:
+        width: D.
+        heads: H, which must divide D.
+
+    Raises:
+        ValueError: `heads` does not divide `width`.
     """
 
     def __init__(self, width: int, heads: int):
@@ -24,11 +31,11 @@ class MemoryAttention(nn.Module):
         self.slope = nn.Parameter(torch.linspace(0.0, 1.0, heads))
 
     def project_query(self, states: Tensor) -> Tensor:
-        """`[B, T, D]` to queries `[B, H, T, D/H]`."""
+        """Project states `[B, T, D]` to queries `[B, H, T, D/H]`."""
         return self._split(self.query(states))
 
     def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """`[B, K, D]` to keys and values, each `[B, H, K, D/H]`."""
+        """Project states `[B, K, D]` to keys and values, each `[B, H, K, D/H]`."""
         key, value = self.key_value(states).chunk(2, dim=-1)
         return self._split(key), self._split(value)
 
@@ -41,14 +48,14 @@ class MemoryAttention(nn.Module):
             query: `[B, H, T, D/H]`.
             key: `[B, H, K, D/H]`.
             value: `[B, H, K, D/H]`.
-            age: `[B, T, K]`, in steps; negative ages must be hidden by `bias`.
-            bias: `[B, 1 or H, T, K]`, -inf where a memory cannot be seen; each query must see one.
+            age: `[B, T, K]`, in steps; memories with negative ages must be masked by `bias`.
+            bias: `[B, 1 or H, T, K]`, -inf for masked memories; each query must see at least one.
 
         Returns:
-            The result `[B, T, D]` and the weights `[B, H, T, K]`.
+            The outputs `[B, T, D]` and the weights `[B, H, T, K]`.
         """
         position = torch.log1p(age.clamp(min=0).to(query.dtype)).unsqueeze(1)
-        # Fused, for memory traffic is what attention over many memories costs on a CPU.
+        # Fused operations: on a CPU, attention over many memories is bound by memory traffic.
         offset = torch.addcmul(bias, self.slope.view(-1, 1, 1), position, value=-1)
         scores = torch.baddbmm(
             offset.flatten(0, 1),
@@ -61,4 +68,5 @@ class MemoryAttention(nn.Module):
         return self.output(mixed), weights
 
     def _split(self, states: Tensor) -> Tensor:
+        """Split `[B, K, D]` into heads, `[B, H, K, D/H]`."""
         return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -1,14 +1,14 @@
 """Expire-Span: a learned lifetime for every memory (Sukhbaatar et al. 2021).
 
-A state written at step i gets a span e_i (section 3.1, equation 3). At step t its remaining span is
-r = e_i - (t - i), and the fade turns r into an additive attention bias:
+A state written at step i has a span e_i (section 3.1, equation 3). At step t its remaining span is
+r = e_i - (t - i). The fade turns r into an additive attention bias:
 
-- `linear`, the paper's soft mask (equation 5): m = clamp(1 + r / R, 0, 1) and bias log m, which is
-  exactly the paper's renormalised m * a / sum(m * a) (equation 4);
-- `log-linear`, ours: bias c * min(r, 0) / R. Its gradient is the same all along the ramp, where the
-  linear mask's is felt only in a cliff at its end.
+- `linear`: the paper's soft mask m = clamp(1 + r / R, 0, 1) (equation 5) as a bias of log m, which
+  equals the paper's renormalised attention m * a / sum(m * a) (equation 4);
+- `log-linear`: a bias of c * min(r, 0) / R. Its gradient is constant along the ramp, whereas that
+  of the linear mask is concentrated at the end of the ramp.
 
-Both drop a memory for good once r <= -R.
+In both cases a memory is dropped for good once r <= -R.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from torch import Tensor, nn
 Fade = Literal["log-linear", "linear"]
 
 LOG_LINEAR_DEPTH = 10.0
-"""The log-linear bias at the end of the ramp, -c: a memory is dropped at e^-10 of its weight."""
+"""c: the log-linear fade drops a memory when its weight has fallen to e^-c."""
 
 
 def fade_bias(remaining: Tensor, ramp: float | Tensor, fade: Fade) -> Tensor:
-    """Return the additive attention bias of memories with `remaining` steps left.
+    """Return the additive attention bias of memories.
 
     Args:
-        remaining: r, any shape, in steps; -inf for a slot that is free.
-        ramp: R > 0, in steps; may be one for each memory.
-        fade: the shape of the fade.
+        remaining: r, remaining span in steps, any shape; -inf for free slots.
+        ramp: R > 0, in steps; a number, or a tensor with a value for each memory.
+        fade: shape of the fade.
 
     Returns:
-        Bias of the same shape, 0 where r >= 0, -inf where r <= -R. Gradients are finite everywhere:
-        they are zero off the ramp.
+        Bias of the same shape, 0 where r >= 0 and -inf where r <= -R. Its gradients are finite
+        everywhere, and zero off the ramp.
     """
     alive = remaining > -ramp
     inside = torch.where(alive, remaining, torch.zeros_like(remaining)).clamp(max=0.0)
     if fade == "log-linear":
         bias = inside * (LOG_LINEAR_DEPTH / ramp)
     else:
-        # Division may round to -1 on some devices, although r > -R.
+        # On some devices the division may round to -1 although r > -R.
         bias = torch.log1p((inside / ramp).clamp(min=-1 + 2**-24))
     return bias.masked_fill(~alive, -math.inf)
 
@@ -50,19 +50,19 @@ def fade_bias(remaining: Tensor, ramp: float | Tensor, fade: Fade) -> Tensor:
 def early_fade_bias(
     remaining: Tensor, age: Tensor, ramp: float, fade: Fade, early: float
 ) -> Tensor:
-    """Return `fade_bias` where fading begins ahead of time, as it does for those who learn it.
+    """Return `fade_bias` with a ramp that starts ahead of time, used while learning to forget.
 
-    The ramp begins when the share `early` of the lifetime is still left, and ends where it would
-    have, R steps after it. So a memory that is needed says so before it is lost, and over a stretch
-    as long as its lifetime is uncertain, where the ramp alone is a few steps that hardly any
-    episode hits upon.
+    The ramp starts when the share `early` of the lifetime is still left and ends where it would
+    otherwise end, R steps after the lifetime. The need for a memory is then noticed before it is
+    lost, over a stretch in proportion to its lifetime; the ordinary ramp covers only a few steps,
+    at which a memory is rarely needed.
 
     Args:
-        remaining: r, any shape, in steps; -inf for a slot that is free.
-        age: t - i, of a shape that fits, in steps; e = r + age.
+        remaining: r, remaining span in steps, any shape; -inf for free slots.
+        age: t - i, in steps, of a broadcastable shape; the span is e = r + age.
         ramp: R, in steps.
-        fade: the shape of the fade.
-        early: in [0, 1).
+        fade: shape of the fade.
+        early: share of the lifetime, in [0, 1).
     """
     if early == 0:
         return fade_bias(remaining, ramp, fade)
@@ -71,16 +71,24 @@ def early_fade_bias(
 
 
 def is_held(remaining: Tensor, ramp: float) -> Tensor:
-    """Whether a memory with `remaining` steps left can still be attended, now or later."""
+    """Whether memories with `remaining` steps left can still be attended to, now or later."""
     return remaining > -ramp
 
 
 class SpanHead(nn.Module):
-    """The lifetime of a state: e = L * sigmoid(w . (h - center) / scale + b).
+    """Lifetime of a state: e = L * sigmoid(w . (h - center) / scale + b).
 
     `w` starts at zero, so every span starts at `initial_fraction * L`. `center` and `scale` are
-    constants, 0 and 1 until `calibrate` measures them: with centred inputs, a push on one kind of
-    state moves `w` for that kind and hardly moves the others through `b`.
+    constants, 0 and 1 until `calibrate` measures them. With centred inputs, a gradient from one
+    kind of state changes `w` for that kind and hardly affects the others through `b`.
+
+    Args:
+        width: D.
+        max_span: L, in steps.
+        initial_fraction: initial span as a fraction of L, between 0 and 1.
+
+    Raises:
+        ValueError: `initial_fraction` is out of bounds.
     """
 
     center: Tensor
@@ -109,27 +117,30 @@ class SpanHead(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, hidden: Tensor) -> None:
-        """Measure `center` and `scale` on states `[..., D]`; spans do not move while w is zero."""
+        """Set `center` and `scale` to the statistics of states `[..., D]`.
+
+        This does not change any span as long as `w` is zero.
+        """
         flat = hidden.reshape(-1, hidden.shape[-1])
         self.center.copy_(flat.mean(0))
         self.scale.copy_((flat - self.center).pow(2).mean().sqrt().clamp(min=1e-6))
 
 
 def mean_span(spans: Tensor) -> Tensor:
-    """The paper's cost (equation 7), averaged: mean of `spans`, in steps."""
+    """Return the paper's cost (equation 7) as a mean: the mean span, in steps."""
     return spans.mean()
 
 
 def span_penalty(logits: Tensor, max_span: float, ramp: float) -> Tensor:
-    """What learning to forget pays: the mean of log(1 + o / R), in nats.
+    """Return the penalty minimised while learning to forget: the mean of log(1 + o / R), in nats.
 
-    o = e / (1 - e / L), in steps: the span itself where it is short, and beyond all bounds as it
-    nears L. For e well above R the price is that of its logarithm, so that halving it saves the
-    same whether it was 300 steps long or 30; and its pull on the logit is the same all the way
-    up, where that of any function of e would vanish with the slope of the sigmoid.
+    o = e / (1 - e / L), in steps, is close to the span e while that is short, and diverges as e
+    approaches L. For e well above R the penalty is logarithmic, so halving a span saves the same
+    whether it was 300 steps or 30. Its gradient with respect to the logit is nearly constant,
+    whereas that of any function of e alone would vanish with the slope of the sigmoid.
 
     Args:
-        logits: of the spans, any shape.
+        logits: logits of the spans, any shape.
         max_span: L, in steps.
         ramp: R, in steps.
     """
@@ -137,9 +148,9 @@ def span_penalty(logits: Tensor, max_span: float, ramp: float) -> Tensor:
 
 
 def ramp_span(spans: Tensor, remaining: Tensor, ramp: float) -> Tensor:
-    """The paper's cost where only memories on the ramp pay.
+    """Return the paper's cost in the variant that counts only memories on the ramp.
 
-    A memory spends R steps on the ramp, so dividing by R makes its expectation the mean span.
+    A memory spends R steps on the ramp; dividing by R makes the expected cost the mean span.
 
     Args:
         spans: `[B, K]`, in steps.
@@ -147,7 +158,7 @@ def ramp_span(spans: Tensor, remaining: Tensor, ramp: float) -> Tensor:
         ramp: R, in steps.
 
     Returns:
-        `[]`: the mean over queries of the spans on the ramp, over R.
+        `[]`, the sum of the spans on the ramp, divided by R, as a mean over queries.
     """
     on_ramp = (remaining < 0) & (remaining > -ramp)
     return (on_ramp * spans.unsqueeze(1)).sum(-1).mean() / ramp

@@ -1,13 +1,13 @@
-"""How long each state is remembered, and how its memory fades: what sets the agents apart.
+"""How long each state is remembered and how its memory fades: the difference between the agents.
 
-Expire-Span gives every state its own lifetime, Adaptive-Span every head its own window, and
-Transformer-XL all of them one fixed window. The memory, the attention and the learner are the same.
+Expire-Span learns a lifetime for every state, Adaptive-Span a window for every head, and
+Transformer-XL has one fixed window. Memory, attention and learner are the same for all.
 """
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -26,11 +26,11 @@ from rl_expire.memory.expire_span import (
 SpanCost = Literal["mean", "ramp"]
 
 
-class Lifetime(nn.Module):
-    """Decides the lifetime of states, in steps.
+class Lifetime(nn.Module, ABC):
+    """Base class of modules that decide the lifetimes of states, in steps.
 
-    A memory written `age` steps ago with lifetime `span` has `remaining = span - age` steps left,
-    and is dropped for good once `remaining <= -ramp`.
+    A memory written `age` steps ago with lifetime `span` has `remaining = span - age` steps left.
+    It is dropped for good once `remaining <= -ramp`.
     """
 
     ramp: float
@@ -41,35 +41,51 @@ class Lifetime(nn.Module):
 
     @abstractmethod
     def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
-        """Return the attention bias `[B, 1 or H, T, K]` of memories, given `[B, T, K]` each.
+        """Return the attention bias of memories.
 
-        With `early`, fading begins ahead of time (see `early_fade_bias`).
+        Args:
+            remaining: `[B, T, K]`, in steps.
+            age: `[B, T, K]`, in steps.
+            early: share of the lifetime by which fading starts ahead of time, see
+                `early_fade_bias`.
+
+        Returns:
+            `[B, 1 or H, T, K]`.
         """
 
     @abstractmethod
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
-        """Return what remembering costs, `[]`, in steps.
+        """Return the cost of memory in joint training, `[]`, in steps.
 
         Args:
-            own: `[B, T]`, the lifetimes of the segment's states.
-            spans: `[B, K]`, those of all memories.
-            remaining: `[B, T, K]`, infinite where a memory cannot be seen.
+            own: `[B, T]`, lifetimes of the segment's states.
+            spans: `[B, K]`, lifetimes of all memories.
+            remaining: `[B, T, K]`, inf where a memory cannot be seen.
         """
 
     @abstractmethod
     def span_penalty(self, hidden: Tensor) -> Tensor:
-        """Return the price `[]` of remembering states `[..., D]` that forgetting is learned by.
+        """Return the mean penalty `[]` on the lifetimes of states `[..., D]` for forgetting.
 
-        It grows with the logarithm of the lifetime.
+        It grows with the logarithm of the lifetime, see `expire_span.span_penalty`.
         """
 
     @abstractmethod
     def calibrate(self, hidden: Tensor) -> None:
-        """Measure, on states `[..., D]`, whatever lifetimes are computed from."""
+        """Set the normalisation of the inputs of lifetimes from states `[..., D]`."""
 
 
 class ExpireSpan(Lifetime):
-    """A lifetime for every state, learned (Sukhbaatar et al. 2021, section 3)."""
+    """A learned lifetime for every state (Sukhbaatar et al. 2021, section 3).
+
+    Args:
+        width: D.
+        max_span: L, in steps.
+        initial_fraction: initial lifetime as a fraction of L.
+        ramp: R, in steps.
+        fade_shape: shape of the fade.
+        span_cost: `mean` for the mean span as the cost, `ramp` for spans on the ramp only.
+    """
 
     def __init__(
         self,
@@ -78,12 +94,12 @@ class ExpireSpan(Lifetime):
         max_span: float,
         initial_fraction: float,
         ramp: float,
-        shape: Fade,
-        paid: SpanCost,
+        fade_shape: Fade,
+        span_cost: SpanCost,
     ):
         super().__init__()
-        self.ramp, self.paid = ramp, paid
-        self.shape: Fade = shape
+        self.ramp, self.span_cost = ramp, span_cost
+        self.fade_shape: Fade = fade_shape
         self.head = SpanHead(width, max_span, initial_fraction)
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -92,25 +108,31 @@ class ExpireSpan(Lifetime):
 
     def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
         """Return the bias `[B, 1, T, K]`, the same for every head."""
-        return early_fade_bias(remaining, age, self.ramp, self.shape, early).unsqueeze(1)
+        return early_fade_bias(remaining, age, self.ramp, self.fade_shape, early).unsqueeze(1)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
-        """Return the mean lifetime, or that of the memories on the ramp."""
-        return ramp_span(spans, remaining, self.ramp) if self.paid == "ramp" else mean_span(own)
+        """Return the mean lifetime of new states, or the cost of memories on the ramp."""
+        if self.span_cost == "ramp":
+            return ramp_span(spans, remaining, self.ramp)
+        return mean_span(own)
 
     def span_penalty(self, hidden: Tensor) -> Tensor:
-        """Return the mean price of a lifetime."""
+        """Return the mean penalty on the lifetimes of states `[..., D]`."""
         return span_penalty(self.head.logit(hidden), self.head.max_span, self.ramp)
 
     def calibrate(self, hidden: Tensor) -> None:
-        """Centre the inputs of the lifetimes."""
+        """Centre and scale the inputs of the lifetimes."""
         self.head.calibrate(hidden)
 
 
 class FixedWindow(Lifetime):
-    """The same lifetime for every state, nothing learned (Dai et al. 2019, section 3.2).
+    """The same fixed lifetime for every state (Dai et al. 2019, section 3.2).
 
-    With a ramp of one step, memories of age 0 to `window` are held in full, older ones not at all.
+    The ramp is one step long, so that memories of age 0 to `window` count fully and older ones not
+    at all.
+
+    Args:
+        window: M, in steps.
     """
 
     ramp = 1.0
@@ -129,30 +151,37 @@ class FixedWindow(Lifetime):
         return zeros.masked_fill(~is_held(remaining, self.ramp), -math.inf).unsqueeze(1)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
-        """Return zero: there is nothing to choose."""
+        """Return zero: there is nothing to learn."""
         return own.new_zeros(())
 
     def span_penalty(self, hidden: Tensor) -> Tensor:
-        """Return zero, likewise."""
+        """Return zero: there is nothing to learn."""
         return hidden.new_zeros(())
 
     def calibrate(self, hidden: Tensor) -> None:
-        """Nothing to measure."""
+        """Do nothing: lifetimes do not depend on states."""
 
 
 class HeadWindows(Lifetime):
-    """A window for every attention head, learned (Sukhbaatar et al. 2019, section 2.2).
+    """A learned window for every attention head (Sukhbaatar et al. 2019, section 2.2).
 
-    A state is held while the longest window reaches it. Windows are L * sigmoid(b_h), so that steps
-    of the optimiser mean the same as for Expire-Span.
+    A state is held while the longest window reaches it. Windows are L * sigmoid(b_h), so that an
+    optimizer step has the same effect as for Expire-Span.
+
+    Args:
+        heads: H.
+        max_span: L, in steps.
+        initial_fraction: initial window as a fraction of L.
+        ramp: R, in steps.
+        fade_shape: shape of the fade.
     """
 
     def __init__(
-        self, heads: int, *, max_span: float, initial_fraction: float, ramp: float, shape: Fade
+        self, heads: int, *, max_span: float, initial_fraction: float, ramp: float, fade_shape: Fade
     ):
         super().__init__()
         self.ramp, self.max_span = ramp, max_span
-        self.shape: Fade = shape
+        self.fade_shape: Fade = fade_shape
         logit = math.log(initial_fraction / (1 - initial_fraction))
         self.bias = nn.Parameter(torch.full((heads,), logit))
 
@@ -171,15 +200,15 @@ class HeadWindows(Lifetime):
         left = self.windows.view(1, -1, 1, 1) - age
         gone = ~is_held(remaining, self.ramp).unsqueeze(1)
         left = left.masked_fill(gone, -math.inf)
-        return early_fade_bias(left, age, self.ramp, self.shape, early)
+        return early_fade_bias(left, age, self.ramp, self.fade_shape, early)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:
-        """Return the mean window (their equation 3)."""
+        """Return the mean window (equation 3 of the paper)."""
         return self.windows.mean()
 
     def span_penalty(self, hidden: Tensor) -> Tensor:
-        """Return the mean price of a window."""
+        """Return the mean penalty on the windows."""
         return span_penalty(self.bias, self.max_span, self.ramp)
 
     def calibrate(self, hidden: Tensor) -> None:
-        """Nothing to measure."""
+        """Do nothing: lifetimes do not depend on states."""

@@ -1,8 +1,8 @@
-"""A memory of slots: an expired state's slot is free, and the next state takes it.
+"""Memory in slots: when a state expires, its slot is reused for a new state.
 
-Attention by age does not care about order, so a new state overwrites the slot that expires first
-once that one has expired. Slots are added only when none is free, up to a hard capacity; at the
-capacity the memory with the least remaining span is given up.
+Attention by age does not depend on the order of memories, so a new state may overwrite any expired
+one; it takes the slot with the least remaining span. Slots are added only when none is free, up to
+a hard capacity; beyond it, the memory with the least remaining span is evicted.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class SlotMemory:
         hidden: `[B, S, D]`, the states, from which keys, values and spans can be recomputed.
         key: `[B, H, S, D/H]`, cached for acting.
         value: `[B, H, S, D/H]`, cached for acting.
-        written_at: `[B, S]` int64, on the row's own clock, which counts from its episode's start.
-        span: `[B, S]` float32 in steps, `FREE` where the slot is free.
+        written_at: `[B, S]` int64, time of writing, in steps since the start of the row's episode.
+        span: `[B, S]` float32, lifetimes in steps; `FREE` for free slots.
     """
 
     hidden: Tensor
@@ -52,13 +52,13 @@ class SlotMemory:
         )
 
     @property
-    def slots(self) -> int:
-        """S, the slots of each row, free ones included."""
+    def num_slots(self) -> int:
+        """S, the number of slots in each row, including free ones."""
         return self.span.shape[1]
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by all tensors."""
+        """Size of all tensors in bytes."""
         tensors = (self.hidden, self.key, self.value, self.written_at, self.span)
         return sum(t.nbytes for t in tensors)
 
@@ -73,42 +73,44 @@ class SlotMemory:
         )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return copies of the tensors by name."""
+        """Return copies of all tensors, by name."""
         return {f.name: getattr(self, f.name).clone() for f in fields(self)}
 
     def restored(self, state: Any, clock: Tensor, name: str) -> SlotMemory:
-        """Return the memory that `state_dict` described, of as many slots as it has.
+        """Return a new memory made from the `state_dict` of another, with as many slots as that.
 
         Args:
-            state: as `state_dict` returned it.
-            clock: `[B]` int64, the time of the next write.
-            name: what to call it where it is refused.
+            state: what `state_dict` returned.
+            clock: `[B]` int64, time of the next write.
+            name: name of the memory in error messages.
 
         Raises:
-            ValueError: it does not fit the rows and widths of this memory, or makes no sense.
+            ValueError: `state` does not fit the rows and widths of this memory, or is inconsistent.
         """
         check_keys(state, [f.name for f in fields(self)], name)
         slots = state["span"].shape[-1] if isinstance(state["span"], Tensor) else 0
         rows, heads, _, depth = self.key.shape
-        like = SlotMemory.empty(rows, slots, heads * depth, heads, self.key.device)
-        for key, value in vars(like).items():
+        expected = SlotMemory.empty(rows, slots, heads * depth, heads, self.key.device)
+        for key, value in vars(expected).items():
             check_layout(state[key], value, f"{name}/{key}")
-        found = SlotMemory(**state).map(lambda x: x.to(self.key.device, copy=True))
+        memory = SlotMemory(**state).map(lambda x: x.to(self.key.device, copy=True))
         for key in ("hidden", "key", "value"):
-            check_finite(getattr(found, key), f"{name}/{key}")
-        held = found.span != FREE
-        check_finite(found.span[held], f"{name}/span")
-        written = found.written_at
-        if not slots or bool((held & ((written < 0) | (written > clock.unsqueeze(1)))).any()):
-            raise ValueError(f"{name} was written in the future, or not at all")
-        return found
+            check_finite(getattr(memory, key), f"{name}/{key}")
+        used = memory.span != FREE
+        check_finite(memory.span[used], f"{name}/span")
+        if not slots:
+            raise ValueError(f"{name} has no slots")
+        written = memory.written_at
+        if bool((used & ((written < 0) | (written > clock.unsqueeze(1)))).any()):
+            raise ValueError(f"{name}/written_at lies outside the episode")
+        return memory
 
     def remaining(self, clock: Tensor) -> Tensor:
-        """Return `[B, S]`, the steps each memory has left at `clock [B]`; -inf where free."""
+        """Return the remaining spans `[B, S]` at time `clock [B]`; -inf for free slots."""
         return self.span - (clock.unsqueeze(1) - self.written_at)
 
     def forget_rows(self, is_first: Tensor) -> None:
-        """Free every slot of the rows `is_first [B]` marks."""
+        """Free all slots of the rows where `is_first [B]` is true."""
         self.span.masked_fill_(is_first.unsqueeze(1), FREE)
 
     def write(
@@ -122,23 +124,23 @@ class SlotMemory:
         ramp: float,
         capacity: int,
     ) -> None:
-        """Store one new state a row at `clock [B]`, growing first if some row has no free slot.
+        """Store one new state in each row, after adding slots if some row has no free one.
 
         Args:
             hidden: `[B, D]`.
             key: `[B, H, D/H]`.
             value: `[B, H, D/H]`.
             span: `[B]`, in steps.
-            clock: `[B]` int64, now.
+            clock: `[B]` int64, current time.
             ramp: R, in steps.
-            capacity: the most slots a row may have.
+            capacity: maximum number of slots.
         """
         remaining = self.remaining(clock)
         least, slot = remaining.min(dim=1)
-        # On a GPU this reads one flag whose work ended with the previous step's action transfer.
-        if self.slots < capacity and bool(is_held(least, ramp).any()):
-            slot = torch.where(is_held(least, ramp), self.slots, slot)
-            self._grow(min(capacity, self.slots + max(4, self.slots // 8)))
+        # On a GPU, this does not wait: reading the previous actions has already synchronised.
+        if self.num_slots < capacity and bool(is_held(least, ramp).any()):
+            slot = torch.where(is_held(least, ramp), self.num_slots, slot)
+            self._grow(min(capacity, self.num_slots + max(4, self.num_slots // 8)))
         rows = torch.arange(slot.shape[0], device=slot.device)
         self.hidden[rows, slot] = hidden
         self.key[rows, :, slot] = key
@@ -147,6 +149,7 @@ class SlotMemory:
         self.span[rows, slot] = span
 
     def _grow(self, slots: int) -> None:
+        """Add free slots, up to `slots` in each row."""
         rows, heads, old, depth = self.key.shape
         more = SlotMemory.empty(rows, slots - old, heads * depth, heads, self.key.device)
         self.hidden = torch.cat([self.hidden, more.hidden], dim=1)
@@ -156,10 +159,13 @@ class SlotMemory:
         self.span = torch.cat([self.span, more.span], dim=1)
 
     def compact(self, clock: Tensor, ramp: float) -> SlotMemory:
-        """Return a copy with only the slots still needed by the row that holds most.
+        """Return a copy with only as many slots as the row with most memories needs.
 
-        `key` and `value` of the copy are to be recomputed by the caller; `clock [B]` is the time of
-        the next write.
+        The caller has to recompute `key` and `value` of the copy.
+
+        Args:
+            clock: `[B]` int64, time of the next write.
+            ramp: R, in steps.
         """
         held = is_held(self.remaining(clock), ramp)
         slots = max(1, int(held.sum(1).max()))

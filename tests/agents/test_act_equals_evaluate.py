@@ -132,7 +132,7 @@ def test_while_memories_expire_and_their_slots_are_reused(fade: str) -> None:
     for slots in memory.layers:
         spans = slots.span[slots.span.isfinite()]
         assert spans.std() > 0.3, "all spans are alike"
-        assert slots.slots < 2 * T, "72 steps were seen, so slots must have been reused"
+        assert slots.num_slots < 2 * T, "72 steps were seen, so slots must have been reused"
 
 
 @fades
@@ -143,7 +143,7 @@ def test_while_slots_grow(fade: str) -> None:
     for segment in range(4):
         steps = random_steps(T, B, seed=segment, first=[(4, 2)] if segment == 2 else [])
         memory = agent.refresh(assert_same(agent, steps, memory))
-        sizes.append(memory.layers[0].slots)
+        sizes.append(memory.layers[0].num_slots)
     assert sizes[0] > 8, "the first segment did not outgrow the initial slots"
     assert sizes[-1] > sizes[0]
 
@@ -159,7 +159,7 @@ def test_at_capacity_where_living_memories_are_given_up(capacity: int, fade: str
         memory = agent.refresh(memory) if segment % 2 else memory
         for slots in memory.layers:
             held = is_held(slots.remaining(memory.clock - 1), agent.config.ramp)
-            assert slots.slots <= capacity
+            assert slots.num_slots <= capacity
             assert int(held.sum(1).max()) == capacity, "the capacity was never reached"
 
 

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 
 from agents import AdaptiveSpan, AdaptiveSpanConfig
@@ -15,7 +14,9 @@ B = 3
 
 def windows_of(*lengths: float, ramp: float = 4.0) -> HeadWindows:
     """Windows of the given lengths, in steps."""
-    made = HeadWindows(len(lengths), max_span=20.0, initial_fraction=0.5, ramp=ramp, shape="linear")
+    made = HeadWindows(
+        len(lengths), max_span=20.0, initial_fraction=0.5, ramp=ramp, fade_shape="linear"
+    )
     with torch.no_grad():
         made.bias.copy_(torch.tensor([math.log(z / (20.0 - z)) for z in lengths]))
     return made
@@ -68,8 +69,3 @@ def test_windows_that_nobody_needs_shrink() -> None:
     for _ in range(5):
         forget_update(agent, optimizer, rollout, config, alpha=0.1)
     assert (lifetime.windows < before - 0.05).all()
-
-
-def test_impossible_options_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"--agent\.ramp is 0\.0"):
-        AdaptiveSpanConfig(ramp=0.0)

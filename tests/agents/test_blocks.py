@@ -8,7 +8,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from agents.blocks import FeedForward, Heads, LayersConfig, StepEmbedding, num_actions
+from agents.blocks.config import LayersConfig
+from agents.blocks.embedding import StepEmbedding
+from agents.blocks.feed_forward import FeedForward
+from agents.blocks.heads import Heads, num_actions
 from rl_expire.types import TimeStep
 from tests.support import VECTOR, random_steps
 
@@ -29,7 +32,7 @@ def test_greedy_takes_the_most_likely_action_and_sampling_follows_the_policy() -
 
 def embedded(embedding: StepEmbedding, step: TimeStep) -> Tensor:
     """The states `[B, D]` of one step that nothing was seen before."""
-    return embedding.act(step, embedding.nothing_seen(len(step.is_first)))[0]
+    return embedding.act(step, embedding.initial_seen(len(step.is_first)))[0]
 
 
 def test_what_led_to_a_first_step_does_not_matter_and_elsewhere_does() -> None:
@@ -50,7 +53,7 @@ def test_observations_are_read_back_only_where_the_embedding_learns_by_it() -> N
 
     def reconstruction() -> Tensor:
         return embedding.reconstruction_loss(
-            embedding(steps, embedding.nothing_seen(3))[0], steps.obs
+            embedding(steps, embedding.initial_seen(3))[0], steps.obs
         )
 
     assert float(reconstruction()) > 0
@@ -80,7 +83,7 @@ def test_the_observation_before_is_seen_within_its_episode_if_asked_for(last_obs
     steps = random_steps(4, 2, first=[(2, 0)])
     assert isinstance(steps.obs, Tensor)
     other = replace(steps, obs=steps.obs.index_add(0, torch.tensor([1]), torch.ones(1, 2, 4)))
-    seen = embedding.nothing_seen(2)
+    seen = embedding.initial_seen(2)
     difference = (embedding(steps, seen)[0] - embedding(other, seen)[0]).abs().sum(-1) > 0
     expected = torch.zeros(4, 2, dtype=torch.bool)
     expected[1] = True
@@ -101,6 +104,6 @@ def test_the_gate_multiplies() -> None:
     [spaces.Box(-1.0, 1.0, (2,)), spaces.MultiDiscrete([2, 2]), spaces.Discrete(3, start=1)],
 )
 def test_other_action_spaces_are_refused_in_one_line(space: gym.Space) -> None:
-    with pytest.raises(ValueError, match="agents need a Discrete one") as error:
+    with pytest.raises(ValueError, match="agents need a Discrete space") as error:
         num_actions(space)
     assert "\n" not in str(error.value)

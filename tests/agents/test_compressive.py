@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agents import CompressiveConfig, CompressiveTransformer
-from agents.compressive import CompressiveLayer, clock_of_steps
+from agents.transformer import Segment
 from tests.support import ACTIONS, VECTOR, act_over, random_steps, stirred
 
 B = 2
@@ -83,7 +83,7 @@ def test_gradients_reach_through_the_averages_of_the_segment() -> None:
 def test_clocks_start_again_with_every_episode() -> None:
     episode = torch.tensor([[0, 0, 1, 1, 2], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]])
     expected = [[7, 8, 0, 1, 0], [0, 1, 2, 3, 4], [3, 4, 5, 6, 7]]
-    assert clock_of_steps(episode, torch.tensor([7, 9, 3])).tolist() == expected
+    assert Segment(episode, torch.tensor([7, 9, 3])).times().tolist() == expected
 
 
 def test_it_never_needs_more_slots_than_its_capacity() -> None:
@@ -92,20 +92,6 @@ def test_it_never_needs_more_slots_than_its_capacity() -> None:
     for segment in range(6):
         steps = random_steps(20, B, seed=segment, first=[(0, 0)] if segment == 0 else [(7, 1)])
         _, _, memory = act_over(agent, steps, memory)
-        assert memory.layers[0].slots <= agent.capacity
+        assert memory.layers[0].num_slots <= agent.capacity
         if segment % 2:
             memory = agent.refresh(memory)
-    assert isinstance(agent.layers[0], CompressiveLayer)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"window": -1}, r"--agent\.window is -1: choose 0 or more"),
-        ({"rate": 0}, r"--agent\.rate is 0: choose 1 or more"),
-        ({"compressed": 0}, r"--agent\.compressed is 0: choose 1 or more"),
-    ],
-)
-def test_impossible_sizes_are_refused_by_name(options: dict[str, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        replace(CompressiveConfig(), **options)

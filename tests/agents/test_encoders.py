@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from agents.blocks import num_actions
+from agents.blocks.heads import num_actions
 from agents.encoders import make_encoder
 from rl_expire.types import map_obs
 from tests.support import SPACES, VECTOR, sample_obs
@@ -75,7 +75,7 @@ def test_every_weight_can_learn(space: gym.Space) -> None:
 def test_codes_can_learn_to_be_read_back(space: gym.Space) -> None:
     torch.manual_seed(0)
     encoder = make_encoder(space, WIDTH)
-    reader = nn.Linear(WIDTH, encoder.outputs)
+    reader = nn.Linear(WIDTH, encoder.target_size)
     optimizer = torch.optim.Adam([*encoder.parameters(), *reader.parameters()], 1e-2)
     obs = sample_obs(space, (5,), np.random.default_rng(0))
     misread = []
@@ -91,7 +91,7 @@ def test_codes_can_learn_to_be_read_back(space: gym.Space) -> None:
 def test_what_is_misread_does_not_depend_on_leading_shapes(space: gym.Space) -> None:
     encoder = make_encoder(space, WIDTH)
     obs = sample_obs(space, (3, 2), np.random.default_rng(0))
-    read = torch.randn(3, 2, encoder.outputs)
+    read = torch.randn(3, 2, encoder.target_size)
     one_by_one = [
         encoder.reconstruction_loss(read[t, b], map_obs(lambda x, at=(t, b): x[at], obs))
         for t in range(3)
@@ -114,7 +114,7 @@ def test_categories_are_misread_by_their_cross_entropy(
     space: gym.Space, obs: Any, categories: list[int], most: int
 ) -> None:
     encoder = make_encoder(space, WIDTH)
-    read = torch.randn(encoder.outputs)
+    read = torch.randn(encoder.target_size)
     naive = 0.0
     for place, category in enumerate(categories):
         scores = read[place * most : (place + 1) * most].tolist()
@@ -132,7 +132,7 @@ def test_numbers_are_misread_by_their_squared_error_and_parts_add_up() -> None:
     naive = sum((r - x) ** 2 for r, x in zip(read.tolist(), squashed, strict=True)) / 4
     assert float(compass.reconstruction_loss(read, obs)) == pytest.approx(naive, rel=1e-5)
     both = make_encoder(spaces.Dict({"compass": VECTOR, "token": spaces.Discrete(5)}), WIDTH)
-    assert both.outputs == 4 + 5
+    assert both.target_size == 4 + 5
     scores, token = torch.randn(5), torch.tensor(2)
     alone = make_encoder(spaces.Discrete(5), WIDTH).reconstruction_loss(scores, token)
     together = both.reconstruction_loss(torch.cat([read, scores]), {"compass": obs, "token": token})

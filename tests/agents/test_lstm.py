@@ -1,7 +1,6 @@
 """The fused LSTM, whatever boundaries fall into the segment, is the one stepped by hand."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -115,17 +114,3 @@ def test_cells_begin_with_memories_of_2_to_time_scale_steps() -> None:
     torch.testing.assert_close(torch.sigmoid(put_in), 1 / steps)
     assert not candidate.any()
     assert not output.any()
-
-
-def test_a_time_scale_below_two_steps_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"--agent\.time-scale is 1: choose 2 or more"):
-        LSTMConfig(time_scale=1)
-
-
-@pytest.mark.parametrize("name", ["width", "layers", "feed_forward"])
-def test_impossible_sizes_are_refused_by_name(name: str) -> None:
-    options: dict[str, Any] = {name: 0}
-    with pytest.raises(
-        ValueError, match=rf"--agent\.{name.replace('_', '-')} is 0: choose 1 or more"
-    ):
-        LSTMConfig(**options)

@@ -82,8 +82,3 @@ def test_gradients_go_through_the_whole_segment_and_not_before_it() -> None:
 
 def test_nothing_has_a_lifetime_to_learn() -> None:
     assert agent_of(3).span_parameters() == []
-
-
-def test_a_window_below_zero_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"--agent\.window is -1: choose 0 or more"):
-        TransformerXLConfig(window=-1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.value_head import FOLLOWED, LEAST_SCALE, ValueHead
+from agents.blocks.value_head import MIN_SCALE, UPDATE_RATE, ValueHead
 from tests.support import AGENTS, Make, random_steps
 
 
@@ -20,12 +20,12 @@ def test_at_first_it_is_an_ordinary_linear_function() -> None:
 
 def test_mean_and_deviation_are_those_of_all_returns_until_the_old_ones_fade() -> None:
     head, random = ValueHead(8), np.random.default_rng(0)
-    # Weights of the batches: all the same until 1 / n falls below FOLLOWED, then fading.
+    # Weights of the batches: all the same until 1 / n falls below UPDATE_RATE, then fading.
     batches = [random.normal(300 + 10 * n, 40, 64).astype(np.float32) for n in range(60)]
     weights = np.zeros(0)
     for n, batch in enumerate(batches, 1):
-        head.follow(torch.from_numpy(batch))
-        share = max(FOLLOWED, 1 / n)
+        head.update_stats(torch.from_numpy(batch))
+        share = max(UPDATE_RATE, 1 / n)
         weights = np.append(weights * (1 - share), share)
         each = np.repeat(weights / 64, 64)
         seen = np.concatenate(batches[:n]).astype(np.float64)
@@ -40,7 +40,7 @@ def test_following_leaves_values_as_they_are(returns: float) -> None:
     head = ValueHead(8)
     before = head(states())
     for _ in range(5):
-        head.follow(returns * torch.rand(100) + returns)
+        head.update_stats(returns * torch.rand(100) + returns)
         torch.testing.assert_close(
             head(states()), before, rtol=1e-4, atol=1e-3 + 1e-6 * abs(returns)
         )
@@ -49,8 +49,8 @@ def test_following_leaves_values_as_they_are(returns: float) -> None:
 def test_small_returns_are_not_blown_up() -> None:
     head = ValueHead(8)
     for _ in range(50):
-        head.follow(0.01 * torch.rand(100))
-    assert float(head.scale) == LEAST_SCALE
+        head.update_stats(0.01 * torch.rand(100))
+    assert float(head.scale) == MIN_SCALE
 
 
 def test_large_returns_are_learned_as_fast_as_small_ones() -> None:
@@ -64,7 +64,7 @@ def test_large_returns_are_learned_as_fast_as_small_ones() -> None:
         optimizer = torch.optim.Adam(head.parameters(), lr=1e-2)
         for _ in range(300):
             if follows:
-                head.follow(returns)
+                head.update_stats(returns)
             optimizer.zero_grad()
             ((head(kinds) - returns) / head.scale).pow(2).mean().backward()
             optimizer.step()

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents import ExpireSpanConfig
 from rl_expire.memory.expire_span import (
     Fade,
     SpanHead,
@@ -380,17 +379,3 @@ def test_calibrate_on_states_that_are_all_alike_stays_finite() -> None:
 def test_an_impossible_initial_fraction_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match=r"initial_fraction is .* between 0 and 1"):
         SpanHead(4, 10.0, fraction)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"ramp": 0.0}, "--agent.ramp is 0.0"),
-        ({"ramp": -1.0}, "--agent.ramp is -1.0"),
-        ({"max_span": 0.0}, "--agent.max-span is 0.0"),
-        ({"capacity": 0}, "--agent.capacity is 0"),
-    ],
-)
-def test_impossible_options_name_the_option(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ExpireSpanConfig(**options)

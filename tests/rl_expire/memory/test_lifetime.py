@@ -13,12 +13,16 @@ INF = math.inf
 
 
 def expire_span(paid: SpanCost = "mean", shape: Fade = "linear") -> ExpireSpan:
-    return ExpireSpan(4, max_span=20.0, initial_fraction=0.25, ramp=4.0, shape=shape, paid=paid)
+    return ExpireSpan(
+        4, max_span=20.0, initial_fraction=0.25, ramp=4.0, fade_shape=shape, span_cost=paid
+    )
 
 
 def head_windows(*lengths: float) -> HeadWindows:
     """Windows of the given lengths, in steps, of at most 20, with a ramp of 4."""
-    made = HeadWindows(len(lengths), max_span=20.0, initial_fraction=0.5, ramp=4.0, shape="linear")
+    made = HeadWindows(
+        len(lengths), max_span=20.0, initial_fraction=0.5, ramp=4.0, fade_shape="linear"
+    )
     with torch.no_grad():
         made.bias.copy_(torch.tensor([math.log(z / (20.0 - z)) for z in lengths]))
     return made
@@ -51,7 +55,7 @@ def test_a_free_slot_is_never_seen_whatever_its_age(lifetime: str, shape: Fade) 
     made: dict[str, Lifetime] = {
         "expire": expire_span(shape=shape),
         "fixed": FixedWindow(2),
-        "heads": HeadWindows(3, max_span=20.0, initial_fraction=0.5, ramp=4.0, shape=shape),
+        "heads": HeadWindows(3, max_span=20.0, initial_fraction=0.5, ramp=4.0, fade_shape=shape),
     }
     for early in (0.0, 0.3):
         fade = made[lifetime].fade(row(-INF, -INF), row(0, 1), early)
@@ -83,7 +87,7 @@ def test_ahead_of_time_each_memory_fades_by_its_own_lifetime() -> None:
     # Fading begins at 7.5 of 10 steps and 6 of 8, 0.5 and 2 ago; ramps of 4 + 2.5 and 4 + 2.
     fade = expire_span(shape="log-linear").fade(row(2, 0), row(8, 8), 0.25)[0, 0, 0]
     torch.testing.assert_close(fade, torch.tensor([-10 * 0.5 / 6.5, -10 * 2 / 6]))
-    windows = HeadWindows(2, max_span=20.0, initial_fraction=0.5, ramp=4.0, shape="log-linear")
+    windows = HeadWindows(2, max_span=20.0, initial_fraction=0.5, ramp=4.0, fade_shape="log-linear")
     with torch.no_grad():
         windows.bias.copy_(torch.tensor([math.log(z / (20.0 - z)) for z in (10.0, 8.0)]))
     fade = windows.fade(row(2), row(8), 0.25)[0, :, 0, 0]

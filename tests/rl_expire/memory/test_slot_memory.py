@@ -77,7 +77,7 @@ def test_a_new_state_takes_the_slot_of_the_one_that_expired() -> None:
     # The second one, written at 1 with a span of 1, has remaining -2 = -R at clock 4.
     write(memory, [9], [5.0], [4])
     after = tags(memory)[0]
-    assert memory.slots == 3
+    assert memory.num_slots == 3
     assert after[where] == 9
     assert [x for x in after if x != 9] == [x for x in before if x != 2]
     assert int(memory.written_at[0, where]) == 4
@@ -97,7 +97,7 @@ def test_slots_grow_only_when_none_is_free() -> None:
     sizes = []
     for clock in range(8):
         write(memory, [clock + 1], [3.0], [clock])
-        sizes.append(memory.slots)
+        sizes.append(memory.num_slots)
     # Spans of 3 and a ramp of 2 keep five at a time: ages 0 to 4.
     assert sizes == [2, 2, 6, 6, 6, 6, 6, 6]
     assert sorted(tags(memory)[0])[-5:] == [4, 5, 6, 7, 8]
@@ -107,7 +107,7 @@ def test_one_row_that_needs_more_leaves_the_others_in_place() -> None:
     memory = empty(rows=2, slots=1)
     write(memory, [1, 11], [50.0, 0.0], [0, 0])
     write(memory, [2, 12], [50.0, 0.0], [9, 9])
-    assert memory.slots == 5
+    assert memory.num_slots == 5
     assert tags(memory) == [[1, 2, 0, 0, 0], [12, 0, 0, 0, 0]]
 
 
@@ -116,8 +116,8 @@ def test_slots_never_exceed_the_capacity(capacity: int) -> None:
     memory = empty(slots=1)
     for clock in range(12):
         write(memory, [clock + 1], [100.0], [clock], capacity)
-        assert memory.slots <= capacity
-    assert memory.slots == capacity
+        assert memory.num_slots <= capacity
+    assert memory.num_slots == capacity
 
 
 def test_at_the_capacity_the_least_remaining_span_is_given_up() -> None:
@@ -145,19 +145,19 @@ def test_compact_keeps_what_is_held_and_no_more_slots_than_the_fullest_row_needs
     clock = torch.tensor([5, 5])
     compacted = memory.compact(clock, RAMP)
     held = is_held(compacted.remaining(clock), RAMP)
-    assert compacted.slots == 3
+    assert compacted.num_slots == 3
     assert held.sum(1).tolist() == [3, 2]
     assert compacted.hidden[0, held[0], 0].tolist() == [2, 3, 4]
     assert compacted.hidden[1, held[1], 0].tolist() == [11, 14]
     assert compacted.written_at[1, held[1]].tolist() == [0, 3]
     assert (compacted.span[~held] == FREE).all()
     assert compacted.key.shape[2] == compacted.value.shape[2] == 3
-    assert memory.slots == 4, "compact gives a copy"
+    assert memory.num_slots == 4, "compact gives a copy"
 
 
 def test_compact_of_an_empty_memory_leaves_one_slot() -> None:
     compacted = empty(rows=2, slots=8).compact(torch.zeros(2, dtype=torch.int64), RAMP)
-    assert compacted.slots == 1
+    assert compacted.num_slots == 1
     assert (compacted.span == FREE).all()
 
 
@@ -196,7 +196,7 @@ def contents(memory: SlotMemory, clock: list[int]) -> list[dict[int, tuple[float
                 float(memory.hidden[row, s, 0]),
                 float(memory.span[row, s]),
             )
-            for s in range(memory.slots)
+            for s in range(memory.num_slots)
             if held[row, s]
         }
         for row in range(len(clock))
@@ -212,7 +212,7 @@ def test_equals_a_dictionary_a_row(capacity: int, longest: float, full: bool, se
     draw = random.Random(seed)
     rows = 4
     memory, clock = empty(rows, min(2, capacity)), [0] * rows
-    naive = Naive(capacity, memory.slots, [{} for _ in range(rows)])
+    naive = Naive(capacity, memory.num_slots, [{} for _ in range(rows)])
     lost = grown = 0
     for step in range(150):
         if draw.random() < 0.1:
@@ -228,7 +228,7 @@ def test_equals_a_dictionary_a_row(capacity: int, longest: float, full: bool, se
         write(memory, tag, span, clock, capacity)
         lost += naive.write(tag, span, clock)
         grown += naive.slots > before
-        assert memory.slots == naive.slots
+        assert memory.num_slots == naive.slots
         assert contents(memory, clock) == naive.rows
         clock = [c + 1 for c in clock]
         if draw.random() < 0.1:
@@ -238,7 +238,7 @@ def test_equals_a_dictionary_a_row(capacity: int, longest: float, full: bool, se
             needed = [naive.held(row, clock[row]) for row in range(rows)]
             assert contents(memory, clock) == needed
             naive.slots = max(1, *(len(row) for row in needed))
-            assert memory.slots == naive.slots
+            assert memory.num_slots == naive.slots
     assert grown > 0
     assert (lost > 0) == full, "the capacity is to be met, or not to be"
 
@@ -260,13 +260,13 @@ def test_bytes_and_attended_keys_fall_when_spans_shrink(fade: str) -> None:
     set_spans(agent, 9.0)  # 99.99 steps
     _, _, memory = act_over(agent, random_steps(STEPS, ROWS), agent.initial_memory(ROWS))
     memory = agent.refresh(memory)
-    assert [m.slots for m in memory.layers] == [STEPS] * 2
+    assert [m.num_slots for m in memory.layers] == [STEPS] * 2
     long_bytes = [m.nbytes for m in memory.layers]
     assert storage(memory) == sum(long_bytes)
 
     set_spans(agent, -9.0)  # 0.01 steps, and a ramp of 3: held for ages 0 to 3
     memory = agent.refresh(memory)
-    assert [m.slots for m in memory.layers] == [3] * 2
+    assert [m.num_slots for m in memory.layers] == [3] * 2
     for slots, before in zip(memory.layers, long_bytes, strict=True):
         assert slots.hidden.shape == (ROWS, 3, 16)
         assert slots.key.shape == slots.value.shape == (ROWS, 2, 3, 8)

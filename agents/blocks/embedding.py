@@ -1,0 +1,83 @@
+"""Embedding of a step: observation, last action and last reward."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from agents.blocks.config import LayersConfig
+from agents.encoders import make_encoder
+from rl_expire.types import Obs, TimeStep
+
+
+class StepEmbedding(nn.Module):
+    """Embed observation, last action, last reward and the start of an episode as one state.
+
+    Args:
+        space: observation space.
+        actions: number of actions A.
+        config: its `last_action` and `last_obs` select the inputs; without `last_action`, all
+            actions share one embedding.
+    """
+
+    def __init__(self, space: gym.Space, actions: int, config: LayersConfig):
+        super().__init__()
+        width = config.width
+        self.encoder = make_encoder(space, width)
+        self.last_action = config.last_action
+        self.no_action = actions if config.last_action else 1
+        self.action = nn.Embedding(self.no_action + 1, width)
+        self.reward = nn.Linear(1, width, bias=False)
+        self.before = nn.Linear(width, width, bias=False) if config.last_obs else None
+        nn.init.normal_(self.action.weight, std=0.1)
+        self.reconstruct = config.reconstruct
+        self.reader = None
+        if config.reconstruct:
+            self.reader = nn.Sequential(
+                nn.LayerNorm(width), nn.Linear(width, self.encoder.target_size)
+            )
+
+    def initial_seen(self, rows: int) -> Tensor:
+        """Return the `seen` to pass to `forward` before the very first step."""
+        width = self.action.embedding_dim if self.before is not None else 0
+        return self.reward.weight.new_zeros(rows, width)
+
+    def forward(self, steps: TimeStep, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed consecutive steps `[T, B]`.
+
+        Args:
+            steps: T steps of B environments.
+            seen: `[B, D]`, the encoded observation before the first step; `[B, 0]` without
+                `last_obs`.
+
+        Returns:
+            The states `[T, B, D]`, and the encoded last observation: `seen` for the next call.
+        """
+        action = steps.last_action if self.last_action else torch.zeros_like(steps.last_action)
+        action = action.masked_fill(steps.is_first, self.no_action)
+        reward = steps.last_reward.masked_fill(steps.is_first, 0.0).unsqueeze(-1)
+        obs = self.encoder(steps.obs)
+        states = obs + self.action(action) + self.reward(reward)
+        if self.before is None:
+            return states, seen
+        before = torch.cat([seen.unsqueeze(0), obs[:-1]])
+        before = before.masked_fill(steps.is_first.unsqueeze(-1), 0.0)
+        return states + self.before(before), obs[-1]
+
+    def act(self, step: TimeStep, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed one step `[B]` as a state `[B, D]`; otherwise the same as `forward`."""
+        states, seen = self(step.map(lambda x: x.unsqueeze(0)), seen)
+        return states[0], seen
+
+    def reconstruction_loss(self, states: Tensor, obs: Obs) -> Tensor:
+        """Return the weighted loss `[]` of reconstructing `obs [T, B]` from `states [T, B, D]`.
+
+        Without this auxiliary loss, the Transformer-XL of Memory Gym falls behind a GRU (Pleines et
+        al. 2025, JMLR 26:6, abstract). The loss is 0 without `reconstruct`, and where the states
+        carry no gradient, such as while learning to forget: reconstructing large observations is
+        expensive.
+        """
+        if self.reader is None or not states.requires_grad:
+            return states.new_zeros(())
+        return self.reconstruct * self.encoder.reconstruction_loss(self.reader(states), obs)

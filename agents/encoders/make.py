@@ -1,0 +1,52 @@
+"""Choice of the encoder for an observation space."""
+
+from __future__ import annotations
+
+import math
+
+import gymnasium as gym
+from gymnasium import spaces
+
+from agents.encoders.base import Encoder
+from agents.encoders.dictionary import DictEncoder
+from agents.encoders.grid import GridEncoder, is_grid
+from agents.encoders.pixels import PixelEncoder, channel_axis
+from agents.encoders.tokens import TokenEncoder
+from agents.encoders.vector import VectorEncoder
+
+
+def make_encoder(space: gym.Space, width: int, path: str = "") -> Encoder:
+    """Return a new encoder for `space`.
+
+    MiniGrid cells (uint8 `[h, w, 3]`) are encoded as categories, other uint8 images as pixels,
+    `Discrete` and `MultiDiscrete` vectors as token sequences, all other boxes and `MultiBinary` as
+    vectors, and a `Dict` of these as the sum of its entries.
+
+    Args:
+        space: observation space.
+        width: D.
+        path: location of `space` within the whole observation space, such as `['image']`.
+
+    Raises:
+        ValueError: the space is not supported.
+    """
+    if isinstance(space, spaces.Dict) and not path:
+        parts = {name: make_encoder(part, width, f"[{name!r}]") for name, part in space.items()}
+        return DictEncoder(parts)
+    if isinstance(space, spaces.Discrete):
+        return TokenEncoder(int(space.n), int(space.start), None, width)
+    if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
+        return TokenEncoder(int(space.nvec.max()), space.start, space.shape[0], width)
+    if isinstance(space, spaces.Box) and is_grid(space):
+        return GridEncoder(space, width)
+    if isinstance(space, spaces.Box) and (axis := channel_axis(space)) is not None:
+        return PixelEncoder(space, axis, width)
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
+        return VectorEncoder(math.prod(space.shape), len(space.shape), width)
+    name = " ".join(str(space).split())
+    at = f" at {path}" if path else ""
+    raise ValueError(
+        f"observation space {name}{at} is not supported: use a wrapper that provides a Box, "
+        "Discrete, one-dimensional MultiDiscrete or MultiBinary space, or a flat Dict of these "
+        "(gymnasium.wrappers.FlattenObservation makes a vector of most spaces)"
+    )

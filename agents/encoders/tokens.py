@@ -1,0 +1,49 @@
+"""Encoder of token sequences."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agents.encoders.base import Encoder, categorical_loss
+from rl_expire.types import Obs
+
+
+class TokenEncoder(Encoder):
+    """Embed token ids with their positions, and pool them by learned attention.
+
+    Args:
+        vocabulary: number of different tokens; ids beyond count as the last one.
+        start: first id, for all positions or for each.
+        length: number of tokens; None for observations that are one token without an axis.
+        width: D.
+    """
+
+    start: Tensor
+
+    def __init__(self, vocabulary: int, start: int | np.ndarray, length: int | None, width: int):
+        super().__init__()
+        self.single = length is None
+        self.target_size = (length or 1) * vocabulary
+        self.register_buffer("start", torch.as_tensor(start), persistent=False)
+        self.token = nn.Embedding(vocabulary, width)
+        self.position = nn.Parameter(torch.randn(length or 1, width) * 0.02)
+        self.score = nn.Linear(width, 1)
+        self.net = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, obs: Obs) -> Tensor:
+        """Encode integers `[..., length]`, or `[...]` with length None."""
+        embedded = torch.relu(self.token(self._tokens(obs)) + self.position)
+        weights = torch.softmax(self.score(embedded), dim=-2)
+        return self.net((weights * embedded).sum(-2))
+
+    def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
+        """Return the mean cross-entropy of a token, in nats."""
+        return categorical_loss(prediction, self._tokens(obs))
+
+    def _tokens(self, obs: Obs) -> Tensor:
+        """Return the token ids counted from 0, `[..., length]`."""
+        assert isinstance(obs, Tensor)
+        tokens = (obs.to(torch.int64) - self.start).clamp(0, self.token.num_embeddings - 1)
+        return tokens.unsqueeze(-1) if self.single else tokens

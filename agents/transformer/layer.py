@@ -1,0 +1,129 @@
+"""A transformer layer with a memory of its own past inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from agents.blocks.feed_forward import FeedForward
+from agents.transformer.config import TransformerConfig
+from agents.transformer.segment import Segment, replay_evictions
+from rl_expire.memory.attention import MemoryAttention
+from rl_expire.memory.expire_span import is_held
+from rl_expire.memory.lifetime import Lifetime
+from rl_expire.memory.slot_memory import SlotMemory
+
+
+@dataclass(frozen=True)
+class LayerOutput:
+    """Output of `MemoryLayer.unroll`.
+
+    Attributes:
+        states: `[B, T, D]`, inputs of the next layer.
+        spans: `[B, T]`, lifetimes of the segment's states, in steps.
+        cost: `[]`, cost of the layer's memory, see `Lifetime.cost`.
+        held: `[]`, mean number of memories held.
+    """
+
+    states: Tensor
+    spans: Tensor
+    cost: Tensor
+    held: Tensor
+
+
+class MemoryLayer(nn.Module):
+    """Pre-norm transformer layer that attends to a memory of its own past inputs.
+
+    Args:
+        config: options of the transformer.
+        lifetime: decides how long each state is held.
+        capacity: maximum number of memories for one environment.
+    """
+
+    def __init__(self, config: TransformerConfig, lifetime: Lifetime, capacity: int):
+        super().__init__()
+        width = config.width
+        self.capacity = capacity
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = MemoryAttention(width, config.heads)
+        self.lifetime = lifetime
+        self.feed_forward = FeedForward(width, config.feed_forward * width)
+
+    @property
+    def ramp(self) -> float:
+        """R, in steps: a memory is dropped once its remaining lifetime is -R or less."""
+        return self.lifetime.ramp
+
+    def spans_at(self, states: Tensor, time: Tensor) -> Tensor:
+        """Return the lifetimes `[...]` of new `states [..., D]` written at `time [...]`."""
+        return self.lifetime(states)
+
+    def refreshed_spans(self, slots: SlotMemory) -> Tensor:
+        """Return the lifetimes `[B, S]` of memories under the current weights."""
+        return self.lifetime(slots.hidden)
+
+    def act(self, state: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
+        """Store a state, then attend to the memory.
+
+        Args:
+            state: `[B, D]`, the layer's input.
+            slots: the layer's memory, updated in place.
+            clock: `[B]`, current time.
+
+        Returns:
+            The input of the next layer `[B, D]`, and the attention weights `[B, H, S]`.
+        """
+        normed = self.attention_norm(state).unsqueeze(1)
+        key, value = self.attention.project_memory(normed)
+        slots.write(
+            state,
+            key[:, :, 0],
+            value[:, :, 0],
+            self.spans_at(state, clock),
+            clock,
+            ramp=self.ramp,
+            capacity=self.capacity,
+        )
+        age = (clock.unsqueeze(1) - slots.written_at).unsqueeze(1)
+        bias = self.lifetime.fade(slots.remaining(clock).unsqueeze(1), age)
+        query = self.attention.project_query(normed)
+        mixed, weights = self.attention(query, slots.key, slots.value, age, bias)
+        state = state + mixed[:, 0]
+        return state + self.feed_forward(state), weights[:, :, 0]
+
+    def unroll(
+        self, states: Tensor, slots: SlotMemory, segment: Segment, *, early: float | None
+    ) -> LayerOutput:
+        """Process a whole segment at once, with the same result as calling `act` step by step.
+
+        Args:
+            states: `[B, T, D]`, the layer's inputs in the segment.
+            slots: the memory before the segment. Its states are constants; their keys, values and
+                spans are recomputed.
+            segment: when the steps take place.
+            early: see `MemoryTransformer.unroll`.
+        """
+        memory = torch.cat([slots.hidden, states], dim=1)
+        normed = self.attention_norm(memory)
+        key, value = self.attention.project_memory(normed)
+        query = self.attention.project_query(normed[:, slots.num_slots :])
+        spans = self.lifetime(memory)
+        age, visible = segment.reach(slots, self.ramp)
+        remaining = spans.unsqueeze(1) - age
+        if slots.num_slots + states.shape[1] > self.capacity:
+            visible = visible & ~replay_evictions(remaining, visible, self.ramp, self.capacity)
+        held = visible & is_held(remaining, self.ramp)
+        bias = torch.zeros_like(remaining).unsqueeze(1)
+        if early is not None:
+            bias = self.lifetime.fade(remaining, age, early)
+        mixed, _ = self.attention(
+            query, key, value, age, bias.masked_fill(~held.unsqueeze(1), -torch.inf)
+        )
+        states = states + mixed
+        own = spans[:, slots.num_slots :]
+        cost = self.lifetime.cost(own, spans, remaining.masked_fill(~visible, torch.inf))
+        return LayerOutput(
+            states + self.feed_forward(states), own, cost, held.sum(-1).float().mean()
+        )
