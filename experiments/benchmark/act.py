@@ -1,7 +1,8 @@
-"""What acting costs a trained agent in episodes of any length."""
+"""Time a trained agent acting in episodes of several levels of difficulty."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -25,38 +26,46 @@ def bench_act(
     repeats: int = 3,
     threads: int = 1,
 ) -> None:
-    """Let a trained Corridor agent act in corridors of several lengths.
+    """Time a trained agent acting in episodes of several levels of difficulty.
 
     Args:
         run: Run folder of the agent.
-        lengths: Lengths of the corridors, one row each.
-        num_envs: Environments, and episodes, of each row.
-        repeats: Times each row is measured, in turn; the median counts.
-        threads: CPU threads; 0: as many as there are cores.
+        lengths: Levels, such as lengths of the corridor, one row each.
+        num_envs: Environments stepped together, each for one episode per row.
+        repeats: Number of measurements of each row, taken in turn; the median is printed.
+        threads: CPU threads; 0: one per core.
     """
     use_threads(threads)
     at_least(1, num_envs=num_envs, repeats=repeats)
     device = torch.device("cpu")
-    _, config, agent = load_run(run, device)
-    env_id, options, level = (config["env"][name] for name in ("id", "options", "level"))
+    folder, config, agent = load_run(run, device)
+    env = config["env"]
+    if not env.get("level"):
+        raise ValueError(f"{folder.config} does not name an option that sets difficulty")
     scores: dict[int, list[Score]] = {length: [] for length in lengths}
     for seed in range(repeats):
-        for length in lengths:
-            task = at_level(options, level, length)
-            envs = make_envs(env_id, num_envs, task, EnvConfig.from_json(config["env"]))
-            score = evaluate(agent, envs, num_envs, seed=seed, greedy=True, device=device)
+        for length in scores:
+            options = at_level(env["options"], env["level"], length)
+            with closing(make_envs(env["id"], num_envs, options, EnvConfig.from_json(env))) as envs:
+                score = evaluate(agent, envs, num_envs, seed=seed, greedy=True, device=device)
             scores[length].append(score)
+    print_scores(scores, num_envs)
+
+
+def print_scores(scores: dict[int, list[Score]], num_envs: int) -> None:
+    """Print a row per level, from repeated evaluations in `num_envs` environments."""
     table = Table(title=f"Acting, {num_envs} environments at once")
     for title in ("length", "µs/step", "memories kept", "bytes held", "success"):
         table.add_column(title, justify="right")
-    for length, measured in scores.items():
-        micros = np.median([s.seconds_per_step for s in measured]) / num_envs * 1e6
+    for length, repeats in scores.items():
+        seconds = np.median([score.seconds_per_step for score in repeats]) / num_envs
+        kept = np.mean([score.kept_per_layer for score in repeats], axis=0)
         table.add_row(
             str(length),
-            f"{micros:.1f}",
-            ", ".join(f"{n:.1f}" for n in np.mean([s.kept_per_layer for s in measured], axis=0)),
-            f"{np.mean([s.bytes_held for s in measured]):,.0f}",
-            f"{np.mean([s.success for s in measured]):.3f}",
+            f"{seconds * 1e6:.1f}",
+            ", ".join(f"{layer:.1f}" for layer in kept) or "-",
+            f"{np.mean([score.bytes_held for score in repeats]):,.0f}",
+            f"{np.mean([score.success for score in repeats]):.3f}",
         )
     console = Console()
     console.print(table)

@@ -10,11 +10,11 @@ from experiments.command_line.parse import call_of, one_of
 
 bench_command = one_of(
     {
-        "env": (call_of(bench_env), "environments with random actions, beside MiniGrid's own"),
+        "env": (call_of(bench_env), "environments with random actions, beside MiniGrid's"),
         "train": (call_of(bench_train), "training, and its shares: environments, acting, learning"),
-        "act": (call_of(bench_act), "a trained agent acting in episodes of several lengths"),
+        "act": (call_of(bench_act), "a trained agent in episodes of several levels of difficulty"),
         "agents": (call_of(bench_agents), "trained agents side by side: acting and learning"),
     },
     "Time environments, training or acting.",
 )
-"""Run one of the benchmarks."""
+"""The command `bench` and its subcommands."""

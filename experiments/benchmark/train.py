@@ -1,4 +1,4 @@
-"""End-to-end training speed, and who spends the time: environments, acting, learning."""
+"""Time training, and the shares of environments, acting and learning in it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from rl_expire.runs.provenance import hardware
 def bench_train(
     lengths: tuple[int, ...] = (8, 50, 200), updates: int = 20, threads: int = 1
 ) -> None:
-    """Time updates of an untrained agent on the Corridor with the default options.
+    """Time updates of an untrained agent on the Corridor, with default options.
 
-    An untrained agent wanders, so its episodes run to their limits and fill its memory: training
-    is slowest then.
+    This is training at its slowest: episodes of an untrained agent run to their step limits and
+    fill its memory.
 
     Args:
-        lengths: Longest corridors to time, one row each.
-        updates: Updates timed a row; a quarter as many go before, untimed.
-        threads: CPU threads; 0: as many as there are cores.
+        lengths: Maximum lengths of the corridor, one row each.
+        updates: Updates to time; a quarter as many are made before, untimed.
+        threads: CPU threads; 0: one per core.
     """
     use_threads(threads)
     at_least(1, updates=updates)
@@ -37,14 +37,17 @@ def bench_train(
     for title in ("longest corridor", "steps/s", "env", "act", "learn", "rest", "memory slots"):
         table.add_column(title, justify="right")
     for length in lengths:
-        table.add_row(str(length), *shares(time_updates(make(length), updates)))
+        timing = time_updates(corridor_trainer(length), updates)
+        shares = [f"{100 * share:.0f} %" for share in timing.shares()]
+        speed = f"{timing.steps_per_second:,.0f}"
+        table.add_row(str(length), speed, *shares, str(timing.slots))
     console = Console()
     console.print(table)
     console.print(hardware())
 
 
-def make(length: int) -> Trainer[Any]:
-    """Return a new trainer on corridors of up to `length`, from the start."""
+def corridor_trainer(length: int) -> Trainer[Any]:
+    """Return a new trainer on corridors of at most `length` columns, without a curriculum."""
     options = Corridor()
     options = replace(
         options,
@@ -57,7 +60,16 @@ def make(length: int) -> Trainer[Any]:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where the seconds of some updates went, and how many memory slots there were at their end."""
+    """How long some updates took.
+
+    Attributes:
+        steps_per_second: environment steps per second.
+        env: seconds spent on stepping environments.
+        act: seconds spent on acting.
+        learn: seconds spent on learning.
+        total: seconds in all.
+        slots: memory slots of the first layer after the last update.
+    """
 
     steps_per_second: float
     env: float
@@ -66,31 +78,29 @@ class Timing:
     total: float
     slots: int
 
+    def shares(self) -> list[float]:
+        """Return the shares of env, act, learn and the rest in the total time."""
+        parts = [self.env, self.act, self.learn]
+        return [part / self.total for part in [*parts, self.total - sum(parts)]]
+
 
 def time_updates(trainer: Trainer[Any], updates: int) -> Timing:
-    """Time `updates` updates; a quarter as many go before, untimed."""
+    """Time `updates` updates, after a quarter as many that are not timed."""
     for _ in range(max(1, updates // 4)):
         trainer.update()
-    before = trainer.steps
+    steps = trainer.steps
     trainer.actor.seconds = {"env": 0.0, "act": 0.0}
     trainer.learn_seconds = 0.0
-    began = perf_counter()
+    start = perf_counter()
     for _ in range(updates):
         trainer.update()
-    total = perf_counter() - began
+    total = perf_counter() - start
     layers = getattr(trainer.actor.memory, "layers", [])
     return Timing(
-        steps_per_second=(trainer.steps - before) / total,
+        steps_per_second=(trainer.steps - steps) / total,
         env=trainer.actor.seconds["env"],
         act=trainer.actor.seconds["act"],
         learn=trainer.learn_seconds,
         total=total,
         slots=layers[0].num_slots if layers else 0,
     )
-
-
-def shares(timing: Timing) -> list[str]:
-    """Return steps/s, the shares of env, act, learn and the rest, and the slots of a row."""
-    parts = [timing.env, timing.act, timing.learn]
-    percent = [f"{100 * part / timing.total:.0f} %" for part in [*parts, timing.total - sum(parts)]]
-    return [f"{timing.steps_per_second:,.0f}", *percent, str(timing.slots)]
