@@ -327,14 +327,14 @@ def test_a_broken_run_is_one_line_and_nothing_is_written(
         (["run", "--seeds"], "seeds is empty"),
         (["run", "--seeds", "1", "-1"], "--seeds is -1: choose 0 or more"),
         (["run", "--out", "none/a.mp4"], "none/a.mp4 cannot be written (No such file"),
-        (["run", "--out", "."], "cannot be written (it is a folder): give another file"),
+        (["run", "--out", "."], "cannot be written (it is a folder): choose another path"),
         (["run", "--out", "none/a.mp4", "--page"], "none/a.mp4 cannot be written (No such file"),
         (["run", "--out", "a.html", "--page"], "--out is a.html: the page needs that name"),
         (["run", "--out", "a.mp4", "--page", "--fps", "0"], "fps is 0: choose 1 or more"),
         (["run", "--page", "--gif", "none/a.gif"], "none/a.gif cannot be written (No such file"),
         (
             ["run", "--page", "--still", "."],
-            "cannot be written (it is a folder): give another file",
+            "cannot be written (it is a folder): choose another path",
         ),
         (["run", "--stills", "run/config.json"], "cannot be written (Not a directory)"),
         (["run", "--stills", "run/config.json/a"], "cannot be written (Not a directory)"),
@@ -368,5 +368,5 @@ def test_a_page_that_cannot_be_written_stops_all_before_it_begins(
     (own_run / "retention.html").mkdir()
     before = files()
     line = call("watch.py", "run", *FAST, "--page").line
-    assert line.endswith("retention.html cannot be written (it is a folder): give another file")
+    assert line.endswith("retention.html cannot be written (it is a folder): choose another path")
     assert files() == before

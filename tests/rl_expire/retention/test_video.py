@@ -221,7 +221,9 @@ def test_a_place_that_cannot_be_written_is_one_line(
     write: Callable[[Path], Any], tmp_path: Path
 ) -> None:
     for path in (tmp_path, tmp_path / "none" / "picture"):
-        with pytest.raises(ValueError, match=r"cannot be written .*: give another file") as caught:
+        with pytest.raises(
+            ValueError, match=r"cannot be written .*: choose another path"
+        ) as caught:
             write(path)
         assert "\n" not in str(caught.value)
     assert not os.listdir(tmp_path)

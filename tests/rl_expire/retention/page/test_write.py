@@ -318,7 +318,9 @@ def test_nothing_to_show_is_refused(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none" / "page.html"):
-        with pytest.raises(ValueError, match=r"cannot be written .*: give another file") as caught:
+        with pytest.raises(
+            ValueError, match=r"cannot be written .*: choose another path"
+        ) as caught:
             write_page([random_trace(3)], path)
         assert "\n" not in str(caught.value)
     assert not os.listdir(tmp_path)
