@@ -126,7 +126,6 @@ def method_lines(importance: Importance) -> list[str]:
     """Return a few short lines that say how importance is measured."""
     at_a_time = "" if importance.every == 1 else f" ({importance.every} steps at a time)"
     return [
-        "This agent has no per-step memories to show.",
-        f"Instead, each observation is replaced by the most common one{at_a_time}",
-        "and the episode replayed: stems show how much the policy changes.",
+        f"Each observation is replaced by the most common one{at_a_time}",
+        "and the episode is replayed; a stem shows how much the policy changes.",
     ]

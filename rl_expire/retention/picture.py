@@ -92,7 +92,7 @@ def write_legend(
     """
     if memories:
         begin = "Each step writes a memory; a bar is its remaining lifetime:  "
-        end = ".  No bar: forgotten.  Ring: receives attention now."
+        end = ".  No bar: forgotten.  Ring: attention now."
     else:
         begin = "A stem is how much an observation matters for the current action:  "
         end = ".  No stem: not at all."
