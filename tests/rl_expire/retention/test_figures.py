@@ -16,11 +16,11 @@ from rl_expire.retention import figures
 from rl_expire.retention.figure_data import held_map, importance_map, lifetimes
 from rl_expire.retention.figures import (
     COLUMN,
+    figure_names,
     heat_image,
     heat_map,
     kept,
     spans,
-    figure_names,
     write_figures,
 )
 from rl_expire.retention.trace import Trace, kept_counts

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 
 from rl_expire.retention.canvas import OTHER, RELEVANT
 from rl_expire.retention.importance_panel import ImportancePanel
-from rl_expire.retention.time_axis import TimeAxis
 from rl_expire.retention.pair import Pair, PairPicture
 from rl_expire.retention.picture import Picture
+from rl_expire.retention.time_axis import TimeAxis
 from rl_expire.retention.trace import Trace
 from tests.traces import random_trace, weighed_trace
 

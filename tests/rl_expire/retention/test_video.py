@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from rl_expire.retention.canvas import DECISION, GROUND, OTHER, RELEVANT, TEXT
+from rl_expire.retention.frames import Frames
 from rl_expire.retention.pair import Pair
 from rl_expire.retention.picture import Picture
-from rl_expire.retention.frames import Frames
 from rl_expire.retention.trace import HeldMemories, Trace, TracedStep
 from rl_expire.retention.video import (
     left_out,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rl_expire.retention import world_column
-from rl_expire.retention.picture import Picture
 from rl_expire.retention.frames import Frames
+from rl_expire.retention.picture import Picture
 from rl_expire.retention.trace import Trace
 from tests.traces import random_trace
 

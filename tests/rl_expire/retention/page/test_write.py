@@ -19,9 +19,9 @@ from PIL import Image
 
 from envs.corridor.env import CorridorEnv
 from rl_expire.retention.canvas import RELEVANT
+from rl_expire.retention.frames import Frames
 from rl_expire.retention.page.data import MIN_ATTENTION, Pictures, css, episode_data
 from rl_expire.retention.page.write import write_page
-from rl_expire.retention.frames import Frames
 from rl_expire.retention.record import trace_episode
 from rl_expire.retention.trace import Trace
 from tests.support import AGENTS, CountingAgent
