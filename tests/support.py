@@ -1,4 +1,4 @@
-"""What several tests need: agents under test, made-up rollouts, and tiny environments."""
+"""Helpers of several tests: agents, random rollouts and tiny environments."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ N = TypeVar("N", bound=nn.Module)
 def expire_agent(
     space: gym.Space = VECTOR, config: ExpireSpanConfig = SMALL, seed: int = 0, **options: Any
 ) -> ExpireTransformer:
-    """An Expire-Span agent with every weight stirred: spans differ from state to state."""
+    """Return an Expire-Span agent with noise on all weights, so that spans differ by state."""
     torch.manual_seed(seed)
     return stirred(ExpireTransformer(space, ACTIONS, replace(config, **options)))
 
 
 def stirred(agent: N) -> N:
-    """The agent with noise on every weight, so that all of them matter."""
+    """Add noise to all weights of `agent`, so that each of them affects the output."""
     with torch.no_grad():
         for p in agent.parameters():
             p.add_(0.3 * torch.randn_like(p))
@@ -74,20 +74,20 @@ def stirred(agent: N) -> N:
 
 
 def _expire(**fixed: Any) -> Make:
+    """Return a maker of Expire-Span agents with the options `fixed`."""
     return lambda space=VECTOR, **options: expire_agent(space, **(fixed | options))
 
 
 def _other(config: AgentConfig) -> Make:
+    """Return a maker of agents with the options `config`."""
     return lambda space=VECTOR: stirred(make_agent(space, ACTIONS, config))
 
 
 AGENTS: dict[str, Make] = {
-    f"expire-span, {layers} layers, {fade}": _expire(layers=layers, fade=fade)
-    for layers in (1, 2, 3)
-    for fade in ("linear", "log-linear")
-} | {
-    "expire-span, last obs": _expire(last_obs=True),
-    "expire-span, reconstructing": _expire(reconstruct=1.0),
+    "expire-span": _expire(),
+    "expire-span, 3 layers, linear, last obs, reconstruct": _expire(
+        layers=3, fade="linear", last_obs=True, reconstruct=1.0
+    ),
     "transformer-xl": _other(TransformerXLConfig(width=16, heads=2, window=5)),
     "transformer-xl, 3 layers": _other(TransformerXLConfig(width=16, heads=2, layers=3, window=4)),
     "adaptive-span": _other(AdaptiveSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)),
@@ -99,16 +99,16 @@ AGENTS: dict[str, Make] = {
         CompressiveConfig(width=16, heads=2, layers=2, window=2, rate=3, compressed=1)
     ),
     "lstm": _other(LSTMConfig(width=16)),
-    "lstm, 2 layers, last obs, reconstructing": _other(
+    "lstm, 2 layers, last obs, reconstruct": _other(
         LSTMConfig(width=16, layers=2, last_obs=True, reconstruct=1.0)
     ),
     "memoryless": _other(MemorylessConfig(width=16, heads=2)),
 }
-"""Every agent; each is made as `AGENTS[name](observation_space, **options)`."""
+"""Makers of all agents, called as `AGENTS[name](observation_space)`."""
 
 
 def sample_obs(space: gym.Space, shape: tuple[int, ...], rng: np.random.Generator) -> Obs:
-    """Random observations of `space` with leading dimensions `shape`."""
+    """Return random observations of `space` with leading dimensions `shape`."""
     if isinstance(space, spaces.Dict):
         return {name: cast(Tensor, sample_obs(s, shape, rng)) for name, s in space.items()}
     if isinstance(space, spaces.Discrete):
@@ -134,7 +134,7 @@ def random_steps(
     seed: int = 0,
     first: list[tuple[int, int]] | None = None,
 ) -> TimeStep:
-    """Random steps `[T, B]`; episodes start at the `(t, row)` of `first`, else nowhere."""
+    """Return random steps `[T, B]` in which episodes start only at the `(t, row)` of `first`."""
     rng = np.random.default_rng(seed)
     is_first = torch.zeros(length, rows, dtype=torch.bool)
     for t, row in first or []:
@@ -148,7 +148,7 @@ def random_steps(
 
 
 def act_over(agent: Agent[M], steps: TimeStep, memory: M) -> tuple[Tensor, Tensor, M]:
-    """Logits `[T, B, A]` and values `[T, B]` of T calls of `act`, and the memory after them."""
+    """Call `act` T times; return logits `[T, B, A]`, values `[T, B]` and the memory afterwards."""
     outputs = []
     for t in range(len(steps.is_first)):
         output, memory = agent.act(steps.map(lambda x, t=t: x[t]), memory)
@@ -160,13 +160,15 @@ def act_over(agent: Agent[M], steps: TimeStep, memory: M) -> tuple[Tensor, Tenso
 def made_up_rollout(
     length: int, rows: int, memory: M, *, seed: int = 0, ends: float = 0.2, first: bool = True
 ) -> Rollout[M]:
-    """A rollout of noise: rewards, values, endings and logits of nobody in particular."""
+    """Return a rollout with random observations, rewards, values, episode ends and logits."""
     rng = np.random.default_rng(seed)
 
     def noise(*shape: int) -> Tensor:
+        """Return normally distributed numbers."""
         return torch.as_tensor(rng.normal(size=shape).astype(np.float32))
 
     def coin(p: float) -> Tensor:
+        """Return `[T, B]` bool, true with probability `p`."""
         return torch.as_tensor(rng.random((length, rows)) < p)
 
     terminated = coin(ends)
@@ -192,12 +194,12 @@ def made_up_rollout(
 
 
 def slots_of(memory: TransformerMemory) -> SlotMemory:
-    """The first layer's slots."""
+    """Return the slots of the first layer."""
     return memory.layers[0]
 
 
 def copy_of(agent: nn.Module) -> dict[str, Tensor]:
-    """The agent's weights as they are now."""
+    """Return a copy of the agent's current weights."""
     return {name: value.clone() for name, value in agent.state_dict().items()}
 
 
@@ -210,10 +212,10 @@ def set_spans(agent: ExpireTransformer, bias: float) -> None:
 
 
 class CountingEnv(gym.Env):
-    """Counts: the observation is (row, episode, step of the episode).
+    """An environment that counts: its observation is (row, episode, step of the episode).
 
-    Episode e of a row lasts `2 + (row + 2e) % 4` steps; it is truncated if e is odd. The reward is
-    `100 * step + action`, with the step that the action was chosen at.
+    Episode e of a row lasts `2 + (row + 2e) % 4` steps, and is truncated if e is odd. The reward is
+    `100 * step + action`, for the step at which the action was chosen.
     """
 
     observation_space = spaces.Box(0.0, 1e6, (3,), np.float32)
@@ -224,21 +226,22 @@ class CountingEnv(gym.Env):
 
     @staticmethod
     def length(row: int, episode: int) -> int:
-        """Steps of an episode."""
+        """Return the number of steps of an episode."""
         return 2 + (row + 2 * episode) % 4
 
     def _obs(self) -> np.ndarray:
+        """Return the current observation."""
         return np.array([self.row, self.episode, self.count], np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin the next episode."""
+        """Start the next episode."""
         self.episode, self.count = self.episode + 1, 0
         return self._obs(), {"relevant": True}
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Count one on."""
+        """Increment the step."""
         reward = 100.0 * self.count + float(action)
         self.count += 1
         over = self.count >= self.length(self.row, self.episode)
@@ -253,27 +256,28 @@ class CountingEnv(gym.Env):
 
 
 class DictCountingEnv(CountingEnv):
-    """The same, seen as a dictionary."""
+    """The counting environment with dictionary observations."""
 
     observation_space = spaces.Dict(  # type: ignore[assignment]
         {"who": spaces.Box(0.0, 1e6, (2,), np.float32), "step": spaces.Discrete(100)}
     )
 
     def _obs(self) -> Any:
+        """Return the current observation."""
         return {"who": np.array([self.row, self.episode], np.float32), "step": self.count}
 
 
 def counting_envs(
     rows: int, mode: AutoresetMode, env: type[CountingEnv] = CountingEnv, **options: Any
 ) -> SyncVectorEnv:
-    """`rows` counting environments."""
+    """Return a vector of `rows` counting environments."""
     makers = [lambda row=row: env(row) for row in range(rows)]
     return SyncVectorEnv(makers, autoreset_mode=mode, **options)
 
 
 @dataclass
 class CountingMemory:
-    """How many steps of its episode each row has seen."""
+    """The number of steps that each row has seen in its episode."""
 
     count: Tensor
 
@@ -287,7 +291,7 @@ class CountingMemory:
 
     @property
     def nbytes(self) -> int:
-        """As if each row held 64 bytes."""
+        """A made-up size of 64 bytes per row."""
         return 64 * len(self.count)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -295,16 +299,16 @@ class CountingMemory:
         return {"count": self.count.clone()}
 
     def restored(self, state: dict[str, Tensor]) -> CountingMemory:
-        """Return what was saved."""
+        """Return a memory made from a `state_dict`."""
         return CountingMemory(state["count"])
 
 
 class CountingAgent(Agent[CountingMemory]):
-    """Counts in its memory, in place, what the environment counts in its observation.
+    """An agent that counts in its memory what the environment counts in its observation.
 
-    value = step + 100 * count + 10000 * episode, so that any misalignment shows; the logits are
-    (step, count, row, 0, 0); the action is (step + row) mod 5. With `held`, `view` shows one layer
-    in which memories live `held` steps.
+    Its value is step + 100 * count + 10000 * episode, so that any misalignment shows. Its logits
+    are (step, count, row, 0, 0) and its action (step + row) mod 5. With `held`, `view` shows one
+    layer in which memories live for `held` steps.
     """
 
     def __init__(self, held: int = 0):
@@ -318,7 +322,7 @@ class CountingAgent(Agent[CountingMemory]):
     def act(
         self, step: TimeStep, memory: CountingMemory, *, greedy: bool = False
     ) -> tuple[ActorOutput, CountingMemory]:
-        """Answer, then count one on."""
+        """Return the output for `step`, and increment the count."""
         row, episode, count = self._read(step.obs)
         memory.count.masked_fill_(step.is_first, 0)
         value = count + 100 * memory.count + 10_000 * episode
@@ -328,18 +332,19 @@ class CountingAgent(Agent[CountingMemory]):
 
     @staticmethod
     def _read(obs: Obs) -> tuple[Tensor, Tensor, Tensor]:
+        """Return row, episode and step from observations."""
         if isinstance(obs, dict):
             return obs["who"][..., 0], obs["who"][..., 1], obs["step"].float()
         return obs[..., 0], obs[..., 1], obs[..., 2]
 
     def unroll(self, steps: TimeStep, memory: CountingMemory) -> AgentOutput:
-        """Replay with `act`."""
+        """Replay the steps by calling `act`."""
         logits, value, _ = act_over(self, steps, memory.snapshot())
         spans = torch.zeros(0, *value.shape)
         return AgentOutput(logits, value, torch.zeros(()), spans)
 
     def view(self, memory: CountingMemory) -> list[LayerView]:
-        """Show `min(count, held)` memories a row, each with span `held - 1 + row`."""
+        """Return a view of `min(count, held)` memories in each row, with span `held - 1 + row`."""
         if not self.held:
             return []
         age = torch.arange(self.held).expand(len(memory.count), -1)
@@ -350,12 +355,12 @@ class CountingAgent(Agent[CountingMemory]):
 
 
 def rows_of(obs: Obs, t: int) -> Obs:
-    """The observations of step t."""
+    """Return the observations of step t."""
     return map_obs(lambda x: x[t], obs)
 
 
 def same_tree(found: Any, expected: Any, where: str = "") -> None:
-    """Fail unless two trees of dicts, lists, tensors, arrays and numbers are the same bits."""
+    """Assert that trees of dicts, lists, tensors, arrays and numbers are equal bit by bit."""
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), where
         for key in expected:
@@ -374,12 +379,12 @@ def same_tree(found: Any, expected: Any, where: str = "") -> None:
 
 
 def full(*_: Any, **__: Any) -> Any:
-    """Stands in for any function that writes, on a full disk."""
+    """Raise the error of a full disk; replaces any function that writes."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class FullFile:
-    """A file that takes half of what it is given, and then the disk is full."""
+    """A file that stores only half of a text because the disk is full."""
 
     def __init__(self, file: Any):
         self.file = file
@@ -389,12 +394,15 @@ class FullFile:
         return self
 
     def __exit__(self, *_: Any) -> None:
+        """Close the file."""
         self.file.close()
 
     def tell(self) -> int:
+        """Return the position in the file."""
         return self.file.tell()
 
     def write(self, text: str) -> None:
+        """Write half of `text`, then raise."""
         self.file.write(text[: len(text) // 2])
         self.file.flush()
         full()
