@@ -7,6 +7,8 @@ import importlib.metadata
 import sys
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "rl_expire"
@@ -29,6 +31,8 @@ html_static_path = ["_static"]
 html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
+smartquotes = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
@@ -39,3 +43,16 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+
+
+def add_title(app: Sphinx, name: str, content: list[str]) -> None:
+    """Give the tables that `rl-expire compare` writes a title."""
+    folder, _, page = name.rpartition("/")
+    if page == "table":
+        task = folder.rpartition("/")[2].replace("-", " ").capitalize()
+        content[0] = f"# {task}: the whole table\n\n{content[0]}"
+
+
+def setup(app: Sphinx) -> None:
+    """Register with Sphinx."""
+    app.connect("source-read", add_title)

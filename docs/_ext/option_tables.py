@@ -103,7 +103,7 @@ def training_options(task: str, agent: str | None = None) -> list[Option]:
 
 def table(options: Iterable[Option], defaults: Callable[[Option], str] | None = None) -> str:
     """Return a Markdown table of options."""
-    rows = ["| option | | default |", "|---|---|---|"]
+    rows = ["| option | meaning | default |", "|---|---|---|"]
     for option in options:
         default = defaults(option) if defaults else code(option.default)
         rows.append(

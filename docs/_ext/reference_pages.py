@@ -16,6 +16,8 @@ LIBRARY = "rl_expire"
 ROOMS = ("memory", "learning", "vector", "scoring", "runs", "retention")
 PACKAGES = (LIBRARY, *(f"{LIBRARY}.{room}" for room in ROOMS), "agents", "envs")
 CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
+LETTER = re.compile(r"(^ *|: )([A-Za-z])\.(?=\s|$)", re.MULTILINE)
+"""A single letter that reStructuredText would take for the number of a list's item."""
 
 
 def modules(package: str) -> list[str]:
@@ -70,10 +72,13 @@ def escape_docstring(
     for at in range(0, len(parts), 3):
         parts[at] = re.sub(r"(?<!\\)([*|])", r"\\\1", parts[at])
         parts[at] = re.sub(r"(?<=\w)_(?=\W|$)", r"\\_", parts[at])
+        parts[at] = LETTER.sub(r"\1\\\2.", parts[at])
     for at in range(1, len(parts), 3):
         parts[at] = f"``{parts[at + 1]}``"
         parts[at + 1] = ""
     lines[:] = "".join(parts).split("\n")
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "")  # else Napoleon takes the words before a colon for the type
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

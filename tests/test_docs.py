@@ -1,0 +1,142 @@
+"""README and documentation: examples run, commands parse, and the files they name exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from experiments import cli
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+FOLDERS = ("*.md", "environments/*.md", "results/*/README.md")
+PAGES = [
+    *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
+    *sorted(page for pattern in FOLDERS for page in DOCS.glob(pattern)),
+]
+HISTORY = DOCS / "LOG.md"
+"""Tells of commands and files as they were at the time."""
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+SHORTER = {
+    "range(100)": "range(2)",
+    "while not trainer.finished:": "for _ in range(2):",
+    "num_envs=512": "num_envs=4",
+}
+"""Loops and batches of the examples that are cut short here."""
+TRAINING = ("corridor", "portal", "instruction", "train")
+OTHER_PROGRAMS = ("pip", "pytest", "pre-commit", "playwright", "sphinx-build", "ruff", "pyright")
+SHELLS = ("bash", "console", "sh")
+
+
+def names(page: Path) -> str:
+    """The page relative to the repository, as a test's id."""
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """The fenced blocks of `page` in one of these languages."""
+    found = FENCE.finditer(page.read_text())
+    return [match[3] for match in found if match[2] in languages]
+
+
+def is_commands(block: str) -> bool:
+    """Whether a block without a language holds commands."""
+    return block.split()[:1] in ([word] for word in ("python", "rl-expire", *OTHER_PROGRAMS))
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of every command in the page's blocks."""
+    texts = blocks(page, *SHELLS) + [b for b in blocks(page, "") if is_commands(b)]
+    lines = "\n".join(texts).replace("\\\n", " ").splitlines()
+    parts = [part for line in lines for part in re.split(r"&&|\|\|", line)]
+    return [words for part in parts if (words := shlex.split(part, comments=True))]
+
+
+def words_of_rl_expire(command: list[str]) -> list[str] | None:
+    """The words after `rl-expire` that do the same; None for another program."""
+    if command[0] == "rl-expire":
+        return command[1:]
+    if command[0] == "python" and command[1].startswith("experiments/"):
+        script = Path(command[1]).stem
+        task = [script] if script in TRAINING[:3] else []
+        return [*(["train"] if script in TRAINING else [script]), *task, *command[2:]]
+    return None
+
+
+def with_examples(pages: list[Path]) -> list[Path]:
+    """Those pages that have Python examples."""
+    return [page for page in pages if blocks(page, "python")]
+
+
+@pytest.mark.parametrize("page", with_examples(PAGES), ids=names)
+def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "example"}
+    for block in blocks(page, "python"):
+        for long, short in SHORTER.items():
+            block = block.replace(long, short)
+        exec(compile(block, names(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("long", SHORTER)
+def test_every_shortened_line_is_in_an_example(long: str) -> None:
+    assert any(long in block for page in PAGES for block in blocks(page, "python"))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p != HISTORY and commands(p)], ids=names)
+def test_commands_parse(page: Path) -> None:
+    for command in commands(page):
+        words = words_of_rl_expire(command)
+        if words is not None:
+            cli.parses(words)
+        elif command[0] == "python":
+            assert (ROOT / command[1]).exists(), f"{command}"
+        else:
+            assert command[0] in OTHER_PROGRAMS, f"{command} is no command of this project"
+
+
+def test_a_command_that_does_not_parse_is_noticed() -> None:
+    with pytest.raises((SystemExit, ValueError)):
+        cli.parses(["train", "corridor", "--no-such-option", "1"])
+
+
+def is_tree(block: str) -> bool:
+    """Whether a block shows a tree of files: it begins with a folder and what is in it."""
+    return re.match(r"[\w.]+/ {2,}\S", block) is not None
+
+
+def files_in_tree(tree: str) -> list[str]:
+    """The paths that a tree of files names: first words, and modules in the descriptions."""
+    folders: list[tuple[int, str]] = []
+    paths = []
+    for line in tree.splitlines():
+        indent = len(line) - len(line.lstrip())
+        name, _, about = line.strip().partition("  ")
+        while folders and folders[-1][0] >= indent:
+            folders.pop()
+        at = "".join(folder for _, folder in folders)
+        is_path = re.fullmatch(r"[\w./-]+(/|\.\w+)", name) is not None
+        if is_path:
+            paths.append(at + name)
+        if is_path and name.endswith("/"):
+            folders.append((indent, name))
+            at += name
+        paths += [at + word for word in re.findall(r"[\w/]+\.py\b", about if is_path else line)]
+    return paths
+
+
+def test_trees_name_files_that_exist() -> None:
+    trees = [b for page in PAGES if page != HISTORY for b in blocks(page, "", "text")]
+    paths = [path for tree in trees if is_tree(tree) for path in files_in_tree(tree)]
+    assert len(paths) > 10
+    missing = [path for path in paths if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_paths_in_the_text_exist() -> None:
+    path = re.compile(r"`((?:rl_expire|agents|envs|experiments|tests|docs)/[\w./-]*)`")
+    paths = {(names(page), name) for page in PAGES for name in path.findall(page.read_text())}
+    assert len(paths) > 10
+    missing = [(page, name) for page, name in sorted(paths) if not (ROOT / name).exists()]
+    assert [found for found in missing if found[0] != names(HISTORY)] == []
