@@ -29,7 +29,7 @@ def build_options(options_type: type[Options], values: Mapping[str, Any]) -> Opt
     known = signature(options_type).parameters
     for name in values:
         if name not in known:
-            raise TypeError(f"{name} is not an option here: choose from {', '.join(known)}")
+            raise TypeError(f"{name} is not an option (choose from {', '.join(known)})")
     return options_type(**values)
 
 

@@ -6,6 +6,7 @@ Words and punctuation marks are separated by single spaces, so that tokenizing i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Literal
 
@@ -79,9 +80,15 @@ def read(sentence: str) -> Meaning:
             return Meaning("withdrawal", None, things.index(thing), to)
         case ["you", "reach", "the", place, "."] if place in PLACES and to is None:
             return Meaning("arrival", PLACES.index(place))
-    if to is None and sentence in chatter(len(PLACES), len(DEEDS)):
+    if to is None and sentence in _all_chatter():
         return Meaning("chatter")
     raise ValueError(f"{sentence!r} is not a sentence of this language")
+
+
+@cache
+def _all_chatter() -> frozenset[str]:
+    """Return all meaningless sentences."""
+    return frozenset(chatter(len(PLACES), len(DEEDS)))
 
 
 def chatter(places: int, deeds: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Plays the scripted policies."""
+"""Play the scripted policies."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from envs.array_env.arrays import FloatArray
 
 
 def oracle_returns(env: ArrayVectorEnv) -> FloatArray:
-    """The return of perfect memory in the first episode of each environment `[N]`, seed 0."""
+    """Return the oracle's return in the first episode of each environment `[N]`, seed 0."""
     oracle = env.oracle()
     obs, _ = env.reset(seed=0)
     first, playing = np.ones(env.num_envs, np.bool_), np.ones(env.num_envs, np.bool_)

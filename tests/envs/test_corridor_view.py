@@ -1,4 +1,4 @@
-"""What the agent sees equals what MiniGrid shows on the same world, built cell by cell."""
+"""The agent's view equals MiniGrid's on the same world, built cell by cell."""
 
 from typing import Any, cast
 
@@ -9,7 +9,7 @@ from minigrid.core.mission import MissionSpace
 from minigrid.core.world_object import Ball, Door, Wall
 from minigrid.minigrid_env import MiniGridEnv
 
-from envs.corridor.env import CorridorEnv, CorridorVectorEnv
+from envs.corridor import CorridorEnv, CorridorVectorEnv
 
 COLOURS = ("red", "blue")
 
@@ -52,16 +52,16 @@ class NaiveCorridor(MiniGridEnv):
 
 
 def naive_distractors(core: CorridorVectorEnv) -> dict[int, tuple[int, int]]:
-    """Row and colour of the distractor in each column that has one."""
-    found = {}
+    """Return row and colour of the distractor in each column that has one."""
+    distractors = {}
     for x in range(core.options.num_cues, int(core._state.length[0]) - 1):
         z = (int(core._state.key[0]) + (1000 + x) * 0x9E3779B97F4A7C15) % 2**64
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
         z ^= z >> 31
         if (z >> 11) / 2**53 < core.options.distractors:
-            found[x] = (2 if z & 2 else 0, z & 1)
-    return found
+            distractors[x] = (2 if z & 2 else 0, z & 1)
+    return distractors
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_view_and_relevance_equal_minigrids_everywhere(options: dict[str, Any]) 
                     assert core.describe()["relevant"][0] == shown
 
 
-def test_distractors_have_their_probability_and_leave_the_ends_alone() -> None:
+def test_distractors_have_their_probability_and_are_not_beside_cues_or_junctions() -> None:
     core = CorridorVectorEnv(1, min_length=4000, max_length=4000, distractors=0.3)
     core.reset(seed=0)
     found = naive_distractors(core)
@@ -103,7 +103,7 @@ def test_distractors_have_their_probability_and_leave_the_ends_alone() -> None:
         assert np.mean(values) == pytest.approx(0.5, abs=0.06)
 
 
-def test_frames_keep_their_size_whatever_the_length() -> None:
+def test_all_frames_have_the_same_size() -> None:
     shapes = set()
     for length in (3, 200, 50_000):
         env = CorridorEnv(min_length=length, max_length=length, render_mode="rgb_array")
@@ -114,10 +114,10 @@ def test_frames_keep_their_size_whatever_the_length() -> None:
             assert frame is not None
             assert frame.dtype == np.uint8
             shapes.add(frame.shape)
-    assert shapes == {(5 * 32, 15 * 32, 3)}
+    assert len(shapes) == 1
 
 
-def test_frame_equals_minigrids_own_rendering_of_the_same_cells() -> None:
+def test_a_frame_equals_minigrids_rendering_of_the_same_cells() -> None:
     env = CorridorEnv(
         min_length=20, max_length=20, distractors=0.5, walkway=False, render_mode="rgb_array"
     )
@@ -131,7 +131,7 @@ def test_frame_equals_minigrids_own_rendering_of_the_same_cells() -> None:
     np.testing.assert_array_equal(frame[32:-32], naive[:, 2 * 32 : 17 * 32])
 
 
-def test_batch_renders_one_frame_per_environment() -> None:
+def test_a_batch_renders_one_frame_per_environment() -> None:
     env = CorridorVectorEnv(3, render_mode="rgb_array")
     env.reset(seed=0)
     frames = env.render()

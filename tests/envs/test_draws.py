@@ -1,4 +1,4 @@
-"""Random draws are those of splitmix64, uniform, and a function of key and index alone."""
+"""Random draws equal splitmix64, are uniform, and depend only on key and index."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ KEYS = np.arange(20_000, dtype=np.uint64)
 
 
 def naive_draw(key: int, index: int) -> int:
-    """The published recurrence in Python integers."""
+    """Compute the published recurrence in Python integers."""
     z = (key + index * 0x9E3779B97F4A7C15) % 2**64
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
@@ -23,13 +23,13 @@ def test_draws_are_splitmix64() -> None:
         assert draw(keys, index).tolist() == [naive_draw(int(key), index) for key in keys]
 
 
-def test_draws_leave_their_arguments_alone() -> None:
+def test_draws_do_not_modify_their_arguments() -> None:
     keys = KEYS.copy()
     draw(keys, 0)
     np.testing.assert_array_equal(keys, KEYS)
 
 
-def test_integers_are_uniform_with_both_ends() -> None:
+def test_integers_are_uniform_and_include_both_ends() -> None:
     values = integers(KEYS, 0, 3, 12)
     counts = np.bincount(values, minlength=13)[3:]
     assert values.min() == 3

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from gymnasium.spaces import MultiDiscrete
 
-from envs.instruction.env import InstructionEnv, InstructionVectorEnv
+from envs.instruction import InstructionEnv, InstructionOptions, InstructionVectorEnv
 from envs.instruction.grammar import DEEDS, NAMES, PLACES, Language, Meaning, read, write
-from envs.instruction.options import InstructionOptions
 
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -31,19 +30,19 @@ ids = pytest.mark.parametrize("options", OPTIONS, ids=str)
 
 
 def walk_on(env: InstructionVectorEnv) -> list[dict[str, Any]]:
-    """What is told of every step of an episode in which nothing is ever done."""
+    """Return the info of every step of an episode in which nothing is ever done."""
     _, info = env.reset(seed=3)
-    told = [info]
+    infos = [info]
     for _ in range(env.options.max_distance):
         _, reward, terminated, truncated, info = env.step(np.zeros(env.num_envs, np.int64))
         assert not reward.any()
         assert not (terminated | truncated).any()
-        told.append(info)
-    return told
+        infos.append(info)
+    return infos
 
 
 @pytest.mark.parametrize(("places", "deeds"), [(12, 8), (2, 1), (8, 6)])
-def test_every_sentence_reads_as_what_it_means(places: int, deeds: int) -> None:
+def test_reading_a_sentence_gives_its_meaning(places: int, deeds: int) -> None:
     language = Language(places, deeds)
     kinds: dict[str, int] = {}
     for text in language.texts.tolist():
@@ -67,12 +66,12 @@ def test_every_sentence_reads_as_what_it_means(places: int, deeds: int) -> None:
         "anna , you reach the inn .",
     ],
 )
-def test_what_is_no_sentence_is_refused(sentence: str) -> None:
+def test_sentences_outside_the_language_are_refused(sentence: str) -> None:
     with pytest.raises(ValueError, match="is not a sentence of this language"):
         read(sentence)
 
 
-def test_numbers_are_those_of_the_sentences() -> None:
+def test_computed_numbers_are_those_of_the_sentences() -> None:
     language = Language(5, 4)
     place, deed, to = (np.array(x) for x in ([0, 4, 2], [3, 0, 1], [0, 1, 4]))
     for n, text in enumerate(language.texts[language.instruction(place, deed, to)]):
@@ -87,7 +86,7 @@ def test_numbers_are_those_of_the_sentences() -> None:
     assert (language.place_reached(others) == -1).all()
 
 
-def test_tokens_spell_the_sentences_and_no_two_are_the_same() -> None:
+def test_tokens_spell_the_sentences_and_are_unique() -> None:
     language = Language(len(PLACES), len(DEEDS))
     assert len(np.unique(language.tokens, axis=0)) == language.size
     for tokens, text in zip(language.tokens, language.texts, strict=True):
@@ -96,7 +95,7 @@ def test_tokens_spell_the_sentences_and_no_two_are_the_same() -> None:
 
 
 @ids
-def test_no_token_is_outside_the_vocabulary(options: dict[str, Any]) -> None:
+def test_all_tokens_are_in_the_vocabulary(options: dict[str, Any]) -> None:
     env = InstructionVectorEnv(32, **options)
     space = env.single_observation_space
     assert isinstance(space, MultiDiscrete)
@@ -109,7 +108,7 @@ def test_no_token_is_outside_the_vocabulary(options: dict[str, Any]) -> None:
 
 
 @ids
-def test_perfect_memory_carries_everything_out(options: dict[str, Any]) -> None:
+def test_the_oracle_carries_out_every_instruction(options: dict[str, Any]) -> None:
     env = InstructionVectorEnv(200, **options)
     oracle = env.oracle()
     obs, _ = env.reset(seed=0)
@@ -128,13 +127,13 @@ def test_perfect_memory_carries_everything_out(options: dict[str, Any]) -> None:
 
 
 @ids
-def test_distances_and_visits_are_as_promised(options: dict[str, Any]) -> None:
+def test_distances_and_visits_are_as_documented(options: dict[str, Any]) -> None:
     env = InstructionVectorEnv(300, **options)
-    told = walk_on(env)
+    infos = walk_on(env)
     size = env.options
-    text = np.stack([info["text"] for info in told])
-    relevant = np.stack([info["relevant"] for info in told])
-    withdrawn = np.stack([info["withdrawn"] for info in told])
+    text = np.stack([info["text"] for info in infos])
+    relevant = np.stack([info["relevant"] for info in infos])
+    withdrawn = np.stack([info["withdrawn"] for info in infos])
     assert (relevant.sum(0) == size.instructions).all()
     assert (withdrawn.sum(0) == size.withdrawn).all()
     distances = []
@@ -169,30 +168,30 @@ def test_distances_and_visits_are_as_promised(options: dict[str, Any]) -> None:
         assert max(distances) > size.max_distance - 10
 
 
-def test_chatter_has_its_share() -> None:
+def test_the_share_of_chatter_is_as_chosen() -> None:
     for share in (0.2, 0.5, 0.8):
         env = InstructionVectorEnv(300, chatter=share, max_distance=150)
         text = np.stack([info["text"] for info in walk_on(env)])
         walked = text[env.options.first_arrival :].ravel()
-        spoken = np.mean([read(t).kind == "chatter" for t in walked])
+        spoken = np.mean(~np.char.startswith(walked, "you reach"))
         assert spoken == pytest.approx(share, abs=0.06)
 
 
 def decisions(**options: Any) -> tuple[InstructionEnv, list[dict[str, Any]]]:
-    """A single world, and what is told until the first thing is to be done."""
+    """Return a single world at its first decision, and the info of the steps so far."""
     env = InstructionEnv(**options)
     _, info = env.reset(seed=1)
-    told = [info]
+    infos = [info]
     while not info["decision"]:
         *_, info = env.step(0)
-        told.append(info)
-    return env, told
+        infos.append(info)
+    return env, infos
 
 
-def deed_of(told: list[dict[str, Any]]) -> int:
-    """The right action at the last step told."""
-    place = read(told[-1]["text"]).place
-    for info in told:
+def deed_of(infos: list[dict[str, Any]]) -> int:
+    """Return the right action at the last of these steps."""
+    place = read(infos[-1]["text"]).place
+    for info in infos:
         meaning = read(info["text"])
         if info["relevant"] and meaning.place == place:
             assert meaning.deed is not None
@@ -200,16 +199,16 @@ def deed_of(told: list[dict[str, Any]]) -> int:
     raise AssertionError("no instruction for this place was given")
 
 
-def test_the_right_deed_pays_and_is_to_be_done_once() -> None:
-    env, told = decisions()
-    _, reward, terminated, truncated, info = env.step(deed_of(told))
+def test_the_right_deed_is_rewarded_once() -> None:
+    env, infos = decisions()
+    _, reward, terminated, truncated, info = env.step(deed_of(infos))
     assert (reward, terminated, truncated) == (1.0, False, False)
     assert (info["carried"], info["share"], info["success"]) == (1, 1 / 3, False)
 
 
 def test_another_deed_ends_the_episode() -> None:
-    env, told = decisions()
-    _, reward, terminated, _, info = env.step(1 + deed_of(told) % 6)
+    env, infos = decisions()
+    _, reward, terminated, _, info = env.step(1 + deed_of(infos) % 6)
     assert (reward, terminated, info["success"]) == (0.0, True, False)
 
 
@@ -220,16 +219,16 @@ def test_any_deed_at_another_sentence_ends_the_episode() -> None:
     assert (reward, terminated, info["success"]) == (0.0, True, False)
 
 
-def test_walking_on_misses_the_reward_and_goes_on_to_the_end() -> None:
-    env, told = decisions(max_distance=60)
-    for step in range(len(told), 62):
+def test_walking_past_a_place_costs_only_its_reward() -> None:
+    env, infos = decisions(max_distance=60)
+    for step in range(len(infos), 62):
         _, reward, terminated, truncated, info = env.step(0)
         assert (reward, terminated, truncated) == (0.0, step == 61, False)
         assert (info["success"], info["carried"], info["share"]) == (False, 0, 0.0)
 
 
 @pytest.mark.parametrize("mistake", ["withdrawn", "decoy"])
-def test_what_was_withdrawn_or_said_to_others_must_not_be_done(mistake: str) -> None:
+def test_carrying_out_a_withdrawn_instruction_or_a_decoy_ends_the_episode(mistake: str) -> None:
     tried = 0
     for seed in range(40):
         env = InstructionEnv(decoys=6)
@@ -255,7 +254,7 @@ def test_what_was_withdrawn_or_said_to_others_must_not_be_done(mistake: str) -> 
     assert tried >= 20
 
 
-def test_out_of_order_ends_the_episode_where_order_is_required() -> None:
+def test_a_deed_out_of_order_ends_the_episode_if_order_is_required() -> None:
     tried = 0
     for seed in range(40):
         env = InstructionEnv(ordered=True, withdrawn=0)
@@ -277,7 +276,7 @@ def test_out_of_order_ends_the_episode_where_order_is_required() -> None:
     assert tried >= 10
 
 
-def test_easier_options_hold_from_the_next_episode() -> None:
+def test_easier_options_take_effect_at_the_next_episode() -> None:
     env = InstructionVectorEnv(3)
     _, info = env.reset(seed=0)
     env.change(instructions=1, withdrawn=0, decoys=0, min_distance=1, max_distance=5)
@@ -295,7 +294,7 @@ def test_easier_options_hold_from_the_next_episode() -> None:
 
 
 @pytest.mark.parametrize("ordered", [False, True])
-def test_episodes_under_way_are_not_changed_nor_by_copying_them(ordered: bool) -> None:
+def test_current_episodes_are_not_affected_by_changed_options_or_copying(ordered: bool) -> None:
     def texts(env: InstructionVectorEnv) -> list[list[str]]:
         step = np.zeros(env.num_envs, np.int64)
         return [env.step(step)[-1]["text"].tolist() for _ in range(95)]
@@ -314,7 +313,7 @@ def test_episodes_under_way_are_not_changed_nor_by_copying_them(ordered: bool) -
     assert texts(copied) == expected
 
 
-def test_a_quarter_of_what_is_said_to_others_takes_something_back() -> None:
+def test_a_quarter_of_the_decoys_are_withdrawals() -> None:
     language = Language(5, 4)
     kinds = [read(text) for text in language.texts[language.decoys]]
     assert all(meaning.to is not None for meaning in kinds)
@@ -323,18 +322,18 @@ def test_a_quarter_of_what_is_said_to_others_takes_something_back() -> None:
     times = np.bincount(language.decoys, minlength=language.size)
     for kind, count in (("instruction", len(NAMES) * 5 * 4), ("withdrawal", len(NAMES) * 4)):
         drawn = [n for n, m in zip(times[language.decoys], kinds, strict=True) if m.kind == kind]
-        assert len(set(drawn)) == 1, "all as often"
+        assert len(set(drawn)) == 1, "all equally often"
         assert len(drawn) == count * drawn[0]
 
 
-def test_what_is_due_is_known_after_copying() -> None:
-    env, told = decisions()
+def test_the_due_instruction_is_known_after_copying() -> None:
+    env, infos = decisions()
     other = InstructionVectorEnv(1)
     other.load_state_dict(env.core.state_dict())
-    assert other.step(np.array([deed_of(told)]))[1].tolist() == [1.0]
+    assert other.step(np.array([deed_of(infos)]))[1].tolist() == [1.0]
 
 
-def test_it_is_shown_as_text_and_as_a_picture() -> None:
+def test_episodes_are_rendered_as_text_and_as_pictures() -> None:
     env = InstructionEnv(render_mode="ansi")
     _, info = env.reset(seed=0)
     assert env.render() == info["text"]
@@ -351,31 +350,5 @@ def test_it_is_shown_as_text_and_as_a_picture() -> None:
     assert len({frame.shape for frame in frames}) == 1
     assert frames[0].dtype == np.uint8
     brightest = [int(frame.max()) for frame in frames]
-    assert min(brightest) == 255, "the sentence read now is white"
+    assert min(brightest) == 255, "the current sentence is white"
     assert all((a != b).any() for a, b in pairwise(frames))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"instructions": 0}, "instructions=0 is impossible: give 1 or more"),
-        ({"withdrawn": -1}, "withdrawn=-1 is impossible: give 0 or more"),
-        ({"decoys": -1}, "decoys=-1 is impossible: give 0 or more"),
-        ({"chatter": 1.0}, "chatter=1.0 is impossible: give 0 to below 1"),
-        ({"chatter": float("nan")}, "chatter=nan is impossible"),
-        ({"instructions": 7}, "places=8 is too few for 8 instructions: give places >= 9"),
-        ({"instructions": 6, "places": 12}, "deeds=6 is too few for 7 instructions"),
-        ({"min_distance": 0}, "min_distance=0 is impossible: give 1 or more"),
-        ({"max_distance": 30}, "max_distance=30 is impossible: give 36 to"),
-        ({"places": 13}, "places=13 is impossible: give 2 to 12"),
-        ({"deeds": 9}, "deeds=9 is impossible: give 1 to 8"),
-        ({"render_mode": "video"}, "render_mode='video' .* one of"),
-    ],
-)
-def test_impossible_options_name_the_option_and_the_remedy(
-    options: dict[str, Any], message: str
-) -> None:
-    for make in (InstructionEnv, InstructionVectorEnv):
-        with pytest.raises(ValueError, match=message) as caught:
-            make(**options)
-        assert "\n" not in str(caught.value)
