@@ -1,7 +1,7 @@
-"""Collecting: alignment of everything stored, both ways of resetting, true last observations.
+"""Rollouts: their alignment, both autoreset modes, and the last observations of episodes.
 
-The environment counts and the agent counts: a value of step + 100 * step + 10000 * episode is only
-right if observation, memory and place in the rollout belong together.
+The environment counts steps in its observation and the agent counts them in its memory: a value of
+step + 100 * step + 10000 * episode is right only if observation, memory and position match.
 """
 
 from typing import Any, cast
@@ -12,9 +12,9 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from torch import Tensor
 
-from rl_expire.learning.returns import gae
 from rl_expire.learning.actor import Actor, take_rows
-from rl_expire.learning.episode import Episode
+from rl_expire.learning.episode import Episode, success_of, with_success
+from rl_expire.learning.returns import gae
 from rl_expire.learning.rollout import collect
 from rl_expire.types import Rollout, TimeStep
 from tests.support import (
@@ -35,7 +35,7 @@ kinds = pytest.mark.parametrize("kind", [CountingEnv, DictCountingEnv], ids=["bo
 
 
 class ObjectFinalObs(VectorWrapper):
-    """Gives the last observations as an array of objects, as older Gymnasium did."""
+    """Returns final observations as an object array, as older versions of Gymnasium do."""
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         obs, reward, terminated, truncated, info = self.env.step(actions)
@@ -56,8 +56,8 @@ def actor_of(envs: VectorEnv, agent: Any = None) -> Actor[Any]:
     return Actor(envs, agent or CountingAgent(), CPU, seed=0)
 
 
-def places(rollout: Rollout[Any]) -> Tensor:
-    """`[T+1, B, 3]`: row, episode and step of every observation."""
+def positions(rollout: Rollout[Any]) -> Tensor:
+    """Return `[T+1, B, 3]`: row, episode and step of every observation."""
     obs = rollout.steps.obs
     if isinstance(obs, dict):
         return torch.cat([obs["who"].long(), obs["step"].long().unsqueeze(-1)], -1)
@@ -70,17 +70,17 @@ def length_of(row: int, episode: int) -> int:
 
 @modes
 @kinds
-def test_everything_is_stored_beside_the_step_it_belongs_to(
+def test_every_tensor_is_aligned_with_its_step(
     mode: AutoresetMode, kind: type[CountingEnv]
 ) -> None:
     actor = actor_of(counting_envs(ROWS, mode, kind))
     ends: set[str] = set()
     for _ in range(3):
         rollout = collect(actor, T)
-        where = places(rollout)
+        position = positions(rollout)
         for t in range(T):
             for b in range(ROWS):
-                row, episode, step = where[t, b].tolist()
+                row, episode, step = position[t, b].tolist()
                 assert row == b
                 assert bool(rollout.steps.is_first[t, b]) == (step == 0)
                 assert float(rollout.value[t, b]) == 101 * step + 10_000 * episode
@@ -88,7 +88,7 @@ def test_everything_is_stored_beside_the_step_it_belongs_to(
                 action = int(rollout.action[t, b])
                 assert action == (step + row) % 5
                 assert bool(rollout.relevant[t, b]) == (step % 3 == 0)
-                # At their start these environments say nothing of it, and are taken to have one.
+                # `reset` does not set `choice` in these environments, so the default holds.
                 assert bool(rollout.choice[t, b]) == (step == 0 or step % 4 > 0)
                 assert int(rollout.steps.last_action[t + 1, b]) == action
                 assert rollout.steps.last_reward[t + 1, b] == rollout.reward[t, b]
@@ -106,102 +106,102 @@ def test_everything_is_stored_beside_the_step_it_belongs_to(
                 following = [b, episode, step + 1]
                 if dummy or (over and mode == SAME):
                     following = [b, episode + 1, 0]
-                assert where[t + 1, b].tolist() == following
+                assert position[t + 1, b].tolist() == following
     assert ends == {"truncated", "other"} | ({"dummy"} if mode == NEXT else set())
 
 
 @modes
 def test_the_stored_memory_is_the_one_before_the_first_step(mode: AutoresetMode) -> None:
     actor = actor_of(counting_envs(ROWS, mode))
-    seen = 0
+    checked = 0
     for _ in range(4):
         rollout = collect(actor, 5)
-        first, step = rollout.steps.is_first[0], places(rollout)[0, :, 2]
-        going_on = ~first
-        seen += int(going_on.sum())
-        assert torch.equal(rollout.memory.count[going_on], step[going_on])
+        first, step = rollout.steps.is_first[0], positions(rollout)[0, :, 2]
+        continuing = ~first
+        checked += int(continuing.sum())
+        assert torch.equal(rollout.memory.count[continuing], step[continuing])
         replay = CountingAgent().unroll(rollout.steps.map(lambda x: x[:5]), rollout.memory)
         assert torch.equal(replay.value, rollout.value)
         before = rollout.memory.count.clone()
         collect(actor, 1)
         assert torch.equal(rollout.memory.count, before)
-    assert seen > 4
+    assert checked > 4
 
 
 @modes
-def test_rollouts_go_on_where_the_last_one_ended(mode: AutoresetMode) -> None:
+def test_a_rollout_continues_where_the_previous_one_ended(mode: AutoresetMode) -> None:
     whole = collect(actor_of(counting_envs(ROWS, mode)), 12)
     actor = actor_of(counting_envs(ROWS, mode))
     pieces = [collect(actor, 4) for _ in range(3)]
     for name in ("action", "reward", "value", "terminated", "truncated", "final_value", "valid"):
         joined = torch.cat([getattr(piece, name) for piece in pieces])
         assert torch.equal(joined, getattr(whole, name)), name
-    assert torch.equal(places(pieces[0])[-1], places(pieces[1])[0])
+    assert torch.equal(positions(pieces[0])[-1], positions(pieces[1])[0])
 
 
 @modes
-def test_bootstrap_is_the_value_of_the_step_after_the_last_and_moves_no_memory(
+def test_the_bootstrap_value_is_that_of_the_step_after_the_last_and_leaves_memory_alone(
     mode: AutoresetMode,
 ) -> None:
     actor = actor_of(counting_envs(ROWS, mode))
     for length in (3, 5, 2, 4):
         rollout = collect(actor, length)
-        _, episode, step = places(rollout)[-1].unbind(-1)
+        _, episode, step = positions(rollout)[-1].unbind(-1)
         assert torch.equal(rollout.bootstrap_value, (101 * step + 10_000 * episode).float())
-        going_on = ~actor.step.is_first
-        assert torch.equal(actor.memory.count[going_on], step[going_on])
+        continuing = ~actor.step.is_first
+        assert torch.equal(actor.memory.count[continuing], step[continuing])
 
 
-def advantages_by_place(mode: AutoresetMode, kind: type[CountingEnv]) -> dict[Any, float]:
-    """Advantages of valid steps by (row, episode, step), for episodes that were seen to end."""
+def advantages_by_position(mode: AutoresetMode, kind: type[CountingEnv]) -> dict[Any, float]:
+    """Return the advantages of valid steps by (row, episode, step), of episodes that ended."""
     rollout = collect(actor_of(counting_envs(ROWS, mode, kind)), 40)
     names = ("reward", "value", "bootstrap_value", "terminated", "truncated", "final_value")
     tensors = {name: getattr(rollout, name).double() for name in names[:3]}
     tensors |= {name: getattr(rollout, name) for name in names[3:]}
     advantages, _ = gae(**tensors, valid=rollout.valid, gamma=0.9, lam=0.8)
-    where = places(rollout)[:-1]
+    position = positions(rollout)[:-1]
     ended = {
-        tuple(w[:2])
-        for w, over in zip(
-            where.reshape(-1, 3).tolist(),
+        tuple(p[:2])
+        for p, over in zip(
+            position.reshape(-1, 3).tolist(),
             (rollout.terminated | rollout.truncated).flatten().tolist(),
             strict=True,
         )
         if over
     }
     return {
-        tuple(w): a
-        for w, a, valid in zip(
-            where.reshape(-1, 3).tolist(),
+        tuple(p): a
+        for p, a, valid in zip(
+            position.reshape(-1, 3).tolist(),
             advantages.flatten().tolist(),
             rollout.valid.flatten().tolist(),
             strict=True,
         )
-        if valid and tuple(w[:2]) in ended
+        if valid and tuple(p[:2]) in ended
     }
 
 
 @kinds
-def test_both_ways_of_resetting_give_the_same_advantages(kind: type[CountingEnv]) -> None:
-    same, following = advantages_by_place(SAME, kind), advantages_by_place(NEXT, kind)
+def test_both_autoreset_modes_give_the_same_advantages(kind: type[CountingEnv]) -> None:
+    same, following = advantages_by_position(SAME, kind), advantages_by_position(NEXT, kind)
     assert following.keys() <= same.keys()
     assert len(following) > 80
     assert {episode % 2 for _, episode, _ in following} == {0, 1}
-    for place, advantage in following.items():
-        assert advantage == pytest.approx(same[place], rel=1e-9)
+    for position, advantage in following.items():
+        assert advantage == pytest.approx(same[position], rel=1e-9)
     spread = np.std(list(following.values()))
     assert spread > 1
 
 
 @kinds
-def test_last_observations_may_come_as_an_array_of_objects(kind: type[CountingEnv]) -> None:
+def test_final_observations_may_be_an_object_array(kind: type[CountingEnv]) -> None:
     plain = collect(actor_of(counting_envs(ROWS, SAME, kind)), T)
     wrapped = collect(actor_of(ObjectFinalObs(counting_envs(ROWS, SAME, kind))), T)
     assert (plain.final_value > 0).any()
     assert torch.equal(wrapped.final_value, plain.final_value)
 
 
-def test_take_rows_makes_dense_batches() -> None:
+def test_take_rows_returns_dense_batches() -> None:
     rows = np.array([2, 0])
     dense = np.arange(6.0).reshape(3, 2)
     objects = np.empty(3, dtype=object)
@@ -220,7 +220,7 @@ def test_take_rows_makes_dense_batches() -> None:
 
 @modes
 @kinds
-def test_episodes_are_noted_with_their_returns_steps_and_info(
+def test_finished_episodes_have_their_return_steps_and_info(
     mode: AutoresetMode, kind: type[CountingEnv]
 ) -> None:
     actor = actor_of(counting_envs(ROWS, mode, kind))
@@ -241,27 +241,27 @@ def test_episodes_are_noted_with_their_returns_steps_and_info(
             assert episode.info["length"] == length
 
 
-def test_environments_that_never_reset_themselves_are_refused() -> None:
+def test_environments_without_autoreset_are_rejected() -> None:
     with pytest.raises(ValueError, match="autoreset disabled: make them with SAME_STEP"):
         actor_of(counting_envs(2, AutoresetMode.DISABLED))
 
 
-def test_an_environment_that_says_nothing_has_choices_and_nothing_relevant() -> None:
-    class Quiet(CountingEnv):
+def test_without_info_every_step_has_a_choice_and_none_is_relevant() -> None:
+    class NoInfo(CountingEnv):
         def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
             return super().reset(**options)[0], {}
 
         def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
             return *super().step(action)[:4], {}
 
-    actor = actor_of(counting_envs(2, SAME, Quiet))
+    actor = actor_of(counting_envs(2, SAME, NoInfo))
     rollout = collect(actor, 9)
     assert not rollout.relevant.any()
     assert rollout.choice.all()
     assert actor.take_episodes()[0].info == {}
 
 
-def test_an_end_that_is_both_counts_as_a_termination() -> None:
+def test_an_episode_that_is_terminated_and_truncated_counts_as_terminated() -> None:
     class Both(CountingEnv):
         def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
             obs, reward, terminated, truncated, info = super().step(action)
@@ -275,7 +275,7 @@ def test_an_end_that_is_both_counts_as_a_termination() -> None:
 
 
 @modes
-def test_with_a_real_agent_the_final_value_is_that_of_the_true_last_observation(
+def test_the_final_value_is_the_agents_value_of_the_last_observation(
     mode: AutoresetMode,
 ) -> None:
     agent = expire_agent(CountingEnv.observation_space, max_span=50.0)
@@ -287,9 +287,9 @@ def test_with_a_real_agent_the_final_value_is_that_of_the_true_last_observation(
         step = rollout.steps.map(lambda x, t=t: x[t])
         output, memory = agent.act(step, memory)
         torch.testing.assert_close(rollout.value[t], output.value, atol=1e-5, rtol=1e-5)
-        place = cast(Tensor, rows_of(rollout.steps.obs, t))
+        obs = cast(Tensor, rows_of(rollout.steps.obs, t))
         last = TimeStep(
-            place + torch.tensor([0.0, 0.0, 1.0]),
+            obs + torch.tensor([0.0, 0.0, 1.0]),
             torch.zeros(ROWS, dtype=torch.bool),
             rollout.action[t],
             rollout.reward[t],
@@ -303,14 +303,32 @@ def test_with_a_real_agent_the_final_value_is_that_of_the_true_last_observation(
 
 
 @modes
-def test_with_a_real_agent_evaluate_repeats_the_rollout(mode: AutoresetMode) -> None:
+def test_unroll_repeats_the_outputs_of_a_rollout(mode: AutoresetMode) -> None:
     agent = expire_agent(CountingEnv.observation_space)
     actor = actor_of(counting_envs(ROWS, mode), agent)
     for _ in range(3):
         rollout = collect(actor, T)
-        evaluation = agent.unroll(rollout.steps, rollout.memory)
+        output = agent.unroll(rollout.steps, rollout.memory)
         value = torch.cat([rollout.value, rollout.bootstrap_value.unsqueeze(0)])
-        torch.testing.assert_close(evaluation.value.detach(), value, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(output.value.detach(), value, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(
-            evaluation.logits[:-1].detach(), rollout.logits, atol=1e-5, rtol=1e-5
+            output.logits[:-1].detach(), rollout.logits, atol=1e-5, rtol=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    ("info", "total_reward", "solved_return", "success"),
+    [
+        ({"success": 0.0, "is_success": 1.0}, 9.0, 5.0, 0.0),
+        ({"is_success": 1.0}, 0.0, 5.0, 1.0),
+        ({}, 5.0, 5.0, True),
+        ({}, 4.9, 5.0, False),
+        ({}, 9.0, None, None),
+    ],
+)
+def test_success_is_read_from_info_or_else_from_the_return(
+    info: dict[str, float], total_reward: float, solved_return: float | None, success: Any
+) -> None:
+    assert success_of(info, total_reward, solved_return) == success
+    episode = with_success(Episode(0, total_reward, 3, info), solved_return)
+    assert episode.info.get("success") == success
