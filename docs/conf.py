@@ -32,7 +32,6 @@ html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
-smartquotes = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 

@@ -17,7 +17,7 @@ PAGES = [
 ]
 HISTORY = DOCS / "LOG.md"
 """Tells of commands and files as they were at the time."""
-FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 SHORTER = {
     "range(100)": "range(2)",
     "while not trainer.finished:": "for _ in range(2):",

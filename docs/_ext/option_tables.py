@@ -48,6 +48,7 @@ Every option of every command, as `--help` prints it. Where the training command
 defaults, all of them are listed.
 """
 HEADINGS = {"options": "The run", "ppo options": "PPO", "eval options": "Evaluation"}
+FLAG = re.compile(r"(?<![\w`])--[a-z][\w.-]*\w")
 ESCAPED = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -81,9 +82,8 @@ def _options(parser: ArgumentParser) -> Iterator[Option]:
             elif len(flags) == 1:  # not --video, --no-video
                 value = f" {_value(str(action.metavar))}"
             default = default.rstrip(")").removeprefix("default: ")
-            yield Option(
-                str(group.title), ", ".join(flags) + value, " ".join(help.split()), default
-            )
+            help = FLAG.sub(r"`\g<0>`", " ".join(help.split()))
+            yield Option(str(group.title), ", ".join(flags) + value, help, default)
 
 
 def _value(metavar: str) -> str:

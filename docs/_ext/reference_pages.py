@@ -78,7 +78,7 @@ def escape_docstring(
         parts[at + 1] = ""
     lines[:] = "".join(parts).split("\n")
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")  # else Napoleon takes the words before a colon for the type
+        lines[:0] = ["..", ""]  # else Napoleon takes the words before a colon for the type
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
