@@ -26,18 +26,18 @@ from envs.array_env.arrays import (
     spread_rows,
 )
 from envs.array_env.checks import check_actions, check_render_mode, check_reset_mask, check_seeds
+from envs.array_env.options import build_options
 from envs.array_env.oracle import Oracle
-from envs.array_env.state import check_arrays
+from envs.array_env.state import replaced_arrays
 from envs.draws import UIntArray, episode_keys
 
 
 class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]]):
     """N environments stepped together by array operations, without a Python loop over them.
 
-    A subclass implements four hooks: `_restart`, `_advance`, `_observe` and `_info` (and `_frame`
-    to support rendering). It keeps its options in `options`, a frozen dataclass, and everything
-    that belongs to an episode in `_state`, a `BatchState`. This class does seeding, action checks,
-    the step limit and autoreset.
+    A subclass implements five hooks: `_prepare`, `_restart`, `_advance`, `_observe` and `_info`
+    (and `_frame` to support rendering). It keeps everything that belongs to an episode in `_state`,
+    a `BatchState`. This class does options, seeding, action checks, the step limit and autoreset.
 
     Seeding:
         `reset(seed=s)` seeds environment i with s + i, which then behaves exactly like the single
@@ -66,38 +66,34 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
     limit_terminates: ClassVar[bool] = False
     """Whether the step limit is part of the task: an episode that reaches it is terminated then."""
 
+    options_type: ClassVar[type[Any]]
+    """The type of `options`, a frozen dataclass that checks its fields."""
     options: Any
-    """The options, a frozen dataclass, which episodes to come are drawn with."""
+    """The options that episodes to come are drawn with."""
     _state: Any
 
-    def __init__(
-        self,
-        num_envs: int,
-        observation_space: gymnasium.Space[Any],
-        num_actions: int,
-        render_mode: str | None = None,
-    ) -> None:
-        """Prepare N environments; a subclass sets `options` before.
+    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
+        """Prepare N environments; call `reset` before the first step.
 
         Args:
             num_envs: Number of environments, N.
-            observation_space: Space of one environment's observation.
-            num_actions: Number of discrete actions.
             render_mode: None, or "rgb_array".
+            options: Options of the environment, fields of `options_type`.
 
         Raises:
-            ValueError: If `num_envs` or `render_mode` is impossible.
+            ValueError: If a value is impossible; the message names it and the remedy.
+            TypeError: If there is no option of that name.
         """
+        self.options = build_options(self.options_type, options)
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs} is impossible: give at least 1")
         check_render_mode(render_mode, self.metadata["render_modes"])
         self._initial_options = self.options
         self.num_envs = num_envs
-        self.num_actions = num_actions
         self.render_mode = render_mode
-        self.single_observation_space = observation_space
-        self.single_action_space = gymnasium.spaces.Discrete(num_actions)
-        self.observation_space = batch_space(observation_space, num_envs)
+        self.single_observation_space, self.num_actions = self._prepare()
+        self.single_action_space = gymnasium.spaces.Discrete(self.num_actions)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._seeds: UIntArray | None = None
         self._episode = np.zeros(num_envs, np.int64)
@@ -106,6 +102,10 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
         self._was_reset = np.zeros(num_envs, np.bool_)
 
     # Hooks that a subclass implements.
+
+    @abstractmethod
+    def _prepare(self) -> tuple[gymnasium.Space[Any], int]:
+        """Set `_state`; return the space of one observation, and the number of actions."""
 
     @abstractmethod
     def _restart(self, rows: IntArray, keys: UIntArray) -> IntArray:
@@ -260,19 +260,11 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
         if self._seeds is None:
             self._seeds = np.zeros(self.num_envs, np.uint64)
         arrays = self._arrays()
-        check_arrays(state, arrays)
-        before = {name: array.copy() for name, array in arrays.items()}
-        for name, array in arrays.items():
-            array[...] = state[name]
-        try:  # impossible values would otherwise surface only steps later
+        with replaced_arrays(arrays, state):  # what is impossible would surface only steps later
             if not ((self._elapsed >= 0) & (self._elapsed < self._limit)).all():
                 raise ValueError("more steps than an episode has")
             self._observe(ALL)
             self._info(ALL)
-        except (ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
-            for name, array in arrays.items():
-                array[...] = before[name]
-            raise ValueError(f"the environments' state is impossible ({error})") from error
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays that `state_dict` copies, by name."""

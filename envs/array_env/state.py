@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -23,6 +25,29 @@ class BatchState:
         if isinstance(rows, slice):
             return self
         return type(self)(*(pick(getattr(self, field.name), rows) for field in fields(self)))
+
+
+@contextmanager
+def replaced_arrays(arrays: dict[str, npt.NDArray[Any]], values: Any) -> Iterator[None]:
+    """Write values into arrays in place; restore the arrays if the body finds them impossible.
+
+    Args:
+        arrays: The arrays to write into, by name.
+        values: Arrays of the same names, shapes and types.
+
+    Raises:
+        ValueError: If the values do not fit, or the body fails.
+    """
+    check_arrays(values, arrays)
+    before = {name: array.copy() for name, array in arrays.items()}
+    for name, array in arrays.items():
+        array[...] = values[name]
+    try:
+        yield
+    except (ValueError, IndexError, OverflowError, ZeroDivisionError) as error:
+        for name, array in arrays.items():
+            array[...] = before[name]
+        raise ValueError(f"the environments' state is impossible ({error})") from error
 
 
 def check_arrays(value: Any, expected: dict[str, npt.NDArray[Any]]) -> None:

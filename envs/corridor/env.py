@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import Space
 
 from envs.array_env import ArrayVectorEnv, SingleView
 from envs.array_env.arrays import BoolArray, FloatArray, Frame, IntArray, Rows
-from envs.array_env.options import build_options
 from envs.corridor.layout import fill_columns
 from envs.corridor.options import CorridorOptions
 from envs.corridor.oracle import CorridorOracle
@@ -86,25 +86,14 @@ class CorridorVectorEnv(ArrayVectorEnv):
     """
 
     changeable = ("min_length", "max_length", "num_cues")
+    options_type = CorridorOptions
     options: CorridorOptions
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
-        """Prepare N corridors.
-
-        Args:
-            num_envs: Number of environments, N.
-            render_mode: None or "rgb_array".
-            options: Fields of `CorridorOptions`.
-
-        Raises:
-            ValueError: If an option is impossible; the message names it and the remedy.
-            TypeError: If there is no option of that name.
-        """
-        self.options = build_options(CorridorOptions, options)
-        view_size = self.options.view_size
-        super().__init__(num_envs, image_space(view_size), 3, render_mode)
-        self._view = StripView(view_size)
-        self._state = CorridorState.zeros(num_envs)
+    def _prepare(self) -> tuple[Space[Any], int]:
+        """Set up view and state; return the observation space and the number of actions."""
+        self._view = StripView(self.options.view_size)
+        self._state = CorridorState.zeros(self.num_envs)
+        return image_space(self.options.view_size), 3
 
     def oracle(self) -> CorridorOracle:
         """Return a scripted policy that solves these N corridors from observations alone."""

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import MultiDiscrete
+from gymnasium.spaces import MultiDiscrete, Space
 
 from envs.array_env import ArrayVectorEnv, SingleView
 from envs.array_env.arrays import ALL, BoolArray, FloatArray, Frame, IntArray, Rows, pick
-from envs.array_env.options import build_options
 from envs.draws import UIntArray, chance
 from envs.instruction.grammar import DEEDS, Language
 from envs.instruction.options import InstructionOptions
@@ -62,35 +61,27 @@ class InstructionVectorEnv(ArrayVectorEnv):
     capped = ("instructions", "withdrawn", "decoys")
     changeable = (*capped, "min_distance", "max_distance")
     limit_terminates = True
+    options_type = InstructionOptions
     options: InstructionOptions
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
-        """Prepare N text worlds.
-
-        Args:
-            num_envs: Number of environments, N.
-            render_mode: None or "rgb_array".
-            options: Fields of `InstructionOptions`.
-
-        Raises:
-            ValueError: If an option is impossible; the message names it and the remedy.
-            TypeError: If there is no option of that name.
-        """
-        self.options = build_options(InstructionOptions, options)
+    def _prepare(self) -> tuple[Space[Any], int]:
+        """Set up language and state; return the observation space and the number of actions."""
         places, deeds = self.options.places, self.options.deeds
         self.language = Language(places, deeds)
-        words = np.full(self.language.tokens.shape[1], len(self.language.vocabulary))
-        super().__init__(num_envs, MultiDiscrete(words), 1 + deeds, render_mode)
         # In the arrays of events, those of the walk come after those of the longest briefing.
         self._first_visit = self.options.said
         events = self._first_visit + self.options.visits
-        self._state = InstructionState.zeros(num_envs, events, self.options.instructions, places)
+        self._state = InstructionState.zeros(
+            self.num_envs, events, self.options.instructions, places
+        )
         self._sampler = ScriptSampler(self.options, self.language)
         self._tokens = self.language.tokens.astype(np.int64)
         # The instruction to carry out now; -1 if there is none.
-        self._due = np.full(num_envs, -1, np.int64)
+        self._due = np.full(self.num_envs, -1, np.int64)
         # Whether the walk is still to be drawn, which is done when it begins, if it does.
-        self._walk_pending = np.zeros(num_envs, np.bool_)
+        self._walk_pending = np.zeros(self.num_envs, np.bool_)
+        words = np.full(self.language.tokens.shape[1], len(self.language.vocabulary))
+        return MultiDiscrete(words), 1 + deeds
 
     def change(self, **changes: Any) -> None:
         """As `ArrayVectorEnv.change`; walks of current episodes are drawn with the old options."""
@@ -112,7 +103,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
         return super().state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """As `ArrayVectorEnv.load_state_dict`."""
+        """As `ArrayVectorEnv.load_state_dict`; then find the due instructions."""
         super().load_state_dict(state)
         self._walk_pending[:] = False
         self._due[:] = self._find_due()
