@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.comparison.record import Record
 from experiments.comparison.runs import Run, covers
-from rl_expire.runs.json_file import RENAMED_RESULTS
+from rl_expire.runs.earlier_versions import rename_results
 
 REQUIRED = {
     *("variant", "seed", "command", "results", "levels", "level_name", "goal", "measure"),
@@ -27,16 +27,11 @@ def read_earlier(path: Path) -> list[Record]:
         records = json.loads(path.read_text())["runs"]
         if not all(record.keys() >= REQUIRED for record in records):
             raise KeyError(path)
-        return [record | {"results": _renamed(record["results"])} for record in records]
+        return [record | {"results": rename_results(record["results"])} for record in records]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(
             f"--earlier {path} is not a comparison: choose the comparison.json of one"
         ) from error
-
-
-def _renamed(results: dict[str, object]) -> dict[str, object]:
-    """Return results with the keys of earlier versions under their present names."""
-    return {RENAMED_RESULTS.get(name, name): value for name, value in results.items()}
 
 
 def remaining(runs: Sequence[Run], earlier: Sequence[Record], levels: Sequence[int]) -> list[Run]:

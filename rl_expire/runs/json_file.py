@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rl_expire.runs.atomic import atomic_write
-
-RENAMED_RESULTS = {
-    f"{name}_at_max_length": f"{name}_at_hardest"
-    for name in ("eval.success", "eval.share", "eval_sampled.success")
-}
-"""Keys of `results.json` in earlier versions, and what they are called now."""
+from rl_expire.runs.earlier_versions import rename_results
 
 
 def nonfinite_to_none(value: Any) -> Any:
@@ -54,4 +49,4 @@ def read_results(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read ({error})") from error
     if not isinstance(results, dict):
         raise ValueError(f"{path} cannot be read (it is not a JSON object)")
-    return {RENAMED_RESULTS.get(str(name), str(name)): value for name, value in results.items()}
+    return rename_results(results)

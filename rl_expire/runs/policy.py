@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from rl_expire.runs.atomic import atomic_folder
 from rl_expire.runs.checkpoint import CheckpointError, read_tensors, save_weights
+from rl_expire.runs.earlier_versions import rename_trainer_state
 from rl_expire.runs.json_file import write_json
 from rl_expire.runs.run_folder import CONFIG, RunFolder
 from rl_expire.validate import check_finite, check_fit
@@ -70,12 +71,19 @@ def export_policy(run: Path, out: Path, *, best: bool = False) -> None:
 
 
 def _exported(state: Any) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """Return the weights of a checkpoint, and the updates and steps it was trained for."""
+    """Return the weights of a checkpoint, and the updates and steps it was trained for.
+
+    Raises:
+        ValueError: it is not the checkpoint of a run, or a weight is not finite.
+    """
     weights = agent_weights(state)
     for name, value in weights.items():
         check_finite(value, name)
-    trainer = state["trainer"]
-    return weights, {"updates": trainer["updates"], "steps": trainer["schedule"]["steps"]}
+    trainer = rename_trainer_state(state["trainer"])
+    try:
+        return weights, {"updates": trainer["updates"], "steps": trainer["schedule"]["steps"]}
+    except (LookupError, TypeError):
+        raise ValueError("it is not the checkpoint of a run") from None
 
 
 def read_policy(

@@ -8,6 +8,7 @@ from typing import Any
 from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.atomic import UnwritableError
 from rl_expire.runs.checkpoint import CheckpointError
+from rl_expire.runs.earlier_versions import rename_trainer_state
 from rl_expire.runs.metrics import MetricsFile
 from rl_expire.runs.run_folder import RunFolder, RunFolderError
 
@@ -46,7 +47,7 @@ class Saver:
             """Load a checkpoint into the trainer."""
             if not isinstance(state, dict) or type(state.get("seconds")) is not float:
                 raise ValueError("it is not the checkpoint of a run")
-            self.trainer.load_state_dict(state["trainer"])
+            self.trainer.load_state_dict(rename_trainer_state(state["trainer"]))
             return state
 
         state = self.folder.checkpoints.load(restore)
