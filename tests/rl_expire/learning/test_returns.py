@@ -1,4 +1,4 @@
-"""Advantages and returns, against sums written out."""
+"""Advantages and returns, against explicit sums."""
 
 import math
 from typing import Any
@@ -24,14 +24,15 @@ NAMES = (
 )
 
 
-def parts(rollout: Rollout[Any]) -> dict[str, Any]:
+def tensors_of(rollout: Rollout[Any]) -> dict[str, Any]:
+    """Return the arguments of `gae`."""
     return {name: getattr(rollout, name) for name in NAMES}
 
 
-def noise(seed: int = 0, ends: float = 0.15) -> dict[str, Any]:
-    """A rollout in which the odd rows spend a dummy step after each end."""
+def random_rollout(seed: int = 0, ends: float = 0.15) -> dict[str, Any]:
+    """Return a rollout in which odd rows have an invalid step after each episode."""
     memory = CountingMemory(torch.zeros(B, dtype=torch.int64))
-    x = parts(made_up_rollout(T, B, memory, seed=seed, ends=ends))
+    x = tensors_of(made_up_rollout(T, B, memory, seed=seed, ends=ends))
     for row in range(1, B, 2):
         for t in range(1, T):
             if x["valid"][t - 1, row] and (x["terminated"] | x["truncated"])[t - 1, row]:
@@ -47,8 +48,8 @@ def ends_at(x: dict[str, Any], t: int, b: int) -> bool:
     return bool(x["terminated"][t, b] or x["truncated"][t, b])
 
 
-def after(x: dict[str, Any], t: int, b: int) -> float:
-    """The value of what follows a step."""
+def next_value(x: dict[str, Any], t: int, b: int) -> float:
+    """Return the value of the state that follows a step."""
     if x["terminated"][t, b]:
         return 0.0
     if x["truncated"][t, b]:
@@ -56,8 +57,13 @@ def after(x: dict[str, Any], t: int, b: int) -> float:
     return float(x["value"][t + 1, b] if t + 1 < T else x["bootstrap_value"][b])
 
 
+def td_error(x: dict[str, Any], t: int, b: int) -> float:
+    """Return the one-step temporal-difference error."""
+    return float(x["reward"][t, b]) + GAMMA * next_value(x, t, b) - float(x["value"][t, b])
+
+
 def rest_of_episode(x: dict[str, Any], t: int, b: int) -> list[int]:
-    """The steps from t to the end of its episode, or of the rollout; none from a dummy step."""
+    """Return the steps from t to the end of episode or rollout; none for an invalid step."""
     steps = []
     for s in range(t, T):
         if not x["valid"][s, b]:
@@ -68,12 +74,12 @@ def rest_of_episode(x: dict[str, Any], t: int, b: int) -> list[int]:
     return steps
 
 
-def close(actual: Tensor, expected: float) -> None:
+def assert_close(actual: Tensor, expected: float) -> None:
     assert float(actual) == pytest.approx(expected, abs=1e-5, rel=1e-5)
 
 
 def test_gae_by_hand() -> None:
-    """Two steps that terminate, two that are truncated, one that goes on."""
+    """Two steps up to a termination, two up to a truncation, and one that continues."""
     column = torch.tensor([[0.0], [1], [0], [2], [3]])
     advantages, returns = gae(
         column,
@@ -106,21 +112,21 @@ def test_next_values_never_mix_termination_with_truncation() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_gae_equals_a_sum_over_the_rest_of_the_episode(seed: int) -> None:
-    x = noise(seed)
+def test_gae_equals_its_sum_over_the_rest_of_the_episode(seed: int) -> None:
+    x = random_rollout(seed)
     advantages, returns = gae(**x, gamma=GAMMA, lam=LAM)
     for b in range(B):
         for t in range(T):
             total = 0.0
             for s in rest_of_episode(x, t, b):
-                delta = float(x["reward"][s, b]) + GAMMA * after(x, s, b) - float(x["value"][s, b])
+                delta = td_error(x, s, b)
                 total += (GAMMA * LAM) ** (s - t) * delta
-            close(advantages[t, b], total)
-            close(returns[t, b], total + float(x["value"][t, b]))
+            assert_close(advantages[t, b], total)
+            assert_close(returns[t, b], total + float(x["value"][t, b]))
 
 
-def test_gae_with_lambda_one_is_the_discounted_return_with_bootstraps() -> None:
-    x = noise()
+def test_gae_with_lambda_one_gives_discounted_returns_with_bootstrapping() -> None:
+    x = random_rollout()
     _, returns = gae(**x, gamma=GAMMA, lam=1.0)
     for b in range(B):
         for t in range(T):
@@ -128,28 +134,28 @@ def test_gae_with_lambda_one_is_the_discounted_return_with_bootstraps() -> None:
             if not steps:
                 continue
             total = sum(GAMMA ** (s - t) * float(x["reward"][s, b]) for s in steps)
-            total += GAMMA ** len(steps) * after(x, steps[-1], b)
-            close(returns[t, b], total)
+            total += GAMMA ** len(steps) * next_value(x, steps[-1], b)
+            assert_close(returns[t, b], total)
 
 
-def test_gae_with_lambda_zero_is_the_one_step_error() -> None:
-    x = noise()
+def test_gae_with_lambda_zero_gives_one_step_errors() -> None:
+    x = random_rollout()
     advantages, _ = gae(**x, gamma=GAMMA, lam=0.0)
     for b in range(B):
         for t in range(T):
-            delta = float(x["reward"][t, b]) + GAMMA * after(x, t, b) - float(x["value"][t, b])
-            close(advantages[t, b], delta if x["valid"][t, b] else 0.0)
+            delta = td_error(x, t, b)
+            assert_close(advantages[t, b], delta if x["valid"][t, b] else 0.0)
 
 
 @pytest.mark.parametrize("method", ["gae", "vtrace"])
-def test_what_a_dummy_step_holds_changes_no_advantage(method: str) -> None:
+def test_the_content_of_invalid_steps_does_not_change_advantages(method: str) -> None:
     def advantages(x: dict[str, Any]) -> Tensor:
         if method == "gae":
             return gae(**x, gamma=GAMMA, lam=LAM)[0]
         zero = torch.zeros(T, B)
         return vtrace(zero, zero, **x, gamma=GAMMA, lam=LAM)[0]
 
-    x = noise()
+    x = random_rollout()
     before = advantages(x)
     assert (before[~x["valid"]] == 0).all()
     for name in ("reward", "value"):
@@ -158,7 +164,7 @@ def test_what_a_dummy_step_holds_changes_no_advantage(method: str) -> None:
 
 
 def test_episodes_do_not_leak_into_each_other() -> None:
-    x = noise()
+    x = random_rollout()
     before, _ = gae(**x, gamma=GAMMA, lam=LAM)
     late = torch.zeros(T, B, dtype=torch.bool)
     for b in range(B):
@@ -181,8 +187,8 @@ def log_probs(seed: int = 0) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(
     ("lam", "rho_clip", "c_clip"), [(1.0, 1.0, 1.0), (0.7, 1.5, 1.0), (0.9, 5.0, 0.6)]
 )
-def test_vtrace_equals_the_papers_sum(lam: float, rho_clip: float, c_clip: float) -> None:
-    x = noise()
+def test_vtrace_equals_the_sum_of_the_paper(lam: float, rho_clip: float, c_clip: float) -> None:
+    x = random_rollout()
     target, behaviour = log_probs()
     clips: dict[str, Any] = {"rho_clip": rho_clip, "c_clip": c_clip}
     advantages, returns = vtrace(target, behaviour, **x, gamma=GAMMA, lam=lam, **clips)
@@ -193,21 +199,21 @@ def test_vtrace_equals_the_papers_sum(lam: float, rho_clip: float, c_clip: float
     def v_s(t: int, b: int) -> float:
         total, trace = float(x["value"][t, b]), 1.0
         for s in rest_of_episode(x, t, b):
-            delta = float(x["reward"][s, b]) + GAMMA * after(x, s, b) - float(x["value"][s, b])
+            delta = td_error(x, s, b)
             total += GAMMA ** (s - t) * trace * min(rho_clip, ratio(s, b)) * delta
             trace *= lam * min(c_clip, ratio(s, b))
         return total
 
     for b in range(B):
         for t in range(T):
-            close(returns[t, b], v_s(t, b))
+            assert_close(returns[t, b], v_s(t, b))
             if not x["valid"][t, b]:
                 continue
-            following = after(x, t, b)
+            following = next_value(x, t, b)
             if not ends_at(x, t, b) and t + 1 < T:
                 following = v_s(t + 1, b)
             error = float(x["reward"][t, b]) + GAMMA * following - float(x["value"][t, b])
-            close(advantages[t, b], min(rho_clip, ratio(t, b)) * error)
+            assert_close(advantages[t, b], min(rho_clip, ratio(t, b)) * error)
 
 
 def test_vtrace_by_hand() -> None:
@@ -233,14 +239,14 @@ def test_vtrace_by_hand() -> None:
 
 @pytest.mark.parametrize("lam", [1.0, 0.8, 0.0])
 def test_vtrace_on_policy_gives_lambda_returns(lam: float) -> None:
-    x = noise()
+    x = random_rollout()
     target, _ = log_probs()
     _, returns = vtrace(target, target, **x, gamma=GAMMA, lam=lam)
     torch.testing.assert_close(returns, gae(**x, gamma=GAMMA, lam=lam)[1], atol=1e-5, rtol=1e-5)
 
 
 def test_vtrace_on_policy_with_lambda_one_gives_n_step_returns() -> None:
-    x = noise()
+    x = random_rollout()
     target, _ = log_probs()
     advantages, returns = vtrace(target, target, **x, gamma=GAMMA)
     for b in range(B):
@@ -249,13 +255,13 @@ def test_vtrace_on_policy_with_lambda_one_gives_n_step_returns() -> None:
             if not steps:
                 continue
             total = sum(GAMMA ** (s - t) * float(x["reward"][s, b]) for s in steps)
-            total += GAMMA ** len(steps) * after(x, steps[-1], b)
-            close(returns[t, b], total)
-            close(advantages[t, b], total - float(x["value"][t, b]))
+            total += GAMMA ** len(steps) * next_value(x, steps[-1], b)
+            assert_close(returns[t, b], total)
+            assert_close(advantages[t, b], total - float(x["value"][t, b]))
 
 
-def test_vtrace_with_a_boundless_ratio_stays_finite() -> None:
-    x = noise()
+def test_vtrace_stays_finite_for_extreme_ratios() -> None:
+    x = random_rollout()
     far = torch.full((T, B), 200.0)
     for target, behaviour in ((far, -far), (-far, far)):
         for result in vtrace(target, behaviour, **x, gamma=GAMMA):

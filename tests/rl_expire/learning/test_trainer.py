@@ -12,10 +12,10 @@ import torch
 import envs  # noqa: F401 (registers the corridor)
 from agents import ExpireSpanConfig, ExpireTransformer
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
+from rl_expire.learning.episode import Episode
 from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.ppo import PPOConfig
-from rl_expire.learning.episode import Episode
 from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.trainer import TrainConfig, Trainer, train
 from tests.support import CPU, CountingAgent, copy_of
