@@ -54,7 +54,13 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def words_of_rl_expire(command: list[str]) -> list[str] | None:
-    """The words after `rl-expire` that do the same; None for another program."""
+    """The words after `rl-expire` that do the same; None for another program.
+
+    A run to resume is left out: its folder would have to be there.
+    """
+    if "--resume" in command:
+        at = command.index("--resume")
+        command = command[:at] + command[at + 2 :]
     if command[0] == "rl-expire":
         return command[1:]
     if command[0] == "python" and command[1].startswith("experiments/"):
