@@ -1,4 +1,4 @@
-"""A learned window a head, and states held while the longest reaches them."""
+"""Adaptive-Span: a learned window for each head; states are held for the longest of them."""
 
 import math
 
@@ -12,40 +12,15 @@ from tests.support import ACTIONS, VECTOR, act_over, made_up_rollout, random_ste
 B = 3
 
 
-def windows_of(*lengths: float, ramp: float = 4.0) -> HeadWindows:
-    """Windows of the given lengths, in steps."""
-    made = HeadWindows(
-        len(lengths), max_span=20.0, initial_fraction=0.5, ramp=ramp, fade_shape="linear"
-    )
-    with torch.no_grad():
-        made.bias.copy_(torch.tensor([math.log(z / (20.0 - z)) for z in lengths]))
-    return made
-
-
-def test_each_head_fades_at_its_own_window() -> None:
-    lifetime = windows_of(2.0, 6.0)
-    age = torch.arange(12).view(1, 1, 12)
-    remaining = lifetime(torch.zeros(1, 12, 8)).unsqueeze(1) - age
-    mask = lifetime.fade(remaining, age).exp()[0, :, 0]
-    expected = [[min(1.0, max(0.0, 1 + (z - k) / 4.0)) for k in range(12)] for z in (2.0, 6.0)]
-    torch.testing.assert_close(mask, torch.tensor(expected), atol=1e-5, rtol=1e-5)
-
-
-def test_a_state_is_held_while_the_longest_window_reaches_it_and_a_free_slot_never_is() -> None:
-    lifetime = windows_of(2.0, 6.0)
-    torch.testing.assert_close(lifetime(torch.zeros(2, 5, 8)), torch.full((2, 5), 6.0))
-    free = torch.full((1, 1, 3), -math.inf)
-    assert (lifetime.fade(free, torch.zeros(1, 1, 3)) == -math.inf).all()
-
-
-def agent_of() -> AdaptiveSpan:
+def make_agent() -> AdaptiveSpan:
+    """Return an agent with windows of up to 20 steps."""
     torch.manual_seed(0)
     config = AdaptiveSpanConfig(width=16, heads=2, max_span=20.0, ramp=4.0)
     return stirred(AdaptiveSpan(VECTOR, ACTIONS, config))
 
 
-def test_memory_is_as_long_as_the_longest_window_and_its_ramp() -> None:
-    agent = agent_of()
+def test_memory_extends_over_the_longest_window_and_its_ramp() -> None:
+    agent = make_agent()
     lifetime = agent.layers[0].lifetime
     assert isinstance(lifetime, HeadWindows)
     _, _, memory = act_over(agent, random_steps(40, B), agent.initial_memory(B))
@@ -55,8 +30,8 @@ def test_memory_is_as_long_as_the_longest_window_and_its_ramp() -> None:
     assert view.held.sum(1).tolist() == [expected] * B
 
 
-def test_windows_that_nobody_needs_shrink() -> None:
-    agent = agent_of()
+def test_unneeded_windows_shrink() -> None:
+    agent = make_agent()
     lifetime = agent.layers[0].lifetime
     assert isinstance(lifetime, HeadWindows)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What every agent has: embedding, heads, feed-forward."""
+"""Blocks of all agents: embedding, heads, feed-forward."""
 
 from dataclasses import replace
 
@@ -31,39 +31,38 @@ def test_greedy_takes_the_most_likely_action_and_sampling_follows_the_policy() -
 
 
 def embedded(embedding: StepEmbedding, step: TimeStep) -> Tensor:
-    """The states `[B, D]` of one step that nothing was seen before."""
+    """Return the states `[B, D]` of a step without previous observation."""
     return embedding.act(step, embedding.initial_seen(len(step.is_first)))[0]
 
 
-def test_what_led_to_a_first_step_does_not_matter_and_elsewhere_does() -> None:
+def test_last_action_and_reward_matter_except_on_first_steps() -> None:
     embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8))
     obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
     one = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([0.0, 0.0]))
-    other = TimeStep(obs, is_first, torch.tensor([2, 2]), torch.tensor([0.0, 0.0]))
-    paid = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([1.0, 1.0]))
-    for changed in (other, paid):
+    other_action = TimeStep(obs, is_first, torch.tensor([2, 2]), torch.tensor([0.0, 0.0]))
+    other_reward = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([1.0, 1.0]))
+    for changed in (other_action, other_reward):
         difference = (embedded(embedding, one) - embedded(embedding, changed)).abs().sum(-1)
         assert difference[0] == 0
         assert difference[1] > 0.01
 
 
-def test_observations_are_read_back_only_where_the_embedding_learns_by_it() -> None:
+def test_reconstruction_loss_is_zero_where_states_carry_no_gradient() -> None:
     embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, reconstruct=2.0))
     steps = random_steps(4, 3)
 
-    def reconstruction() -> Tensor:
-        return embedding.reconstruction_loss(
-            embedding(steps, embedding.initial_seen(3))[0], steps.obs
-        )
+    def loss() -> float:
+        states, _ = embedding(steps, embedding.initial_seen(3))
+        return embedding.reconstruction_loss(states, steps.obs).item()
 
-    assert float(reconstruction()) > 0
+    assert loss() > 0
     with torch.no_grad():
-        assert float(reconstruction()) == 0
+        assert loss() == 0
     embedding.requires_grad_(False)
-    assert float(reconstruction()) == 0
+    assert loss() == 0
 
 
-def test_without_last_action_what_it_did_is_not_seen() -> None:
+def test_without_last_action_only_the_start_of_an_episode_is_visible() -> None:
     embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, last_action=False))
     obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
     seen = [
@@ -72,13 +71,13 @@ def test_without_last_action_what_it_did_is_not_seen() -> None:
     ]
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[0], seen[2])
-    begins = embedded(embedding, TimeStep(obs, ~is_first, torch.zeros(2).long(), torch.zeros(2)))
-    goes_on = embedded(embedding, TimeStep(obs, is_first, torch.zeros(2).long(), torch.zeros(2)))
-    assert ((begins - goes_on).abs().sum(-1) > 0.01).all(), "but whether an episode begins is"
+    first = embedded(embedding, TimeStep(obs, ~is_first, torch.zeros(2).long(), torch.zeros(2)))
+    later = embedded(embedding, TimeStep(obs, is_first, torch.zeros(2).long(), torch.zeros(2)))
+    assert ((first - later).abs().sum(-1) > 0.01).all()
 
 
 @pytest.mark.parametrize("last_obs", [True, False])
-def test_the_observation_before_is_seen_within_its_episode_if_asked_for(last_obs: bool) -> None:
+def test_last_obs_feeds_the_previous_observation_within_the_episode(last_obs: bool) -> None:
     embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, last_obs=last_obs))
     steps = random_steps(4, 2, first=[(2, 0)])
     assert isinstance(steps.obs, Tensor)
@@ -91,7 +90,7 @@ def test_the_observation_before_is_seen_within_its_episode_if_asked_for(last_obs
     assert torch.equal(difference, expected)
 
 
-def test_the_gate_multiplies() -> None:
+def test_feed_forward_is_gated() -> None:
     layer = FeedForward(6, 4)
     x = torch.randn(5, 6)
     up = layer.up(layer.norm(x))
@@ -103,7 +102,7 @@ def test_the_gate_multiplies() -> None:
     "space",
     [spaces.Box(-1.0, 1.0, (2,)), spaces.MultiDiscrete([2, 2]), spaces.Discrete(3, start=1)],
 )
-def test_other_action_spaces_are_refused_in_one_line(space: gym.Space) -> None:
+def test_unsupported_action_space_is_refused_in_one_line(space: gym.Space) -> None:
     with pytest.raises(ValueError, match="agents need a Discrete space") as error:
         num_actions(space)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The Expire-Span transformer: its options, what it holds, and its weights."""
+"""Expire-Span transformer: the memories it holds, and its weights."""
 
 import torch
 
@@ -10,40 +10,40 @@ ROWS = 3
 
 
 def slots_and_held(agent: ExpireTransformer, length: int) -> list[tuple[int, int]]:
-    """Slots, and memories held in the fullest row, after each of `length` steps."""
+    """Return slots, and memories held in the fullest row, after each of `length` steps."""
     memory = agent.initial_memory(ROWS)
     steps = random_steps(length, ROWS, first=[(0, row) for row in range(ROWS)])
-    seen = []
+    sizes = []
     for t in range(length):
         _, memory = agent.act(steps.map(lambda x, t=t: x[t]), memory)
         slots = memory.layers[0]
         held = is_held(slots.remaining(memory.clock - 1), agent.config.ramp)
-        seen.append((slots.num_slots, int(held.sum(1).max())))
-    return seen
+        sizes.append((slots.num_slots, int(held.sum(1).max())))
+    return sizes
 
 
-def test_without_an_end_of_life_every_step_is_held() -> None:
+def test_every_state_is_held_while_none_expires() -> None:
     agent = expire_agent(max_span=1000.0)
-    seen = slots_and_held(agent, 40)
-    assert [held for _, held in seen] == list(range(1, 41))
-    assert all(held <= slots <= held + 8 for slots, held in seen)
+    sizes = slots_and_held(agent, 40)
+    assert [held for _, held in sizes] == list(range(1, 41))
+    assert all(held <= slots <= held + 8 for slots, held in sizes)
 
 
 def test_memory_stops_growing_once_the_first_memories_expire() -> None:
     agent = expire_agent(max_span=12.0)
-    set_spans(agent, 0.0)  # every memory lives 6 steps, and 3 more of ramp
-    seen = slots_and_held(agent, 40)
-    assert max(held for _, held in seen) == 9
-    assert seen[-1][0] == seen[15][0] <= 12
+    set_spans(agent, 0.0)  # every memory lives for 6 steps and a ramp of 3
+    sizes = slots_and_held(agent, 40)
+    assert max(held for _, held in sizes) == 9
+    assert sizes[-1][0] == sizes[15][0] <= 12
 
 
-def test_capacity_bounds_memory_whatever_the_spans() -> None:
+def test_capacity_limits_memory_whatever_the_spans() -> None:
     agent = expire_agent(max_span=1000.0, capacity=5)
     assert agent.initial_memory(ROWS).layers[0].num_slots == 5
     assert slots_and_held(agent, 20)[-1] == (5, 5)
 
 
-def test_refresh_gives_back_what_is_no_longer_needed() -> None:
+def test_refresh_removes_slots_that_are_no_longer_needed() -> None:
     agent = expire_agent(max_span=1000.0)
     memory = agent.initial_memory(ROWS)
     _, _, memory = act_over(agent, random_steps(30, ROWS), memory)
@@ -53,7 +53,7 @@ def test_refresh_gives_back_what_is_no_longer_needed() -> None:
     assert agent.refresh(memory).layers[0].num_slots == 2
 
 
-def test_weights_go_to_another_agent_whole() -> None:
+def test_state_dict_determines_the_outputs() -> None:
     one, other = expire_agent(layers=2), expire_agent(layers=2, seed=1)
     steps = random_steps(6, ROWS)
     one_logits, one_value, _ = act_over(one, steps, one.initial_memory(ROWS))
@@ -65,7 +65,7 @@ def test_weights_go_to_another_agent_whole() -> None:
     assert torch.equal(value, one_value)
 
 
-def test_what_spans_were_centred_on_is_part_of_the_weights() -> None:
+def test_calibration_is_part_of_the_state_dict() -> None:
     agent = expire_agent()
     steps = random_steps(8, ROWS)
     before = {name: x.clone() for name, x in agent.state_dict().items()}
@@ -80,7 +80,7 @@ def test_what_spans_were_centred_on_is_part_of_the_weights() -> None:
     )
 
 
-def test_span_parameters_are_those_of_the_lifetimes() -> None:
+def test_span_parameters_are_those_of_the_lifetime_modules() -> None:
     agent = expire_agent(layers=2)
     spans = {id(p) for p in agent.span_parameters()}
     named = {id(p) for name, p in agent.named_parameters() if "lifetime" in name}

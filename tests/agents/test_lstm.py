@@ -1,4 +1,4 @@
-"""The fused LSTM, whatever boundaries fall into the segment, is the one stepped by hand."""
+"""LSTM: one fused call over a segment equals stepping, wherever episodes start in it."""
 
 from dataclasses import replace
 
@@ -13,13 +13,14 @@ from tests.support import ACTIONS, VECTOR, act_over, random_steps, stirred
 T, B = 12, 4
 
 
-def agent_of(layers: int = 1) -> LSTM:
+def make_agent(layers: int = 1) -> LSTM:
+    """Return an agent with noise on all weights."""
     torch.manual_seed(0)
     return stirred(LSTM(VECTOR, ACTIONS, LSTMConfig(width=8, layers=layers)))
 
 
 def naive(core: nn.LSTM, inputs: Tensor, is_first: Tensor, hidden: Tensor, cell: Tensor) -> Tensor:
-    """One row and one step after the other."""
+    """Run the LSTM row by row and step by step."""
     rows = []
     for b in range(inputs.shape[1]):
         state = (hidden[None, b : b + 1], cell[None, b : b + 1])
@@ -42,10 +43,10 @@ def naive(core: nn.LSTM, inputs: Tensor, is_first: Tensor, hidden: Tensor, cell:
         [(0, 0), (1, 0), (2, 0), (11, 3)],
         [(t, b) for t in range(T) for b in range(B)],
     ],
-    ids=["nowhere", "at the start", "inside", "one after the other", "everywhere"],
+    ids=["nowhere", "at the start", "inside", "in a row", "everywhere"],
 )
 def test_fused_equals_step_by_step(first: list[tuple[int, int]]) -> None:
-    # In double precision, so that what is left of rounding is far below any real difference.
+    # In double precision, so that rounding errors are far below any real difference.
     torch.manual_seed(0)
     core = nn.LSTM(8, 8).double()
     is_first = random_steps(T, B, first=first).is_first
@@ -68,8 +69,8 @@ def test_fused_equals_step_by_step(first: list[tuple[int, int]]) -> None:
         torch.testing.assert_close(one, two, atol=1e-9, rtol=1e-9)
 
 
-def test_gradients_go_through_the_segment_but_not_across_episodes() -> None:
-    agent = agent_of()
+def test_gradients_flow_through_the_segment_but_not_across_episodes() -> None:
+    agent = make_agent()
     steps = random_steps(T, 2, first=[(4, 1)])
     assert isinstance(steps.obs, Tensor)
     obs = steps.obs.clone().requires_grad_()
@@ -81,8 +82,8 @@ def test_gradients_go_through_the_segment_but_not_across_episodes() -> None:
     assert reached[:, 1].tolist() == [t >= 4 for t in range(T)]
 
 
-def test_an_episode_begins_with_a_state_of_zeros() -> None:
-    agent = agent_of()
+def test_every_episode_starts_from_zeros() -> None:
+    agent = make_agent()
     _, _, memory = act_over(agent, random_steps(T, B), agent.initial_memory(B))
     first = random_steps(1, B, seed=1, first=[(0, b) for b in range(B)])
     after, _, _ = act_over(agent, first, memory)
@@ -90,8 +91,8 @@ def test_an_episode_begins_with_a_state_of_zeros() -> None:
     assert torch.equal(after, fresh)
 
 
-def test_it_holds_two_states_a_layer_whatever_it_has_seen() -> None:
-    agent = agent_of(layers=2)
+def test_memory_is_two_states_per_layer_at_any_time() -> None:
+    agent = make_agent(layers=2)
     memory = agent.initial_memory(B)
     assert memory.nbytes == 2 * 2 * B * 8 * 4
     _, _, memory = act_over(agent, random_steps(T, B), memory)
@@ -100,17 +101,17 @@ def test_it_holds_two_states_a_layer_whatever_it_has_seen() -> None:
     assert agent.span_parameters() == []
 
 
-def test_cells_begin_with_memories_of_2_to_time_scale_steps() -> None:
-    """A cell of t steps loses 1 / t of what it holds every step, and takes in as much."""
+def test_cells_initially_remember_for_2_to_time_scale_steps() -> None:
+    """A cell with a memory of t steps forgets 1 / t of its content at every step."""
     torch.manual_seed(0)
     core = LSTMLayer(LSTMConfig(width=512, time_scale=50)).core
     _, _, bias, other_bias = core.all_weights[0]
-    put_in, forget, candidate, output = (bias + other_bias).detach().chunk(4)
-    steps = 1 / (1 - torch.sigmoid(forget))
+    input_gate, forget_gate, candidate, output = (bias + other_bias).detach().chunk(4)
+    steps = 1 / (1 - torch.sigmoid(forget_gate))
     assert 2 <= steps.min() < 3
     assert 49 < steps.max() <= 50.001
-    # Drawn evenly between the two, as the paper does.
+    # Drawn uniformly, as in the paper.
     assert 24 < steps.mean() < 28
-    torch.testing.assert_close(torch.sigmoid(put_in), 1 / steps)
+    torch.testing.assert_close(torch.sigmoid(input_gate), 1 / steps)
     assert not candidate.any()
     assert not output.any()

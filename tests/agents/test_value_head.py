@@ -1,4 +1,4 @@
-"""The value head: its units against a naive reference, and values that stay as they are."""
+"""Value head: its statistics against a naive reference; updates keep all values."""
 
 import numpy as np
 import pytest
@@ -9,18 +9,19 @@ from tests.support import AGENTS, Make, random_steps
 
 
 def states(count: int = 50) -> torch.Tensor:
+    """Return the same random states `[count, 8]` every time."""
     return torch.randn(count, 8, generator=torch.Generator().manual_seed(0))
 
 
-def test_at_first_it_is_an_ordinary_linear_function() -> None:
+def test_initially_an_ordinary_linear_layer() -> None:
     head = ValueHead(8)
     expected = torch.nn.functional.linear(states(), head.weight, head.bias).squeeze(-1)
     assert torch.equal(head(states()), expected)
 
 
-def test_mean_and_deviation_are_those_of_all_returns_until_the_old_ones_fade() -> None:
+def test_statistics_cover_all_returns_equally_then_decay() -> None:
     head, random = ValueHead(8), np.random.default_rng(0)
-    # Weights of the batches: all the same until 1 / n falls below UPDATE_RATE, then fading.
+    # Weights of the batches: equal until 1 / n falls below UPDATE_RATE, then decaying.
     batches = [random.normal(300 + 10 * n, 40, 64).astype(np.float32) for n in range(60)]
     weights = np.zeros(0)
     for n, batch in enumerate(batches, 1):
@@ -36,7 +37,7 @@ def test_mean_and_deviation_are_those_of_all_returns_until_the_old_ones_fade() -
 
 
 @pytest.mark.parametrize("returns", [0.0, 5.0, -4000.0])
-def test_following_leaves_values_as_they_are(returns: float) -> None:
+def test_updates_keep_all_values(returns: float) -> None:
     head = ValueHead(8)
     before = head(states())
     for _ in range(5):
@@ -46,7 +47,7 @@ def test_following_leaves_values_as_they_are(returns: float) -> None:
         )
 
 
-def test_small_returns_are_not_blown_up() -> None:
+def test_small_returns_are_not_scaled_up() -> None:
     head = ValueHead(8)
     for _ in range(50):
         head.update_stats(0.01 * torch.rand(100))
@@ -54,27 +55,27 @@ def test_small_returns_are_not_blown_up() -> None:
 
 
 def test_large_returns_are_learned_as_fast_as_small_ones() -> None:
-    """The value of two kinds of states, 500 apart, in 300 steps of Adam: to a tenth of the unit."""
+    """300 steps of Adam on two states whose returns are 500 apart, with and without updates."""
     kinds = torch.eye(8)[:2]
     returns = torch.tensor([200.0, 700.0])
     errors = {}
-    for follows in (False, True):
+    for updates in (False, True):
         torch.manual_seed(0)
         head = ValueHead(8)
         optimizer = torch.optim.Adam(head.parameters(), lr=1e-2)
         for _ in range(300):
-            if follows:
+            if updates:
                 head.update_stats(returns)
             optimizer.zero_grad()
             ((head(kinds) - returns) / head.scale).pow(2).mean().backward()
             optimizer.step()
-        errors[follows] = float((head(kinds) - returns).abs().max().detach())
+        errors[updates] = float((head(kinds) - returns).abs().max().detach())
     assert errors[True] < 25
     assert errors[False] > 150
 
 
 @pytest.mark.parametrize("make", AGENTS.values(), ids=AGENTS.keys())
-def test_every_agent_follows_returns(make: Make) -> None:
+def test_every_agent_updates_its_value_statistics(make: Make) -> None:
     agent = make()
     steps = random_steps(6, 3, first=[(0, 0), (0, 1), (0, 2)])
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Attention by age, against loops over rows, heads, queries and memories."""
+"""Attention by age against a loop over rows, heads, queries and memories."""
 
 import math
 
@@ -13,6 +13,7 @@ DEPTH = WIDTH // HEADS
 
 
 def make() -> MemoryAttention:
+    """Return attention with random weights in double precision."""
     torch.manual_seed(0)
     attention = MemoryAttention(WIDTH, HEADS).double()
     with torch.no_grad():
@@ -22,7 +23,7 @@ def make() -> MemoryAttention:
 
 
 def inputs() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """States of the queries and of the memories, ages `[B, T, K]` and bias `[B, H, T, K]`."""
+    """Return states of queries and memories, ages `[B, T, K]` and bias `[B, H, T, K]`."""
     generator = torch.Generator().manual_seed(1)
     states = torch.randn(B, T, WIDTH, generator=generator, dtype=torch.float64)
     memories = torch.randn(B, K, WIDTH, generator=generator, dtype=torch.float64)
@@ -65,7 +66,7 @@ def test_equals_a_loop() -> None:
     assert (weights == 0).any()
 
 
-def test_one_bias_for_all_heads_is_the_same_bias_for_each() -> None:
+def test_one_bias_is_broadcast_to_all_heads() -> None:
     attention = make()
     states, memories, age, bias = inputs()
     query, (key, value) = attention.project_query(states), attention.project_memory(memories)
@@ -75,7 +76,7 @@ def test_one_bias_for_all_heads_is_the_same_bias_for_each() -> None:
     assert weights.shape == (B, HEADS, T, K)
 
 
-def test_weight_of_a_memory_falls_as_a_power_of_its_age() -> None:
+def test_weight_decays_as_a_power_of_age() -> None:
     attention = MemoryAttention(2, 2)
     with torch.no_grad():
         attention.slope.copy_(torch.tensor([0.0, 1.0]))
@@ -100,7 +101,7 @@ def test_order_of_the_memories_does_not_matter() -> None:
     assert (mismatched - mixed).abs().max() > 0.01
 
 
-def test_a_hidden_memory_has_no_say_and_no_gradient() -> None:
+def test_masked_memory_has_no_influence_and_no_gradient() -> None:
     attention = make()
     states, memories, age, bias = inputs()
     bias[..., 4] = -math.inf
@@ -118,7 +119,7 @@ def test_a_hidden_memory_has_no_say_and_no_gradient() -> None:
     assert torch.equal(again, mixed)
 
 
-def test_a_memory_of_a_million_steps_ago_is_no_trouble() -> None:
+def test_a_memory_may_be_a_million_steps_old() -> None:
     attention = make().float()
     query, memory = torch.randn(1, HEADS, 1, DEPTH), torch.randn(1, HEADS, 2, DEPTH)
     mixed, weights = attention(
@@ -129,6 +130,6 @@ def test_a_memory_of_a_million_steps_ago_is_no_trouble() -> None:
 
 
 @pytest.mark.parametrize("heads", [3, 0, -1])
-def test_heads_that_do_not_divide_the_width_are_refused(heads: int) -> None:
+def test_heads_must_divide_the_width(heads: int) -> None:
     with pytest.raises(ValueError, match=f"heads {heads} does not divide width 8"):
         MemoryAttention(8, heads)

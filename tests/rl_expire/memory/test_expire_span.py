@@ -1,4 +1,4 @@
-"""Expire-Span: fades, spans and their cost, against numbers by hand and plain Python loops."""
+"""Expire-Span: fades, spans and costs against numbers by hand and plain Python loops."""
 
 import math
 from typing import Any
@@ -26,11 +26,13 @@ INF = math.inf
 
 
 def close(actual: Tensor, expected: Any, tolerance: float = 1e-6) -> None:
+    """Assert that values are close, whatever the type of `expected`."""
     expected = torch.as_tensor(expected, dtype=actual.dtype)
     torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
 
 
 def naive_mask(remaining: float, ramp: float, fade: Fade) -> float:
+    """Return the weight factor of a memory."""
     if remaining <= -ramp:
         return 0.0
     if remaining >= 0:
@@ -39,20 +41,21 @@ def naive_mask(remaining: float, ramp: float, fade: Fade) -> float:
 
 
 def naive_slope(remaining: float, ramp: float, fade: Fade) -> float:
-    """The derivative of `naive_mask` where it has one."""
+    """Return the derivative of `naive_mask` where it exists."""
     if not -ramp < remaining < 0:
         return 0.0
     return 1 / ramp if fade == "linear" else 10 / ramp * naive_mask(remaining, ramp, fade)
 
 
 def naive_attention(score: list[float], mask: list[float]) -> list[float]:
-    """The paper's equation 4: m * a / sum(m * a)."""
+    """Return m * a / sum(m * a), the paper's equation 4."""
     total = sum(math.exp(s) for s in score)
     faded = [m * math.exp(s) / total for m, s in zip(mask, score, strict=True)]
     return [f / sum(faded) for f in faded]
 
 
 def random_head(width: int, max_span: float = 12.0) -> SpanHead:
+    """Return a head with random weights in double precision."""
     head = SpanHead(width, max_span, 0.5).double()
     with torch.no_grad():
         head.weight.normal_()
@@ -86,13 +89,13 @@ def test_mask_equals_a_loop(fade: Fade, ramp: float) -> None:
 
 
 @fades
-def test_ahead_of_time_the_ramp_begins_within_the_lifetime_and_ends_where_it_did(
+def test_early_ramp_starts_within_the_lifetime_and_ends_where_it_did(
     fade: Fade,
 ) -> None:
     span, ramp, early = 20.0, 4.0, 0.3
     age = torch.arange(0.0, 30.0, dtype=torch.float64)
     bias = early_fade_bias(span - age, age, ramp, fade, early)
-    # From an age of 14 to one of 24.
+    # The ramp extends from age 14 to age 24.
     expected = [naive_mask(14.0 - float(a), 10.0, fade) for a in age]
     close(bias.exp(), expected)
     assert torch.equal(bias.isneginf(), fade_bias(span - age, ramp, fade).isneginf())
@@ -103,11 +106,11 @@ def test_ahead_of_time_the_ramp_begins_within_the_lifetime_and_ends_where_it_did
 
 
 @fades
-def test_bias_is_the_papers_renormalised_attention(fade: Fade) -> None:
+def test_bias_equals_the_papers_renormalised_attention(fade: Fade) -> None:
     ramp, queries, keys = 4.0, 30, 9
     score = 3 * torch.randn(queries, keys, dtype=torch.float64)
     remaining = 12 * torch.rand(queries, keys, dtype=torch.float64) - 7
-    remaining[:, 0] = 2.0  # a query always sees itself
+    remaining[:, 0] = 2.0  # a query always sees its own state
     weights = torch.softmax(score + fade_bias(remaining, ramp, fade), -1)
     for t in range(queries):
         mask = [naive_mask(float(r), ramp, fade) for r in remaining[t]]
@@ -144,7 +147,7 @@ def test_span_equals_a_loop() -> None:
 def test_costs_by_hand() -> None:
     spans = torch.tensor([[2.0, 6.0], [1.0, 3.0]])
     close(mean_span(spans), 3.0)
-    # On the ramp of 4: both of (-1, -3); only the first of (-3.9, 0); none; only the last.
+    # On the ramp of 4: both of (-1, -3); the first of (-3.9, 0); none; the last.
     remaining = torch.tensor([[[-1.0, -3.0], [-3.9, 0.0]], [[-4.0, INF], [-INF, -0.1]]])
     close(ramp_span(spans, remaining, 4.0), (8 + 2 + 0 + 3) / 4 / 4)
 
@@ -162,35 +165,35 @@ def test_ramp_cost_equals_a_loop() -> None:
     close(ramp_span(spans, remaining, ramp), total / (rows * queries) / ramp)
 
 
-def test_the_price_of_a_span_is_the_logarithm_of_what_it_is_and_more_near_the_longest() -> None:
+def test_span_penalty_by_hand() -> None:
     spans = [0.5, 10.0, 300.0, 599.0]
     logits = torch.tensor([math.log(e / (600 - e)) for e in spans], dtype=torch.float64)
     expected = sum(math.log(1 + e / (1 - e / 600) / 4) for e in spans) / 4
     close(span_penalty(logits, 600.0, 4.0), expected)
 
 
-def test_the_price_pulls_long_spans_alike_however_flat_the_sigmoid() -> None:
+def test_gradient_of_the_span_penalty_does_not_vanish_for_long_spans() -> None:
     logits = torch.tensor([-3.0, 0.0, 5.0, 40.0, -40.0], requires_grad=True)
-    (pull,) = torch.autograd.grad(5 * span_penalty(logits, 600.0, 4.0), logits)
-    torch.testing.assert_close(pull, torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]), atol=0.15, rtol=0)
+    (gradient,) = torch.autograd.grad(5 * span_penalty(logits, 600.0, 4.0), logits)
+    torch.testing.assert_close(gradient, torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]), atol=0.15, rtol=0)
 
 
 @pytest.mark.parametrize("ramp", [2.0, 8.0])
-def test_ramp_cost_of_a_whole_life_is_the_span(ramp: float) -> None:
+def test_ramp_cost_over_a_lifetime_is_the_span(ramp: float) -> None:
     spans = torch.tensor([[3.3, 11.7]])
     age = torch.arange(40.0).view(1, -1, 1)
-    paid = ramp_span(spans, spans.unsqueeze(1) - age, ramp) * 40
-    close(paid, 15.0, 1e-5)
+    cost = ramp_span(spans, spans.unsqueeze(1) - age, ramp) * 40
+    close(cost, 15.0, 1e-5)
 
 
 ALPHA, RAMP, SPAN, KEYS, WIDTH = 0.3, 5.0, 12.0, 9, 4
 
 
 class ByHand:
-    """Task loss plus alpha times the mean span, for one causal head, and nothing but loops.
+    """Task loss plus alpha times the mean span for one causal head, computed by loops.
 
-    Memory i is written at step i and holds the number `value[i]`; the task's loss is the sum over
-    queries t of `push[t]` times what query t reads.
+    Memory i is written at step i and has the value `value[i]`. The task loss is the sum over
+    queries t of `push[t]` times the output of query t.
     """
 
     def __init__(self, head: SpanHead, fade: Fade):
@@ -201,44 +204,49 @@ class ByHand:
         self.inputs = ((self.hidden - head.center) / head.scale).tolist()
 
     def spans(self, theta: list[float]) -> list[float]:
-        """L * sigmoid(w . x + b), with theta = (*w, b)."""
+        """Return L * sigmoid(w . x + b), with theta = (*w, b)."""
         logits = [
             sum(w * x for w, x in zip(theta, (*row, 1.0), strict=True)) for row in self.inputs
         ]
         return [SPAN / (1 + math.exp(-z)) for z in logits]
 
     def weights(self, t: int, spans: list[float]) -> list[float]:
+        """Return the attention weights of query t."""
         masks = [naive_mask(spans[i] - (t - i), RAMP, self.fade) for i in range(t + 1)]
         return naive_attention(self.score[t, : t + 1].tolist(), masks)
 
-    def read(self, t: int, spans: list[float]) -> float:
+    def output(self, t: int, spans: list[float]) -> float:
+        """Return the output of query t."""
         return sum(p * float(v) for p, v in zip(self.weights(t, spans), self.value, strict=False))
 
     def loss(self, theta: list[float]) -> float:
+        """Return the task loss plus alpha times the mean span."""
         spans = self.spans(theta)
-        task = sum(float(self.push[t]) * self.read(t, spans) for t in range(KEYS))
+        task = sum(float(self.push[t]) * self.output(t, spans) for t in range(KEYS))
         return task + ALPHA * sum(spans) / KEYS
 
-    def pull(self, i: int, spans: list[float]) -> float:
-        """d loss / d span i; d p_j / d m_i = (p_i / m_i) * ([i = j] - p_j)."""
+    def span_gradient(self, i: int, spans: list[float]) -> float:
+        """Return d loss / d span i, from d p_j / d m_i = (p_i / m_i) * ([i = j] - p_j)."""
         total = ALPHA / KEYS
         for t in range(i, KEYS):
             left = spans[i] - (t - i)
             if slope := naive_slope(left, RAMP, self.fade):
                 share = self.weights(t, spans)[i] / naive_mask(left, RAMP, self.fade)
-                gain = float(self.value[i]) - self.read(t, spans)
+                gain = float(self.value[i]) - self.output(t, spans)
                 total += float(self.push[t]) * slope * share * gain
         return total
 
     def gradient(self, theta: list[float]) -> list[float]:
+        """Return d loss / d theta by the chain rule."""
         spans, total = self.spans(theta), [0.0] * (WIDTH + 1)
         for i in range(KEYS):
-            steep = spans[i] * (1 - spans[i] / SPAN)  # d span / d z
+            slope = spans[i] * (1 - spans[i] / SPAN)  # d span / d z
             for d, x in enumerate((*self.inputs[i], 1.0)):
-                total[d] += self.pull(i, spans) * steep * x
+                total[d] += self.span_gradient(i, spans) * slope * x
         return total
 
     def finite_differences(self, theta: list[float], tiny: float = 1e-6) -> list[float]:
+        """Return d loss / d theta by central differences."""
         slopes = []
         for d in range(len(theta)):
             up, down = list(theta), list(theta)
@@ -257,12 +265,12 @@ def test_loss_and_gradient_by_hand_and_by_finite_differences(fade: Fade, seed: i
 
     spans, age = head(naive.hidden), torch.arange(KEYS).unsqueeze(1) - torch.arange(KEYS)
     bias = fade_bias(spans - age, RAMP, fade).masked_fill(age < 0, -INF)
-    read = torch.softmax(naive.score + bias, -1) @ naive.value
-    loss = (naive.push * read).sum() + ALPHA * mean_span(spans)
+    output = torch.softmax(naive.score + bias, -1) @ naive.value
+    loss = (naive.push * output).sum() + ALPHA * mean_span(spans)
     loss.backward()
 
     on_ramp = (spans - age < 0) & (spans - age > -RAMP) & (age >= 0)
-    assert on_ramp.sum() >= 5, "hardly any memory is on its ramp: nothing was tested"
+    assert on_ramp.sum() >= 5, "too few memories are on their ramp to test anything"
     close(loss.detach(), naive.loss(theta))
     assert head.weight.grad is not None
     assert head.bias.grad is not None
@@ -280,10 +288,10 @@ def test_gradient_reaches_a_span_only_on_the_ramp(fade: Fade) -> None:
 
 
 EDGES = {
-    "an empty memory": [0.0],
-    "nothing but itself": [0.0, -4.0, -9.0, -INF, -INF],
+    "only its own state": [0.0],
+    "all others expired": [0.0, -4.0, -9.0, -INF, -INF],
     "exactly 0 and -R": [0.0, 0.0, -0.0, -4.0, -4.0],
-    "a hair from 0 and -R": [
+    "next to 0 and -R": [
         0.0,
         *(math.nextafter(0, s) for s in (INF, -INF)),
         -4 + 2**-22,
@@ -307,7 +315,7 @@ def test_edges_of_the_ramp_give_finite_outputs_and_gradients(fade: Fade, left: l
 
 
 @fades
-def test_the_last_number_before_minus_ramp_is_finite_for_any_ramp(fade: Fade) -> None:
+def test_bias_just_above_minus_ramp_is_finite_for_any_ramp(fade: Fade) -> None:
     for ramp in [*torch.linspace(0.1, 70, 500).tolist(), 1.0, 3.0, 7.0, 8.0, 56.0]:
         edge = torch.full((9,), float(torch.tensor(-ramp)))
         remaining = torch.nextafter(edge, torch.zeros(9)).requires_grad_()
@@ -321,36 +329,36 @@ def test_the_last_number_before_minus_ramp_is_finite_for_any_ramp(fade: Fade) ->
 
 @fades
 @pytest.mark.parametrize("bias", [-1000.0, 1000.0], ids=["spans of 0", "spans of L"])
-def test_saturated_spans_give_finite_outputs_and_gradients(fade: Fade, bias: float) -> None:
+def test_outputs_and_gradients_are_finite_for_saturated_spans(fade: Fade, bias: float) -> None:
     agent = expire_agent(layers=2, fade=fade, ramp=1.0, span_cost="mean")
     set_spans(agent, bias)
     steps = random_steps(10, 2, first=[(0, 0), (0, 1), (6, 1)])
-    evaluation = agent.unroll(steps, agent.initial_memory(2))
+    output = agent.unroll(steps, agent.initial_memory(2))
     span = 0.0 if bias < 0 else agent.config.max_span
-    assert (evaluation.spans == span).all()
-    (evaluation.logits.square().sum() + evaluation.value.sum() + evaluation.aux_loss).backward()
-    assert evaluation.logits.isfinite().all()
-    assert evaluation.value.isfinite().all()
+    assert (output.spans == span).all()
+    (output.logits.square().sum() + output.value.sum() + output.aux_loss).backward()
+    assert output.logits.isfinite().all()
+    assert output.value.isfinite().all()
     for p in agent.parameters():
         assert p.grad is not None
         assert p.grad.isfinite().all()
 
 
 @fades
-def test_with_spans_of_zero_every_step_is_alone(fade: Fade) -> None:
+def test_with_spans_of_zero_steps_are_independent(fade: Fade) -> None:
     agent = expire_agent(layers=2, fade=fade, ramp=1.0)
     steps = random_steps(8, 2)
     alone = steps.map(lambda x: x.reshape(1, 16, *x.shape[2:]))
     logits = agent.unroll(steps, agent.initial_memory(2)).logits
     single = agent.unroll(alone, agent.initial_memory(16)).logits.reshape_as(logits)
-    assert (logits - single).abs().max() > 0.01, "memory makes no difference"
+    assert (logits - single).abs().max() > 0.01, "memory has no effect"
     set_spans(agent, -1000.0)
     logits = agent.unroll(steps, agent.initial_memory(2)).logits
     single = agent.unroll(alone, agent.initial_memory(16)).logits.reshape_as(logits)
     torch.testing.assert_close(logits, single, atol=1e-5, rtol=1e-5)
 
 
-def test_calibrate_measures_the_centre_and_the_spread() -> None:
+def test_calibration_measures_centre_and_spread() -> None:
     head = SpanHead(2, 10.0, 0.3)
     head.calibrate(torch.tensor([[[1.0, 10.0], [3.0, 10.0]], [[1.0, 14.0], [3.0, 14.0]]]))
     close(head.center, [2.0, 12.0])
@@ -358,7 +366,7 @@ def test_calibrate_measures_the_centre_and_the_spread() -> None:
     close(head(torch.randn(4, 2)), [3.0] * 4, 1e-5)
 
 
-def test_calibrate_makes_the_bias_the_span_of_the_average_state() -> None:
+def test_after_calibration_the_bias_is_the_logit_of_the_mean_state() -> None:
     torch.manual_seed(0)
     head = random_head(3)
     hidden = 5 + 3 * torch.randn(50, 3, dtype=torch.float64)
@@ -368,7 +376,7 @@ def test_calibrate_makes_the_bias_the_span_of_the_average_state() -> None:
     close(centred.pow(2).mean(), 1.0)
 
 
-def test_calibrate_on_states_that_are_all_alike_stays_finite() -> None:
+def test_calibration_on_identical_states_is_finite() -> None:
     head = SpanHead(3, 10.0, 0.5)
     head.calibrate(torch.ones(7, 3))
     close(head(torch.ones(7, 3)), [5.0] * 7)
@@ -376,6 +384,6 @@ def test_calibrate_on_states_that_are_all_alike_stays_finite() -> None:
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.1, math.nan])
-def test_an_impossible_initial_fraction_is_refused(fraction: float) -> None:
+def test_initial_fraction_must_lie_between_0_and_1(fraction: float) -> None:
     with pytest.raises(ValueError, match=r"initial_fraction is .* between 0 and 1"):
         SpanHead(4, 10.0, fraction)
