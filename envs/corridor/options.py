@@ -24,7 +24,7 @@ class CorridorOptions:
     min_length: int = 3
     """Shortest corridor, in columns from the start to the first junction."""
     max_length: int = 200
-    """Longest corridor; lengths are drawn uniformly between both, inclusive."""
+    """Longest corridor; lengths are drawn uniformly from both and all between."""
     num_cues: int = 1
     """Number of balls to remember, and of junctions to choose at."""
     distractors: float = 0.0
@@ -34,8 +34,7 @@ class CorridorOptions:
     view_size: int = 5
     """Side of the agent's square view, in cells; odd, at least 3."""
     walkway: bool = True
-    """Carry the agent to the first junction. An agent that walks there by itself can store notes
-    in the way it walks, instead of in its memory."""
+    """Carry the agent to the first junction, so that it cannot store notes in the way it walks."""
 
     def __post_init__(self) -> None:
         """Check every option."""

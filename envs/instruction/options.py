@@ -17,7 +17,8 @@ class InstructionOptions:
 
     The first `heard` sentences contain everything that is said to anybody, the later ones all
     arrivals. The last sentence of the first part and the first possible arrival are `min_distance`
-    apart, the first sentence and the last arrival `max_distance`.
+    apart, the first sentence and the last arrival `max_distance`. If `ordered`, places are also
+    reached before it is their turn.
 
     Raises:
         ValueError: If an option is impossible; the message names it and the remedy.
@@ -36,8 +37,7 @@ class InstructionOptions:
     max_distance: int = 100
     """Most steps from hearing an instruction to reaching its place."""
     ordered: bool = False
-    """Require instructions to be carried out in the order heard. Places are then also reached
-    before their turn."""
+    """Require instructions to be carried out in the order heard."""
     places: int = 8
     """Number of places."""
     deeds: int = 6
