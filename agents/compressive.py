@@ -51,6 +51,7 @@ class CompressiveLayer(MemoryLayer):
     """
 
     def __init__(self, config: CompressiveConfig, capacity: int):
+        """Create the weights; the window is the lifetime of single states."""
         super().__init__(config, FixedWindow(config.window), capacity)
         self.window, self.rate = config.window, config.rate
         self.reach = config.window + config.rate * config.compressed

@@ -80,6 +80,7 @@ class LSTMLayer(nn.Module):
     """Pre-norm residual layer like that of the transformers, with an LSTM in place of attention."""
 
     def __init__(self, config: LSTMConfig):
+        """Create the weights and initialise the gates."""
         super().__init__()
         self.norm = nn.LayerNorm(config.width)
         self.core = nn.LSTM(config.width, config.width)
@@ -167,6 +168,7 @@ class LSTM(Agent[LSTMMemory]):
     """
 
     def __init__(self, observation_space: gym.Space, action_space: gym.Space, config: LSTMConfig):
+        """Create embedding, layers and heads for the spaces."""
         super().__init__()
         self.config = config
         actions = num_actions(action_space)

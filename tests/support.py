@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from torch import Tensor, nn
 
 from agents import (
@@ -29,10 +28,7 @@ from agents import (
 from agents.transformer import TransformerMemory
 from rl_expire.memory.slot_memory import SlotMemory
 from rl_expire.types import (
-    ActorOutput,
     Agent,
-    AgentOutput,
-    LayerView,
     M,
     Obs,
     Rollout,
@@ -211,149 +207,6 @@ def set_spans(agent: ExpireTransformer, bias: float) -> None:
                 p.fill_(bias if name.endswith("bias") else 0.0)
 
 
-class CountingEnv(gym.Env):
-    """An environment that counts: its observation is (row, episode, step of the episode).
-
-    Episode e of a row lasts `2 + (row + 2e) % 4` steps, and is truncated if e is odd. The reward is
-    `100 * step + action`, for the step at which the action was chosen.
-    """
-
-    observation_space = spaces.Box(0.0, 1e6, (3,), np.float32)
-    action_space = spaces.Discrete(5)
-
-    def __init__(self, row: int):
-        self.row, self.episode, self.count = row, -1, 0
-
-    @staticmethod
-    def length(row: int, episode: int) -> int:
-        """Return the number of steps of an episode."""
-        return 2 + (row + 2 * episode) % 4
-
-    def _obs(self) -> np.ndarray:
-        """Return the current observation."""
-        return np.array([self.row, self.episode, self.count], np.float32)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start the next episode."""
-        self.episode, self.count = self.episode + 1, 0
-        return self._obs(), {"relevant": True}
-
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Increment the step."""
-        reward = 100.0 * self.count + float(action)
-        self.count += 1
-        over = self.count >= self.length(self.row, self.episode)
-        odd = self.episode % 2 == 1
-        info = {
-            "relevant": self.count % 3 == 0,
-            "choice": self.count % 4 > 0,
-            "success": float(odd),
-            "length": self.count,
-        }
-        return self._obs(), reward, over and not odd, over and odd, info
-
-
-class DictCountingEnv(CountingEnv):
-    """The counting environment with dictionary observations."""
-
-    observation_space = spaces.Dict(  # type: ignore[assignment]
-        {"who": spaces.Box(0.0, 1e6, (2,), np.float32), "step": spaces.Discrete(100)}
-    )
-
-    def _obs(self) -> Any:
-        """Return the current observation."""
-        return {"who": np.array([self.row, self.episode], np.float32), "step": self.count}
-
-
-def counting_envs(
-    rows: int, mode: AutoresetMode, env: type[CountingEnv] = CountingEnv, **options: Any
-) -> SyncVectorEnv:
-    """Return a vector of `rows` counting environments."""
-    makers = [lambda row=row: env(row) for row in range(rows)]
-    return SyncVectorEnv(makers, autoreset_mode=mode, **options)
-
-
-@dataclass
-class CountingMemory:
-    """The number of steps that each row has seen in its episode."""
-
-    count: Tensor
-
-    def select(self, rows: Tensor) -> CountingMemory:
-        """Return a copy of some rows."""
-        return CountingMemory(self.count[rows])
-
-    def snapshot(self) -> CountingMemory:
-        """Return a copy."""
-        return CountingMemory(self.count.clone())
-
-    @property
-    def nbytes(self) -> int:
-        """A made-up size of 64 bytes per row."""
-        return 64 * len(self.count)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return a copy."""
-        return {"count": self.count.clone()}
-
-    def restored(self, state: dict[str, Tensor]) -> CountingMemory:
-        """Return a memory made from a `state_dict`."""
-        return CountingMemory(state["count"])
-
-
-class CountingAgent(Agent[CountingMemory]):
-    """An agent that counts in its memory what the environment counts in its observation.
-
-    Its value is step + 100 * count + 10000 * episode, so that any misalignment shows. Its logits
-    are (step, count, row, 0, 0) and its action (step + row) mod 5. With `held`, `view` shows one
-    layer in which memories live for `held` steps.
-    """
-
-    def __init__(self, held: int = 0):
-        super().__init__()
-        self.held = held
-
-    def initial_memory(self, batch_size: int) -> CountingMemory:
-        """Return zeros."""
-        return CountingMemory(torch.zeros(batch_size, dtype=torch.int64))
-
-    def act(
-        self, step: TimeStep, memory: CountingMemory, *, greedy: bool = False
-    ) -> tuple[ActorOutput, CountingMemory]:
-        """Return the output for `step`, and increment the count."""
-        row, episode, count = self._read(step.obs)
-        memory.count.masked_fill_(step.is_first, 0)
-        value = count + 100 * memory.count + 10_000 * episode
-        logits = torch.stack([count, memory.count.float(), row, 0 * row, 0 * row], -1)
-        memory.count += 1
-        return ActorOutput(((count + row) % 5).long(), logits, value), memory
-
-    @staticmethod
-    def _read(obs: Obs) -> tuple[Tensor, Tensor, Tensor]:
-        """Return row, episode and step from observations."""
-        if isinstance(obs, dict):
-            return obs["who"][..., 0], obs["who"][..., 1], obs["step"].float()
-        return obs[..., 0], obs[..., 1], obs[..., 2]
-
-    def unroll(self, steps: TimeStep, memory: CountingMemory) -> AgentOutput:
-        """Replay the steps by calling `act`."""
-        logits, value, _ = act_over(self, steps, memory.snapshot())
-        spans = torch.zeros(0, *value.shape)
-        return AgentOutput(logits, value, torch.zeros(()), spans)
-
-    def view(self, memory: CountingMemory) -> list[LayerView]:
-        """Return a view of `min(count, held)` memories in each row, with span `held - 1 + row`."""
-        if not self.held:
-            return []
-        age = torch.arange(self.held).expand(len(memory.count), -1)
-        held = age < memory.count.unsqueeze(1)
-        span = (self.held - 1.0 + torch.arange(len(memory.count))).unsqueeze(1).expand_as(age)
-        mask = held.float()
-        return [LayerView(age, span, held, mask, mask.unsqueeze(1), 0.0, memory.nbytes)]
-
-
 def rows_of(obs: Obs, t: int) -> Obs:
     """Return the observations of step t."""
     return map_obs(lambda x: x[t], obs)
@@ -387,6 +240,7 @@ class FullFile:
     """A file that stores only half of a text because the disk is full."""
 
     def __init__(self, file: Any):
+        """Wrap an open file."""
         self.file = file
 
     def __enter__(self) -> FullFile:

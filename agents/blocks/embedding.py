@@ -22,6 +22,7 @@ class StepEmbedding(nn.Module):
     """
 
     def __init__(self, space: gym.Space, actions: int, config: LayersConfig):
+        """Create the weights for the selected inputs."""
         super().__init__()
         width = config.width
         self.encoder = make_encoder(space, width)

@@ -17,6 +17,7 @@ class FeedForward(nn.Module):
     """
 
     def __init__(self, width: int, hidden: int):
+        """Create the weights."""
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.up = nn.Linear(width, 2 * hidden)

@@ -35,6 +35,7 @@ class Heads(nn.Module):
     """
 
     def __init__(self, width: int, actions: int):
+        """Create the weights; the initial policy is almost uniform."""
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.policy = nn.Linear(width, actions)

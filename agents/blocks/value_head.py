@@ -30,6 +30,7 @@ class ValueHead(nn.Linear):
     _followed: Tensor
 
     def __init__(self, width: int):
+        """Create the weights for states of width D = `width`."""
         super().__init__(width, 1)
         nn.init.orthogonal_(self.weight, gain=1.0)
         nn.init.zeros_(self.bias)

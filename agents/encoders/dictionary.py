@@ -19,6 +19,7 @@ class DictEncoder(Encoder):
     """
 
     def __init__(self, parts: Mapping[str, Encoder]):
+        """Keep the encoders of the entries."""
         super().__init__()
         self.parts = nn.ModuleDict(parts)
         self.target_size = sum(encoder.target_size for encoder in parts.values())

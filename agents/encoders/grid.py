@@ -36,6 +36,7 @@ class GridEncoder(Encoder):
     last: Tensor
 
     def __init__(self, space: spaces.Box, width: int):
+        """Create the weights for the categories that `space` allows, or MiniGrid's own."""
         super().__init__()
         known = (len(OBJECT_TO_IDX), len(COLOR_TO_IDX), 4)
         bounds = space.high.reshape(-1, 3).max(0)

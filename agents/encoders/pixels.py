@@ -42,6 +42,7 @@ class PixelEncoder(Encoder):
     """
 
     def __init__(self, space: spaces.Box, axis: int, width: int):
+        """Create as many convolutions as the image size requires."""
         super().__init__()
         self.axis = axis
         channels = space.shape[axis]

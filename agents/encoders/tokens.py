@@ -23,6 +23,7 @@ class TokenEncoder(Encoder):
     start: Tensor
 
     def __init__(self, vocabulary: int, start: int | np.ndarray, length: int | None, width: int):
+        """Create the weights."""
         super().__init__()
         self.single = length is None
         self.target_size = (length or 1) * vocabulary

@@ -19,6 +19,7 @@ class VectorEncoder(Encoder):
     """
 
     def __init__(self, inputs: int, dims: int, width: int):
+        """Create the weights."""
         super().__init__()
         self.dims = dims
         self.target_size = inputs

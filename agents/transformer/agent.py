@@ -38,6 +38,7 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
     """
 
     def __init__(self, observation_space: gym.Space, action_space: gym.Space, config: C):
+        """Create embedding, layers and heads for the spaces."""
         super().__init__()
         self.config = config
         actions = num_actions(action_space)

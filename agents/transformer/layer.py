@@ -43,6 +43,7 @@ class MemoryLayer(nn.Module):
     """
 
     def __init__(self, config: TransformerConfig, lifetime: Lifetime, capacity: int):
+        """Create the weights."""
         super().__init__()
         width = config.width
         self.capacity = capacity

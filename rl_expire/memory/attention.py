@@ -21,6 +21,7 @@ class MemoryAttention(nn.Module):
     """
 
     def __init__(self, width: int, heads: int):
+        """Create the projections and slopes."""
         super().__init__()
         if heads < 1 or width % heads:
             raise ValueError(f"heads {heads} does not divide width {width}: choose one that does")

@@ -95,6 +95,7 @@ class SpanHead(nn.Module):
     scale: Tensor
 
     def __init__(self, width: int, max_span: float, initial_fraction: float):
+        """Create the weights and the buffers of the normalisation."""
         super().__init__()
         if not 0 < initial_fraction < 1:
             raise ValueError(

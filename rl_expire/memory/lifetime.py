@@ -97,6 +97,7 @@ class ExpireSpan(Lifetime):
         fade_shape: Fade,
         span_cost: SpanCost,
     ):
+        """Create the head that computes lifetimes."""
         super().__init__()
         self.ramp, self.span_cost = ramp, span_cost
         self.fade_shape: Fade = fade_shape
@@ -138,6 +139,7 @@ class FixedWindow(Lifetime):
     ramp = 1.0
 
     def __init__(self, window: int):
+        """Set the window; there are no weights."""
         super().__init__()
         self.window = window
 
@@ -179,6 +181,7 @@ class HeadWindows(Lifetime):
     def __init__(
         self, heads: int, *, max_span: float, initial_fraction: float, ramp: float, fade_shape: Fade
     ):
+        """Create one logit for each window."""
         super().__init__()
         self.ramp, self.max_span = ramp, max_span
         self.fade_shape: Fade = fade_shape

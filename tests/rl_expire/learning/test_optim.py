@@ -15,7 +15,8 @@ from rl_expire.learning.optim import (
     span_stats,
     step_optimizer,
 )
-from tests.support import CPU, CountingMemory, made_up_rollout
+from tests.counting import CountingMemory
+from tests.support import CPU, made_up_rollout
 
 T, B = 6, 5
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.ppo import PPOConfig, ppo_loss, ppo_update
 from rl_expire.types import AgentOutput, Rollout
-from tests.support import CountingMemory, copy_of, expire_agent, made_up_rollout
+from tests.counting import CountingMemory
+from tests.support import copy_of, expire_agent, made_up_rollout
 
 T, B = 6, 5
 

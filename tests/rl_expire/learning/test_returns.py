@@ -9,7 +9,8 @@ from torch import Tensor
 
 from rl_expire.learning.returns import gae, next_values, vtrace
 from rl_expire.types import Rollout
-from tests.support import CountingMemory, made_up_rollout
+from tests.counting import CountingMemory
+from tests.support import made_up_rollout
 
 GAMMA, LAM = 0.9, 0.8
 T, B = 40, 6

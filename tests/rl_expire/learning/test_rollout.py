@@ -17,12 +17,9 @@ from rl_expire.learning.episode import Episode, success_of, with_success
 from rl_expire.learning.returns import gae
 from rl_expire.learning.rollout import collect
 from rl_expire.types import Rollout, TimeStep
+from tests.counting import CountingAgent, CountingEnv, DictCountingEnv, counting_envs
 from tests.support import (
     CPU,
-    CountingAgent,
-    CountingEnv,
-    DictCountingEnv,
-    counting_envs,
     expire_agent,
     rows_of,
 )

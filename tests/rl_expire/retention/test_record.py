@@ -18,7 +18,8 @@ from rl_expire.memory.expire_span import fade_bias
 from rl_expire.retention.record import trace_episode
 from rl_expire.retention.trace import Trace, decision_starts, kept_counts, relevant_steps
 from rl_expire.types import ActorOutput, TimeStep
-from tests.support import CountingAgent, CountingEnv, expire_agent
+from tests.counting import CountingAgent, CountingEnv
+from tests.support import expire_agent
 
 SEED = 3
 

@@ -10,12 +10,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rl_expire.scoring.evaluation import Score, evaluate, quotas
 from rl_expire.types import ActorOutput, TimeStep
+from tests.counting import CountingAgent, CountingEnv, CountingMemory, counting_envs
 from tests.support import (
     CPU,
-    CountingAgent,
-    CountingEnv,
-    CountingMemory,
-    counting_envs,
     expire_agent,
 )
 

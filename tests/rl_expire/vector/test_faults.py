@@ -16,8 +16,9 @@ from rl_expire.learning.rollout import Actor
 from rl_expire.vector.faults import FAULT, EnvFaultError, Guard, check_batch, misfit
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
 from rl_expire.vector.state import env_state, load_env_state
+from tests.counting import CountingAgent, CountingEnv
 from tests.faulty import FAULTS, LENGTH, FaultyEnv
-from tests.support import CPU, CountingAgent, CountingEnv
+from tests.support import CPU
 
 SAYS = {
     "raise": "step 3 of its episode: ZeroDivisionError: the physics broke down",
