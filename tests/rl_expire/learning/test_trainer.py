@@ -1,4 +1,4 @@
-"""The training loop on a tiny corridor: what learns when, what comes back, what is saved."""
+"""Training on a tiny corridor: what learns in which phase, what is restored, what is saved."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig, Schedule
-from rl_expire.learning.trainer import TrainConfig, Trainer, train
-from tests.support import CPU, CountingAgent, copy_of
+from rl_expire.learning.train_loop import train
+from rl_expire.learning.trainer import TrainConfig, Trainer
+from rl_expire.validate import OptionError
+from tests.counting import CountingAgent
+from tests.support import CPU, copy_of
 
 ROWS, LENGTH, GOAL, WINDOW, SETTLE = 4, 4, 12, 5, 1
 SIZES = TrainConfig(num_envs=ROWS, rollout_length=LENGTH, total_steps=160, checkpoint_every=4)
-UNSEEN = {"embedding.reward.weight"}
-"""Learns nothing while no reward is seen, as in these few steps."""
+NO_GRADIENT = {"embedding.reward.weight"}
+"""Has no gradient while no reward is seen, as in these few steps."""
 AGENT = ExpireSpanConfig(width=8, heads=2, max_span=20.0, ramp=4.0)
 
 
@@ -64,43 +67,40 @@ def make_trainer(
     )
 
 
-def test_values_in_units_of_their_own_need_an_agent_that_has_such() -> None:
-    class Counting(CountingAgent):
-        pass
-
-    with pytest.raises(ValueError, match=r"which Counting has not: leave it off"):
-        make_trainer(agent=Counting(), normalize_values=True)
+def test_normalize_values_needs_an_agent_with_value_statistics() -> None:
+    with pytest.raises(OptionError, match=r"which CountingAgent lacks: leave it off"):
+        make_trainer(agent=CountingAgent(), normalize_values=True)
 
 
-def play(trainer: Trainer[Any], success: float) -> None:
-    """As if a window of the hardest episodes had just finished, and nothing else."""
+def finish_window(trainer: Trainer[Any], success: float) -> None:
+    """Let the trainer see a full window of the hardest episodes, and nothing else."""
     hardest = {"length": float(trainer.schedule.curriculum.level), "success": success}
     trainer.actor.episodes = [Episode(0, success, 5, hardest)] * WINDOW
-    trainer._follow(trainer.steps)
+    trainer._follow_schedule(trainer.steps)
 
 
 def begin_forgetting(trainer: Trainer[Any]) -> None:
-    """Solve the full task, and settle in the shortest time there is."""
-    play(trainer, 1.0)
+    """Solve the full task, and skip the settling phase."""
+    finish_window(trainer, 1.0)
     assert trainer.schedule.phase == "settle"
-    trainer.schedule.phase_from -= SETTLE
-    play(trainer, 1.0)
+    trainer.schedule.phase_start -= SETTLE
+    finish_window(trainer, 1.0)
     assert trainer.schedule.phase == "forget"
 
 
-def moved(trainer: Trainer[Any], before: dict[str, torch.Tensor]) -> set[str]:
-    """The names of the weights that are not as before."""
+def changed(trainer: Trainer[Any], before: dict[str, torch.Tensor]) -> set[str]:
+    """Return the names of the weights that have changed."""
     after = trainer.agent.state_dict()
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
 def names(trainer: Trainer[Any], *, spans: bool) -> set[str]:
-    """The parameters that decide spans, or all the others."""
-    every = [name for name, _ in trainer.agent.named_parameters()]
-    return {name for name in every if ("lifetime" in name) == spans}
+    """Return the names of the span parameters, or of all others."""
+    parameters = [name for name, _ in trainer.agent.named_parameters()]
+    return {name for name in parameters if ("lifetime" in name) == spans}
 
 
-def test_a_run_takes_the_steps_it_was_given_and_reports_every_update() -> None:
+def test_a_run_takes_its_steps_and_reports_every_update() -> None:
     trainer, reports, saves = make_trainer(), [], []
     done = train(trainer, report=reports.append, save=lambda: saves.append(trainer.updates))
     assert done
@@ -108,16 +108,16 @@ def test_a_run_takes_the_steps_it_was_given_and_reports_every_update() -> None:
     assert trainer.steps == 160
     assert [r["steps"] for r in reports] == [16 * n for n in range(1, 11)]
     assert saves == [4, 8, 10], "every 4 updates, and at the end"
-    told = {"phase", "level", "alpha", "learning_rate", "success", "success_longest", "kept/0"}
-    assert told | {"policy_loss", "approx_kl", "grad_norm", "span_other"} <= reports[-1].keys()
+    logged = {"phase", "level", "alpha", "learning_rate", "success", "success_longest", "kept/0"}
+    assert logged | {"policy_loss", "approx_kl", "grad_norm", "span_other"} <= reports[-1].keys()
     assert all(r["alpha"] == 0 for r in reports)
 
 
-def test_the_environments_follow_the_curriculum() -> None:
+def test_the_environments_have_the_level_of_the_curriculum() -> None:
     trainer = make_trainer()
     levels = [trainer.envs.unwrapped.options.max_length]  # pyright: ignore[reportAttributeAccessIssue]
     for success in (1.0, 1.0, 0.0):
-        play(trainer, success)
+        finish_window(trainer, success)
         levels.append(trainer.envs.unwrapped.options.max_length)  # pyright: ignore[reportAttributeAccessIssue]
     assert levels == [3, 6, 12, 6]
 
@@ -135,32 +135,32 @@ def test_rollouts_grow_with_the_curriculum() -> None:
     assert steps == [ROWS * length for length in lengths]
 
 
-def test_after_a_retreat_the_weights_and_moments_that_mastered_the_level_are_back() -> None:
+def test_a_retreat_restores_the_weights_and_moments_that_mastered_the_level() -> None:
     trainer = make_trainer()
     trainer.update()
-    play(trainer, 1.0)
+    finish_window(trainer, 1.0)
     mastered = copy_of(trainer.agent)
-    moments = trainer.optimizer.state_dict()["state"][0]["exp_avg"].clone()
+    moments = trainer.learner.optimizer.state_dict()["state"][0]["exp_avg"].clone()
     trainer.update()
-    assert moved(trainer, mastered)
-    play(trainer, 0.0)
+    assert changed(trainer, mastered)
+    finish_window(trainer, 0.0)
     assert trainer.schedule.curriculum.level == 3
-    assert not moved(trainer, mastered)
-    assert torch.equal(trainer.optimizer.state_dict()["state"][0]["exp_avg"], moments)
+    assert not changed(trainer, mastered)
+    assert torch.equal(trainer.learner.optimizer.state_dict()["state"][0]["exp_avg"], moments)
     trainer.update()
-    assert moved(trainer, mastered), "and they go on learning"
+    assert changed(trainer, mastered), "and they continue to learn"
 
 
-def test_while_learning_the_spans_stay_and_all_else_moves() -> None:
+def test_while_learning_everything_but_the_spans_changes() -> None:
     trainer = make_trainer()
     before = copy_of(trainer.agent)
     for _ in range(3):
         trainer.update()
-    assert moved(trainer, before) >= names(trainer, spans=False) - UNSEEN
-    assert not moved(trainer, before) & names(trainer, spans=True)
+    assert changed(trainer, before) >= names(trainer, spans=False) - NO_GRADIENT
+    assert not changed(trainer, before) & names(trainer, spans=True)
 
 
-def test_while_forgetting_the_features_that_lifetimes_are_computed_from_stay() -> None:
+def test_while_forgetting_everything_but_the_features_of_spans_changes() -> None:
     trainer = make_trainer(start=GOAL)
     trainer.update()
     begin_forgetting(trainer)
@@ -169,17 +169,17 @@ def test_while_forgetting_the_features_that_lifetimes_are_computed_from_stay() -
     trainer.update()
     features = {n for n, _ in trainer.agent.named_parameters() if n.startswith("embedding")}
     everything = names(trainer, spans=True) | names(trainer, spans=False)
-    assert moved(trainer, before) == everything - features
-    assert (report["phase"], report["alpha"]) == ("forget", trainer.forgetting.alpha)
+    assert changed(trainer, before) == everything - features
+    assert (report["phase"], report["alpha"]) == ("forget", trainer.learner.forgetting.alpha)
     assert {"distillation", "span_grad_norm", "kept/0"} <= report.keys()
 
 
-def test_forgetting_begins_with_spans_that_are_centred_but_not_changed() -> None:
+def test_forgetting_starts_with_calibrated_spans_of_unchanged_length() -> None:
     trainer = make_trainer(start=GOAL)
     trainer.update()
     before = copy_of(trainer.agent)
     begin_forgetting(trainer)
-    assert moved(trainer, before) == {
+    assert changed(trainer, before) == {
         "layers.0.lifetime.head.center",
         "layers.0.lifetime.head.scale",
     }
@@ -187,14 +187,14 @@ def test_forgetting_begins_with_spans_that_are_centred_but_not_changed() -> None
     torch.testing.assert_close(spans[spans.isfinite()].unique(), torch.tensor([10.0]))
 
 
-def test_the_joint_method_moves_spans_and_all_else_at_once() -> None:
+def test_the_joint_method_changes_spans_and_everything_else_together() -> None:
     trainer = make_trainer(method="joint")
     before = copy_of(trainer.agent)
     for _ in range(3):
         trainer.update()
     both = names(trainer, spans=True) | names(trainer, spans=False)
-    assert moved(trainer, before) >= both - UNSEEN
-    play(trainer, 1.0)
+    assert changed(trainer, before) >= both - NO_GRADIENT
+    finish_window(trainer, 1.0)
     assert trainer.schedule.phase == "learn"
 
 
@@ -206,57 +206,57 @@ def test_the_forgetting_phase_ends_the_run() -> None:
 
 
 @pytest.mark.parametrize("phase", ["learn", "forget"])
-def test_a_trainer_goes_on_from_a_checkpoint(phase: str) -> None:
+def test_a_restored_trainer_continues_in_the_same_phase_at_the_same_level(phase: str) -> None:
     start = GOAL if phase == "forget" else 3
     trainer = make_trainer(start=start)
     trainer.update()
-    begin_forgetting(trainer) if phase == "forget" else play(trainer, 1.0)
+    begin_forgetting(trainer) if phase == "forget" else finish_window(trainer, 1.0)
     trainer.update()
     assert trainer.schedule.phase == phase
     restored = make_trainer(start=start)
     restored.load_state_dict(trainer.state_dict())
-    assert not moved(restored, copy_of(trainer.agent))
+    assert not changed(restored, copy_of(trainer.agent))
     assert (restored.steps, restored.updates) == (trainer.steps, trainer.updates)
     assert restored.schedule.plan() == trainer.schedule.plan()
     level = restored.envs.unwrapped.options.max_length  # pyright: ignore[reportAttributeAccessIssue]
     assert level == (GOAL if phase == "forget" else 6)
     before = copy_of(restored.agent)
     restored.update()
-    moving = moved(restored, before)
-    assert moving & names(restored, spans=False)
-    assert bool(moving & names(restored, spans=True)) == (phase == "forget")
+    updated = changed(restored, before)
+    assert updated & names(restored, spans=False)
+    assert bool(updated & names(restored, spans=True)) == (phase == "forget")
 
 
-def test_the_weights_for_a_collapse_survive_a_checkpoint() -> None:
+def test_weights_to_restore_after_a_collapse_are_part_of_a_checkpoint() -> None:
     trainer = make_trainer()
     trainer.update()
-    play(trainer, 1.0)
+    finish_window(trainer, 1.0)
     mastered = copy_of(trainer.agent)
     trainer.update()
     restored = make_trainer()
     restored.load_state_dict(trainer.state_dict())
-    play(restored, 0.0)
-    assert not moved(restored, mastered)
+    finish_window(restored, 0.0)
+    assert not changed(restored, mastered)
 
 
 @pytest.mark.parametrize("phase", ["learn", "forget"])
-def test_a_learning_rate_given_anew_holds_after_a_checkpoint_was_loaded(phase: str) -> None:
+def test_a_new_learning_rate_applies_to_a_restored_run(phase: str) -> None:
     start = GOAL if phase == "forget" else 3
     trainer = make_trainer(start=start)
     trainer.update()
-    begin_forgetting(trainer) if phase == "forget" else play(trainer, 1.0)
+    begin_forgetting(trainer) if phase == "forget" else finish_window(trainer, 1.0)
     restored = make_trainer(start=start, learning_rate=0.005)
-    restored.forgetting = replace(restored.forgetting, learning_rate=0.25)
+    restored.learner.forgetting = replace(restored.learner.forgetting, learning_rate=0.25)
     restored.load_state_dict(trainer.state_dict())
     restored.update()
     if phase == "learn":
         rate = restored.schedule.plan().rate * 0.005
-        assert restored.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
+        assert restored.learner.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
     else:
-        assert restored.span_optimizer.param_groups[0]["lr"] == 0.25
+        assert restored.learner.span_optimizer.param_groups[0]["lr"] == 0.25
 
 
-def test_told_to_stop_it_saves_between_updates_and_says_that_it_was_not_the_end() -> None:
+def test_a_stopped_run_is_saved_and_reported_as_unfinished() -> None:
     trainer, saves = make_trainer(), []
     done = train(
         trainer,
@@ -269,15 +269,15 @@ def test_told_to_stop_it_saves_between_updates_and_says_that_it_was_not_the_end(
     assert not trainer.finished
 
 
-def test_slow_updates_are_saved_by_the_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_updates_are_saved_every_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer, saves = make_trainer(), []
-    monkeypatch.setattr("rl_expire.learning.trainer.monotonic", lambda: 30.0 * trainer.updates)
+    monkeypatch.setattr("rl_expire.learning.train_loop.monotonic", lambda: 30.0 * trainer.updates)
     train(trainer, report=lambda _: None, save=lambda: saves.append(trainer.updates))
     assert saves == [2, 4, 6, 8, 10, 10]
 
 
 @pytest.mark.parametrize("phase", ["learn", "forget"])
-def test_a_loss_that_is_not_finite_stops_training_unsaved_and_describes_the_batch(
+def test_a_loss_that_is_not_finite_stops_training_without_saving_and_describes_the_batch(
     phase: str,
 ) -> None:
     trainer, saves = make_trainer(start=GOAL, train=replace(SIZES, most_skipped=0)), []
@@ -288,14 +288,18 @@ def test_a_loss_that_is_not_finite_stops_training_unsaved_and_describes_the_batc
     with pytest.raises(NonFiniteLossError, match="loss nan") as caught:
         train(trainer, report=lambda _: None, save=lambda: saves.append(1))
     assert saves == []
-    told = caught.value.description
-    assert told["value"]["nonfinite"] == told["value"]["entries"] == LENGTH * ROWS // 2
-    assert told["logits"]["nonfinite"] == 0
-    assert told["reward"]["nonfinite"] == 0
-    assert told["terminated"]["share"] == 0.0
-    assert "advantage" in told
+    description = caught.value.description
+    assert (
+        description["value"]["nonfinite"] == description["value"]["entries"] == LENGTH * ROWS // 2
+    )
+    assert description["logits"]["nonfinite"] == 0
+    assert description["reward"]["nonfinite"] == 0
+    assert description["terminated"]["share"] == 0.0
+    assert "advantage" in description
 
 
-def test_environments_that_do_not_divide_into_minibatches_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"--train.num-envs 5 .* --ppo.minibatches 2"):
+def test_environments_must_divide_evenly_into_minibatches() -> None:
+    problem = "num_envs is 5, which is not divisible by ppo.minibatches 2: change one of them"
+    with pytest.raises(OptionError, match=problem) as caught:
         make_trainer(train=replace(SIZES, num_envs=5))
+    assert caught.value.config is TrainConfig
