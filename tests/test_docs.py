@@ -1,6 +1,8 @@
 """README and documentation: examples run, commands parse, and the files they name exist."""
 
+import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -146,3 +148,10 @@ def test_paths_in_the_text_exist() -> None:
     assert len(paths) > 10
     missing = [(page, name) for page, name in sorted(paths) if not (ROOT / name).exists()]
     assert [found for found in missing if found[0] != names(HISTORY)] == []
+
+
+def test_the_figures_can_be_drawn(tmp_path: Path) -> None:
+    make = runpy.run_path(str(DOCS / "figures" / "make.py"))
+    make["draw"](json.loads((DOCS / "figures" / "run.json").read_text()), tmp_path)
+    drawn = {figure.name for figure in tmp_path.iterdir()}
+    assert drawn == {figure.name for figure in DOCS.glob("figures/*.svg")}

@@ -24,7 +24,8 @@ from matplotlib.ticker import ScalarFormatter
 
 from agents.pretrained import load_policy
 from rl_expire.memory.expire_span import early_fade_bias, fade_bias
-from rl_expire.retention.trace import kept_counts, trace_episode
+from rl_expire.retention.record import trace_episode
+from rl_expire.retention.trace import kept_counts
 from rl_expire.runs.policy import export_policy
 
 FOLDER = Path(__file__).parent
@@ -117,8 +118,8 @@ def draw_lifetimes(figure: Figure, data: dict[str, Any]) -> None:
     top.text(begin, 0.1, " forgetting begins", color=GREY, fontsize=8)
 
 
-def draw(data: dict[str, Any]) -> None:
-    """Draw all figures into this folder."""
+def draw(data: dict[str, Any], folder: Path = FOLDER) -> None:
+    """Draw all figures into `folder`."""
     mpl.rcParams.update({"svg.hashsalt": "rl_expire", "svg.fonttype": "none", "font.size": 9})
     mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
     for name, size in (("mask", (6.4, 2.8)), ("episode", (6.4, 4.6)), ("lifetimes", (6.4, 4.8))):
@@ -127,7 +128,7 @@ def draw(data: dict[str, Any]) -> None:
             draw_mask(figure.subplots())
         else:
             {"episode": draw_episode, "lifetimes": draw_lifetimes}[name](figure, data)
-        figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         plt.close(figure)
 
 
