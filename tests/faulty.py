@@ -1,4 +1,4 @@
-"""Environments that fail on purpose, and one that shows pixels; importing this registers them."""
+"""Environments that fail on purpose, and others for tests; importing this registers them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy as np
 from gymnasium import spaces
 
 LENGTH = 6
-"""Steps of an episode."""
+"""Number of steps of an episode."""
 FAULTS = ["raise", "nan reward", "inf obs", "shape", "dtype", "key", "reset", "hang", "die"]
 
 
 class FaultyEnv(gym.Env):
-    """Counts to `LENGTH`, and fails at step `at` of an episode.
+    """Counts its steps up to `LENGTH`, and fails at step `at` of an episode.
 
     Args:
         fault: one of `FAULTS`, or `none`.
         at: step of the episode at which it fails.
-        once: a file made at the first fault of all: while it is there, all goes well. None: it
-            fails in every episode.
+        once: path of a file that is created by the first fault, and prevents further ones; None:
+            fail in every episode.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012
@@ -37,53 +37,56 @@ class FaultyEnv(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin again; the fault `reset` is one from the second episode on."""
+        """Start an episode; the fault `reset` occurs from the second episode on."""
         super().reset(seed=seed)
-        if self.fault == "reset" and self.count and self._now():
+        if self.fault == "reset" and self.count and self._fault_due():
             raise RuntimeError("no such level")
         self.count = 0
         return self._obs(), {}
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Count one on."""
+        """Count a step."""
         self.count += 1
         obs, reward = self._obs(), 1.0
         fails = self.fault not in ("none", "reset")
-        if fails and self.count == self.at and self._now():
-            obs, reward = self._failing(obs, reward)
+        if fails and self.count == self.at and self._fault_due():
+            obs, reward = self._fail(obs, reward)
         over = self.count == LENGTH
         return obs, reward, over, False, {"is_success": True} if over else {}
 
     def _obs(self) -> Any:
+        """Return the count and a random number."""
         return {"count": np.array([self.count, self.np_random.random()], np.float32)}
 
-    def _now(self) -> bool:
+    def _fault_due(self) -> bool:
+        """Return whether to fail, and create the file `once`."""
         if self.once is None:
             return True
-        try:  # all at once: several processes may come here at the same time
+        try:  # atomically, because several processes may get here at the same time
             Path(self.once).touch(exist_ok=False)
         except FileExistsError:
             return False
         return True
 
-    def _failing(self, obs: Any, reward: float) -> tuple[Any, float]:
+    def _fail(self, obs: Any, reward: float) -> tuple[Any, float]:
+        """Raise, hang or die, or return an invalid observation or reward."""
         if self.fault == "raise":
             raise ZeroDivisionError("the physics\nbroke down")
         if self.fault == "hang":
             time.sleep(600)
         if self.fault == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        odd: dict[str, Any] = {
+        invalid: dict[str, Any] = {
             "inf obs": {"count": np.array([np.inf, 0.0], np.float32)},
             "shape": {"count": np.zeros(3, np.float32)},
             "dtype": {"count": np.array(["a", "b"])},
             "key": {"size": np.zeros(2, np.float32)},
         }
-        return odd.get(self.fault, obs), np.nan if self.fault == "nan reward" else reward
+        return invalid.get(self.fault, obs), np.nan if self.fault == "nan reward" else reward
 
 
 class PixelsEnv(gym.Env):
-    """A grey picture, uint8 `[40, 36, 1]`: left or right half bright; reward for saying which."""
+    """Shows a grey image, uint8 `[40, 36, 1]`, and rewards naming the half that is bright."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
     observation_space = spaces.Box(0, 255, (40, 36, 1), np.uint8)
@@ -95,35 +98,36 @@ class PixelsEnv(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Draw a side."""
+        """Draw the bright half at random."""
         super().reset(seed=seed)
         self.side, self.count = int(self.np_random.integers(2)), 0
         return self._obs(), {}
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Three of these are an episode."""
+        """Reward the action if it names the bright half; an episode has three steps."""
         self.count += 1
         return self._obs(), float(action == self.side), False, self.count == 3, {}
 
     def _obs(self) -> Any:
-        picture = np.zeros((40, 36, 1), np.uint8)
-        picture[:, 18 * self.side : 18 + 18 * self.side] = 255
-        return picture
+        """Return the image."""
+        image = np.zeros((40, 36, 1), np.uint8)
+        image[:, 18 * self.side : 18 + 18 * self.side] = 255
+        return image
 
     def render(self) -> Any:
-        """The picture, in colour."""
+        """Return the image in RGB."""
         return np.repeat(self._obs(), 3, axis=-1)
 
 
 def continuous(**_: Any) -> gym.Env:
-    """An environment with continuous actions."""
+    """Return an environment with continuous actions."""
     env: Any = PixelsEnv()
     env.action_space = spaces.Box(-1.0, 1.0, (2,))
     return env
 
 
 def nested(**_: Any) -> gym.Env:
-    """An environment whose observations are a tuple in a dict."""
+    """Return an environment whose observation space has a tuple within a dict."""
     env: Any = PixelsEnv()
     pair = spaces.Tuple((spaces.Discrete(2),))
     env.observation_space = spaces.Dict({"a": spaces.Discrete(2), "b": pair})
