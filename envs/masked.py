@@ -17,7 +17,7 @@ VELOCITIES = {
 
 
 class MaskVelocity(gym.ObservationWrapper):
-    """Set the velocities in Gymnasium's control tasks to 0, to be inferred from the past."""
+    """Wrapper that hides the velocities of Gymnasium's control tasks by setting them to 0."""
 
     def __init__(self, env: gym.Env) -> None:
         """Wrap an environment.

@@ -48,7 +48,7 @@ class Briefing(NamedTuple):
 
 
 class ScriptSampler:
-    """Draws the scripts of episodes from their keys.
+    """Sampler of the scripts of episodes, which depend only on the options and an episode's key.
 
     Args:
         options: Amounts and distances.

@@ -62,21 +62,9 @@ def test_doors_lead_on_or_back_and_only_first_visits_are_rewarded() -> None:
     assert outcomes == [
         (1, 1, 1.0, True, False),
         (0, 1, 0.0, True, False),
-        (
-            0,
-            1,
-            0.0,
-            False,
-            False,
-        ),  # the wrong door of the first room, known since the right one was tried
+        (0, 1, 0.0, False, False),  # the other door of the first room
         (1, 1, 0.0, False, False),
-        (
-            2,
-            2,
-            1.0,
-            False,
-            False,
-        ),  # the right door of the second, known since the wrong one was tried
+        (2, 2, 1.0, False, False),  # the other door of the second room
         (3, 3, 1.0, False, True),  # the last room, where nothing is left to be needed
     ]
     assert info["success"]
