@@ -1,4 +1,4 @@
-"""Made-up traces: what happens in them is chance, so that no two steps look alike."""
+"""Random traces for tests, in which no two steps are alike."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rl_expire.retention.importance import Importance
 from rl_expire.retention.frames import Frames
+from rl_expire.retention.importance import Importance
 from rl_expire.retention.trace import HeldMemories, Trace, TracedStep
 
 RAMP = 4.0
@@ -24,10 +24,18 @@ def random_trace(
     seed: int = 0,
     **about: object,
 ) -> Trace:
-    """An episode in which every memory gets a random span up to `longest` and fades over `RAMP`.
+    """Return an episode in which memories have random lifetimes and fade over `RAMP` steps.
 
-    The first observation is needed later, and kept; the last step decides. With `texts`, every step
-    reads one of them.
+    The first observation is relevant and kept to the end; the last step is a decision.
+
+    Args:
+        length: Number of steps, T.
+        layers: Number of layers, N.
+        heads: Number of attention heads, H.
+        longest: Longest lifetime of the other memories, in steps.
+        texts: Observations in words, repeated in order; None for an environment without words.
+        seed: Seed of everything random.
+        **about: Further attributes of the trace.
     """
     rng = np.random.default_rng(seed)
     spans = rng.uniform(0, longest, (layers, length)).astype(np.float32)
@@ -63,9 +71,15 @@ def random_trace(
 
 
 def weighed_trace(length: int, *, every: int = 1, seed: int = 0, **about: object) -> Trace:
-    """An episode of an agent that keeps no memories; `every` steps matter as one.
+    """Return an episode of an agent without memories.
 
-    The first observation matters always and fully, the others by chance, seldom more than a little.
+    The first observation always has importance 1, the others a random one, mostly small.
+
+    Args:
+        length: Number of steps, T.
+        every: Number of consecutive steps whose importance is measured together.
+        seed: Seed of everything random.
+        **about: Further attributes of the trace.
     """
     rng = np.random.default_rng(seed)
     shares = []
@@ -78,7 +92,7 @@ def weighed_trace(length: int, *, every: int = 1, seed: int = 0, **about: object
 
 
 def drawn_frame(t: int) -> np.ndarray:
-    """A frame of few colours, another one at each step."""
+    """Return a frame of few colours, different at each step."""
     frame = np.zeros((20, 40, 3), np.uint8)
     frame[: t % 20, :, 0] = 200
     frame[:, : t // 20 % 40, 1] = 100
@@ -87,6 +101,7 @@ def drawn_frame(t: int) -> np.ndarray:
 
 
 def _held(spans: np.ndarray, t: int, heads: int, rng: np.random.Generator) -> HeldMemories:
+    """Return the memories with `spans [T]` that one layer holds at step `t`."""
     remaining = spans[: t + 1] - (t - np.arange(t + 1, dtype=np.float32))
     remaining[t] = max(remaining[t], 0)
     written = np.flatnonzero(remaining > -RAMP)

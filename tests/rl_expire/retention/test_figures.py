@@ -1,4 +1,4 @@
-"""Figures for papers: what is drawn is the trace; every file is whole, or none is made."""
+"""Figures match the trace, and their files are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -32,22 +32,28 @@ ORANGE, BLUE, GREY, WHITE = (230, 159, 0), (0, 114, 178), (228, 228, 228), (255,
 
 
 def unflagged(trace: Trace) -> Trace:
-    """The same episode where the environment says nothing."""
+    """Return the same episode without the flags of the environment."""
     steps = [replace(step, relevant=None, decision=None) for step in trace.steps]
     return replace(trace, steps=tuple(steps))
 
 
 def words(figure: Any) -> set[str]:
-    """The labels and the legend of a figure."""
+    """Return the labels and legend entries of a figure."""
     legends = [*figure.legends, *(a.get_legend() for a in figure.axes if a.get_legend())]
     texts = [text.get_text() for legend in legends for text in legend.get_texts()]
     labels = [label for a in figure.axes for label in (a.get_xlabel(), a.get_ylabel())]
     return {*texts, *labels, *(a.get_title() for a in figure.axes)} - {""}
 
 
-def test_every_figure_is_a_png_and_an_svg_as_wide_as_a_column(tmp_path: Path) -> None:
-    folder = tmp_path / "figures" / "new"
-    write_figures([random_trace(12), random_trace(8, seed=1)], folder)
+@pytest.fixture(name="folder", scope="module")
+def folder_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the figures of one episode once for this module."""
+    folder = tmp_path_factory.mktemp("figures") / "new" / "folder"
+    write_figures([random_trace(10)], folder)
+    return folder
+
+
+def test_every_figure_is_a_png_and_an_svg_as_wide_as_a_column(folder: Path) -> None:
     assert sorted(os.listdir(folder)) == sorted(figure_names())
     assert sorted(figure_names()) == [
         f"{name}.{kind}" for name in ("heat_map", "kept", "spans") for kind in ("png", "svg")
@@ -63,19 +69,20 @@ def test_every_figure_is_a_png_and_an_svg_as_wide_as_a_column(tmp_path: Path) ->
             assert float(root.attrib["width"].removesuffix("pt")) == pytest.approx(72 * COLUMN)
 
 
-def test_the_same_episodes_make_the_same_files_whatever_style_is_set(tmp_path: Path) -> None:
+def test_files_depend_neither_on_the_global_style_nor_on_texts(
+    folder: Path, tmp_path: Path
+) -> None:
     import matplotlib as mpl
 
-    traces = [random_trace(10)]
-    write_figures(traces, tmp_path / "a")
+    traces = [random_trace(10, texts=["a bell rings .", "you walk on ."])]
     with mpl.rc_context({"font.size": 20, "figure.facecolor": "red"}):
-        write_figures(traces, tmp_path / "b")
+        write_figures(traces, tmp_path)
         assert mpl.rcParams["font.size"] == 20
     for name in figure_names():
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_colours_tell_what_is_held_how_fully_and_of_which_kind() -> None:
+def test_colours_show_the_mask_and_the_kind_of_each_memory() -> None:
     trace = random_trace(30, layers=2, longest=10)
     for layer in (0, 1):
         held = held_map(trace, layer)
@@ -90,7 +97,7 @@ def test_colours_tell_what_is_held_how_fully_and_of_which_kind() -> None:
                 assert tuple(image[memory, now]) == expected
 
 
-def test_the_map_shows_the_first_episode_with_its_marks() -> None:
+def test_the_heat_map_shows_the_first_episode_with_its_marks() -> None:
     first = random_trace(20, layers=3)
     figure = heat_map([first, random_trace(50, layers=3)])
     panels = [axes for axes in figure.axes if axes.images]
@@ -102,12 +109,14 @@ def test_the_map_shows_the_first_episode_with_its_marks() -> None:
         needed, decides = axes.lines
         assert list(needed.get_ydata()) == [0]
         assert list(decides.get_xdata()) == [19]
-    assert {"needed later", "other things seen", "forgotten", "decides now"} <= words(figure)
-    assert {"now (step of the episode)", "memory (step it was written at)"} <= words(figure)
-    assert {"layer 1", "layer 2", "layer 3", "how fully it is held (share)"} <= words(figure)
+    assert {"needed later", "other observations", "forgotten", "decision"} <= words(figure)
+    assert {"current step", "memory (step written)"} <= words(figure)
+    assert {"layer 1", "layer 2", "layer 3", "mask (1: fully held)"} <= words(figure)
 
 
-def test_the_map_of_a_long_episode_is_coarser_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heat_map_of_a_long_episode_has_several_steps_per_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(figures, "MAX_CELLS", 10)
     trace = random_trace(35, longest=10)
     fine, coarse = held_map(trace, 0), held_map(trace, 0, 4)
@@ -122,10 +131,10 @@ def test_the_map_of_a_long_episode_is_coarser_and_says_so(monkeypatch: pytest.Mo
     assert axes.images[0].get_array().shape == (9, 9, 3)
     assert tuple(axes.images[0].get_array()[0, 0]) == ORANGE
     assert axes.images[0].get_extent() == [-0.5, 35.5, 35.5, -0.5]
-    assert "memory (step it was written at), 4 a row" in words(figure)
+    assert "memory (step written), 4 per row" in words(figure)
 
 
-def test_bars_are_shares_of_their_kind() -> None:
+def test_the_histogram_shows_percentages_of_each_kind() -> None:
     traces = [random_trace(50, layers=2), random_trace(30, layers=2, seed=1)]
     figure = spans(traces)
     assert len(figure.axes) == 2
@@ -136,45 +145,38 @@ def test_bars_are_shares_of_their_kind() -> None:
             assert sum(bar.get_height() for bar in bars) == pytest.approx(100)
             for bar in bars:
                 left, right = bar.get_x(), bar.get_x() + bar.get_width()
-                # A bar of one kind is half of what it stands for: the other half is the other's.
+                # Each bar takes half of its bin: the other half belongs to the other kind.
                 low = 10 ** (np.floor(6 * np.log10(left) + 1e-6) / 6)
                 assert right / left == pytest.approx(10 ** (1 / 12))
                 inside = (np.maximum(kind, 1) >= low) & (np.maximum(kind, 1) < low * 10 ** (1 / 6))
                 assert bar.get_height() == pytest.approx(100 * inside.mean())
-    assert {"other things seen (78)", "needed later (2)"} <= words(figure)
-    assert {"lifetime given (steps)", "memories of each kind (%)", "layer 2"} <= words(figure)
+    assert {"other observations (78)", "needed later (2)"} <= words(figure)
+    assert {"lifetime (steps)", "memories of each kind (%)", "layer 2"} <= words(figure)
 
 
-def test_the_kept_curve_lies_beside_what_had_been_seen() -> None:
+def test_memories_kept_are_drawn_beside_memories_written() -> None:
     traces = [random_trace(20, layers=2, longest=5), random_trace(11, layers=2, seed=1)]
     figure = kept(traces)
-    seen, mean, *each = figure.axes[0].lines
-    assert list(seen.get_ydata()) == list(range(2, 41, 2))
+    written, mean, *each = figure.axes[0].lines
+    assert list(written.get_ydata()) == list(range(2, 41, 2))
     totals = [kept_counts(trace).sum(1) for trace in traces]
     assert list(mean.get_ydata()[:11]) == list((totals[0][:11] + totals[1]) / 2)
     assert list(mean.get_ydata()[11:]) == list(totals[0][11:])
     assert [list(line.get_ydata()) for line in each] == [list(total) for total in totals]
-    assert {"seen", "kept, mean of 2 episodes", "each episode"} <= words(figure)
-    assert {"step of the episode", "memories in 2 layers"} <= words(figure)
+    assert {"written", "kept, mean of 2 episodes", "each episode"} <= words(figure)
+    assert {"step", "memories in 2 layers"} <= words(figure)
 
 
-def test_one_episode_has_no_mean_and_a_silent_environment_no_kinds() -> None:
+def test_one_episode_has_no_mean_and_an_environment_without_flags_no_kinds() -> None:
     traces = [unflagged(random_trace(1))]
-    assert words(kept(traces)) == {"seen", "kept", "step of the episode", "memories"}
-    assert "things seen (1)" in words(spans(traces))
-    said = words(heat_map(traces))
-    assert "things seen" in said
-    assert not {"needed later", "other things seen", "decides now"} & said
+    assert words(kept(traces)) == {"written", "kept", "step", "memories"}
+    assert "observations (1)" in words(spans(traces))
+    labels = words(heat_map(traces))
+    assert "observations" in labels
+    assert not {"needed later", "other observations", "decision"} & labels
 
 
-def test_texts_change_nothing(tmp_path: Path) -> None:
-    for name, texts in (("with", ["a bell rings .", "you walk on ."]), ("without", None)):
-        write_figures([random_trace(6, texts=texts)], tmp_path / name)
-    for name in figure_names():
-        assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "without" / name).read_bytes()
-
-
-def test_without_memories_the_map_is_of_what_mattered_and_there_is_nothing_else(
+def test_without_memories_there_is_only_a_heat_map_of_importance(
     tmp_path: Path,
 ) -> None:
     trace = weighed_trace(20, every=3)
@@ -182,38 +184,38 @@ def test_without_memories_the_map_is_of_what_mattered_and_there_is_nothing_else(
     assert sorted(os.listdir(tmp_path)) == ["heat_map.png", "heat_map.svg"]
     figure = heat_map([trace])
     (axes,) = [axes for axes in figure.axes if axes.images]
-    matters = importance_map(trace)
-    np.testing.assert_array_equal(axes.images[0].get_array(), heat_image(trace, matters))
-    assert {"importance for this decision (share)", "needed later", "not at all"} <= words(figure)
-    assert not {"forgotten", "memory (step it was written at)"} & words(figure)
+    importance = importance_map(trace)
+    np.testing.assert_array_equal(axes.images[0].get_array(), heat_image(trace, importance))
+    assert {"importance for the current action", "needed later", "no importance"} <= words(figure)
+    assert not {"forgotten", "memory (step written)"} & words(figure)
 
 
-def test_the_map_of_what_mattered_is_the_importance_step_by_step() -> None:
+def test_the_importance_map_holds_the_importance_at_every_step() -> None:
     trace = weighed_trace(20, every=3)
-    matters = importance_map(trace)
+    importance = importance_map(trace)
     assert trace.importance is not None
     for now in range(20):
-        assert np.isnan(matters[now + 1 :, now]).all()
+        assert np.isnan(importance[now + 1 :, now]).all()
         for step in range(now + 1):
-            assert matters[step, now] == trace.importance.shares[now][step // 3]
-    with pytest.raises(ValueError, match="keeps memories one by one"):
+            assert importance[step, now] == trace.importance.shares[now][step // 3]
+    with pytest.raises(ValueError, match="use held_map"):
         importance_map(random_trace(3))
 
 
-def test_nothing_to_plot_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--seeds is empty: give one or more"):
+def test_no_traces_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="traces is empty: give one or more"):
         write_figures([], tmp_path / "figures")
     assert not os.listdir(tmp_path)
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "figures"):
-        with pytest.raises(ValueError, match=r"cannot be made \(.*\): give another folder"):
+        with pytest.raises(ValueError, match=r"cannot be created \(.*\): choose another folder"):
             write_figures([random_trace(3)], folder)
 
 
-def test_a_failure_on_the_way_leaves_no_half_file(
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "heat_map.png").write_bytes(b"old")

@@ -1,4 +1,4 @@
-"""Importance is how far the policy moves when an observation is hidden."""
+"""Importance is how much the policy changes when an observation is hidden."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support import expire_agent, stirred
 SEED = 3
 
 
-class Listening(nn.Module):
-    """An agent that notes what it was shown in batches of 1: the episode as it was."""
+class Recording(nn.Module):
+    """An agent that keeps the steps it was shown in batches of 1: the original episode."""
 
     def __init__(self, agent: nn.Module):
         super().__init__()
@@ -40,16 +40,17 @@ class Listening(nn.Module):
 
 
 def played(config: Any) -> tuple[Trace, Any, list[TimeStep]]:
+    """Return the trace of an episode, the agent, and the steps it was shown."""
     env = CorridorEnv(max_length=12, render_mode="rgb_array")
     torch.manual_seed(0)
     agent = stirred(make_agent(env.observation_space, env.action_space, config))
-    listening = Listening(agent)
-    trace = trace_episode(listening, env, seed=SEED, greedy=False)  # pyright: ignore[reportArgumentType]
-    return trace, agent, listening.shown[: len(trace.steps)]
+    recording = Recording(agent)
+    trace = trace_episode(recording, env, seed=SEED, greedy=False)  # pyright: ignore[reportArgumentType]
+    return trace, agent, recording.shown[: len(trace.steps)]
 
 
 @pytest.mark.parametrize("most", [4, 256])
-def test_it_is_how_far_the_policy_moves_when_steps_are_hidden(
+def test_importance_is_the_policy_change_when_steps_are_hidden(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_OCCLUSIONS", most)
@@ -58,12 +59,12 @@ def test_it_is_how_far_the_policy_moves_when_steps_are_hidden(
     assert length > 10
     assert importance is not None
     assert importance.every == -(-length // most)
-    usual: Any = typical_obs(shown)
+    typical: Any = typical_obs(shown)
     largest = 0.0
     for start in range(0, length, importance.every):
         steps = TimeStep.stack(shown)
         obs: Any = steps.obs
-        obs[start : start + importance.every] = usual
+        obs[start : start + importance.every] = typical
         with torch.no_grad():
             logits = agent.unroll(steps, agent.initial_memory(1)).logits[:, 0]
         for t in range(start, length):
@@ -72,11 +73,11 @@ def test_it_is_how_far_the_policy_moves_when_steps_are_hidden(
             assert importance.shares[t][start // importance.every] == pytest.approx(moved, abs=1e-5)
             assert importance.at(t)[start] == importance.shares[t][start // importance.every]
             largest = max(largest, moved)
-    assert largest > 0.05, "nothing mattered: nothing was tested"
+    assert largest > 0.05, "nothing was important"
     assert [len(importance.at(t)) for t in range(length)] == list(range(1, length + 1))
 
 
-def test_to_an_agent_without_memory_nothing_matters_but_the_present() -> None:
+def test_for_a_memoryless_agent_only_the_current_observation_is_important() -> None:
     trace, _, _ = played(MemorylessConfig(width=16))
     assert trace.importance is not None
     assert all(step.layers == () for step in trace.steps)
@@ -85,14 +86,14 @@ def test_to_an_agent_without_memory_nothing_matters_but_the_present() -> None:
     assert max(float(share[-1]) for share in shares) > 0.01
 
 
-def test_an_agent_that_keeps_memories_is_shown_by_them() -> None:
+def test_an_agent_with_memories_has_no_importance() -> None:
     env = CorridorEnv(max_length=12, render_mode="rgb_array")
     trace = trace_episode(expire_agent(env.observation_space), env, seed=SEED)
     assert trace.importance is None
     assert trace.steps[0].layers
 
 
-def test_the_rows_of_the_replay_leave_the_episode_alone() -> None:
+def test_measuring_again_gives_the_same_and_changes_no_observation() -> None:
     trace, agent, shown = played(LSTMConfig(width=16))
     policies = [step.policy for step in trace.steps]
     before = [step.obs.clone() for step in shown if isinstance(step.obs, torch.Tensor)]
@@ -105,16 +106,16 @@ def test_the_rows_of_the_replay_leave_the_episode_alone() -> None:
         assert torch.equal(step.obs, obs)
 
 
-def test_the_usual_is_the_most_frequent_or_the_mean_of_floats_part_by_part() -> None:
+def test_the_typical_observation_is_the_most_frequent_or_the_mean_of_floats_by_part() -> None:
     def step(whole: list[int], real: float) -> TimeStep:
         obs: Any = {"whole": torch.tensor([whole]), "real": torch.tensor([[real]])}
         zero = torch.zeros(1)
         return TimeStep(obs, zero.bool(), zero.long(), zero)
 
     steps = [step([1, 2], 0.0), step([3, 4], 1.0), step([1, 4], 2.0), step([3, 4], 5.0)]
-    usual = typical_obs(steps)
-    assert isinstance(usual, dict)
-    assert usual["whole"].tolist() == [3, 4]
-    assert usual["real"].tolist() == [2.0]
+    typical = typical_obs(steps)
+    assert isinstance(typical, dict)
+    assert typical["whole"].tolist() == [3, 4]
+    assert typical["real"].tolist() == [2.0]
     whole = [TimeStep(s.obs["whole"], s.is_first, s.last_action, s.last_reward) for s in steps]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    assert torch.equal(typical_obs(whole), usual["whole"])  # pyright: ignore[reportArgumentType]
+    assert torch.equal(typical_obs(whole), typical["whole"])  # pyright: ignore[reportArgumentType]

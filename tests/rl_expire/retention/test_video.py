@@ -1,4 +1,4 @@
-"""Videos, GIFs and stills: whole files of the promised size, or none."""
+"""Videos, GIFs and stills have the promised size, and are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SIZE = (1280, 720)
 
 
 def made_up(length: int, decisions: tuple[int, ...] = (), *, layers: int = 1) -> Trace:
-    """An episode of `length` steps that forgets whatever is older than 5 steps."""
+    """Return an episode of `length` steps in which memories last 5 steps."""
     frames, steps = Frames(), []
     for t in range(length + 1):
         frames.append(np.full((8, 12, 3), t % 256, np.uint8))
@@ -54,23 +54,23 @@ def made_up(length: int, decisions: tuple[int, ...] = (), *, layers: int = 1) ->
 
 
 def decoded(path: Path) -> tuple[dict[str, Any], list[bytes]]:
-    """What a video says of itself, and its frames."""
+    """Return the metadata and the frames of a video."""
     reader: Iterator[Any] = imageio_ffmpeg.read_frames(str(path))
     return next(reader), list(reader)
 
 
-def test_the_first_step_decisions_and_the_end_stay_longer() -> None:
-    # 1.5 s, 1 s and 2 s of 4 frames each; a decision of two steps stops at its first.
+def test_the_first_step_decisions_and_the_end_are_shown_for_longer() -> None:
+    # 1.5 s, 1 s and 2 s of 4 frames each; a decision of two steps is held at its first.
     assert schedule(made_up(6, (3, 4)), 4) == [0] * 6 + [1, 2] + [3] * 4 + [4, 5] + [6] * 8
 
 
-def test_many_decisions_are_not_stopped_at() -> None:
+def test_more_than_four_decisions_are_not_held() -> None:
     assert schedule(made_up(11, (1, 3, 5, 7)), 1)[:2] == [0, 0]
     four, five = made_up(12, (1, 3, 5, 7)), made_up(12, (1, 3, 5, 7, 9))
     assert [schedule(trace, 2).count(5) for trace in (four, five)] == [2, 1]
 
 
-def test_long_episodes_are_shown_in_strides_with_their_decisions_and_end() -> None:
+def test_long_episodes_skip_steps_but_no_decision_and_not_the_end() -> None:
     trace = made_up(1001, (500,))
     assert stride(trace) == 3
     shown = sorted(set(schedule(trace, 12)))
@@ -79,7 +79,7 @@ def test_long_episodes_are_shown_in_strides_with_their_decisions_and_end() -> No
     assert stride(made_up(401)) == 2
 
 
-def test_a_video_decodes_to_the_promised_size_and_number_of_frames(tmp_path: Path) -> None:
+def test_a_video_decodes_to_its_size_and_number_of_frames(tmp_path: Path) -> None:
     traces = [made_up(4, (2,)), made_up(2, layers=2)]
     path = tmp_path / "retention.mp4"
     frames = write_video(traces, path, fps=2)
@@ -89,17 +89,17 @@ def test_a_video_decodes_to_the_promised_size_and_number_of_frames(tmp_path: Pat
     assert about["codec"] == "h264"
     assert about["fps"] == 2
     assert len(images) == frames
-    assert len(set(images)) > 5, "the picture hardly moves"
+    assert len(set(images)) > 5, "most frames are the same"
     assert os.listdir(tmp_path) == ["retention.mp4"]
 
 
-def test_two_side_by_side_are_as_long_as_the_longer_and_stop_at_the_decisions_of_both() -> None:
+def test_a_pair_is_as_long_as_the_longer_episode_and_holds_the_decisions_of_both() -> None:
     pair = Pair((made_up(4, (2,)), made_up(7, (5, 6))), ("one", "other"))
     assert schedule(pair, 2) == [0] * 3 + [1] + [2] * 2 + [3, 4] + [5] * 2 + [6] + [7] * 4
     assert stride(Pair((made_up(401), made_up(3)), ("one", "other"))) == 2
 
 
-def test_a_video_of_two_decodes_to_the_promised_size_and_number_of_frames(tmp_path: Path) -> None:
+def test_a_video_of_pairs_decodes_to_its_size_and_number_of_frames(tmp_path: Path) -> None:
     names = ("one", "other")
     pairs = [Pair((made_up(4, (2,)), made_up(6)), names), Pair((made_up(2), made_up(2)), names)]
     frames = write_video(pairs, tmp_path / "compare.mp4", fps=2)
@@ -107,10 +107,10 @@ def test_a_video_of_two_decodes_to_the_promised_size_and_number_of_frames(tmp_pa
     about, images = decoded(tmp_path / "compare.mp4")
     assert about["size"] == SIZE
     assert len(images) == frames
-    assert len(set(images)) > 7, "the picture hardly moves"
+    assert len(set(images)) > 7, "most frames are the same"
 
 
-def test_two_side_by_side_have_stills_and_gifs(tmp_path: Path) -> None:
+def test_a_pair_has_stills_and_gifs(tmp_path: Path) -> None:
     pair = Pair((made_up(3), made_up(5)), ("one", "other"))
     write_still(pair, 5, tmp_path / "still.png")
     with Image.open(tmp_path / "still.png") as image:
@@ -122,7 +122,7 @@ def test_two_side_by_side_have_stills_and_gifs(tmp_path: Path) -> None:
         assert getattr(image, "n_frames") == 6  # noqa: B009 (Pillow does not declare it)
 
 
-def test_a_still_is_a_png_of_the_step_asked_for(tmp_path: Path) -> None:
+def test_a_still_is_a_png_of_the_given_step(tmp_path: Path) -> None:
     trace = made_up(4)
     write_still(trace, 2, tmp_path / "still.png")
     with Image.open(tmp_path / "still.png") as image:
@@ -132,45 +132,45 @@ def test_a_still_is_a_png_of_the_step_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("t", [-1, 5])
-def test_a_step_that_is_not_there_has_no_still(t: int, tmp_path: Path) -> None:
+def test_a_still_of_a_step_that_does_not_exist_is_refused(t: int, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"the episode has steps 0 to 4, not {t}"):
         write_still(made_up(4), t, tmp_path / "still.png")
     assert not os.listdir(tmp_path)
 
 
-def test_a_gif_shows_every_step_where_it_fits_and_fewer_where_it_does_not(tmp_path: Path) -> None:
-    trace = made_up(12)
+def test_a_gif_shows_every_step_if_it_fits_and_fewer_otherwise(tmp_path: Path) -> None:
+    trace = made_up(7)
     assert write_gif(trace, tmp_path / "all.gif", width=160) == 1
     with Image.open(tmp_path / "all.gif") as image:
         assert (image.format, image.size) == ("GIF", (160, 90))
-        assert getattr(image, "n_frames") == 13  # noqa: B009 (Pillow does not declare it)
+        assert getattr(image, "n_frames") == 8  # noqa: B009 (Pillow does not declare it)
     whole = (tmp_path / "all.gif").stat().st_size
     every = write_gif(trace, tmp_path / "few.gif", width=160, max_bytes=whole * 2 // 3)
     assert every > 1
     assert (tmp_path / "few.gif").stat().st_size <= whole * 2 // 3
 
 
-def test_a_gif_has_the_colours_that_mean_something(tmp_path: Path) -> None:
-    write_gif(random_trace(12), tmp_path / "all.gif")
+def test_a_gif_keeps_the_colours_of_the_marks(tmp_path: Path) -> None:
+    write_gif(random_trace(5), tmp_path / "all.gif")
     with Image.open(tmp_path / "all.gif") as image:
-        image.seek(11)
+        image.seek(4)
         seen = {colour for _, colour in image.convert("RGB").getcolors(1 << 16) or []}
     assert {RELEVANT, OTHER, DECISION, GROUND, TEXT} <= seen
 
 
-def test_a_gif_that_cannot_fit_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no GIF of .* fits into 100 bytes"):
+def test_a_gif_that_cannot_fit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no\.gif does not fit into 100 bytes"):
         write_gif(made_up(3), tmp_path / "no.gif", width=64, max_bytes=100)
     assert not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("traces", "fps", "says"), [([], 12, "--seeds is empty"), ([made_up(2)], 0, "--fps is 0")]
+    ("traces", "fps", "message"), [([], 12, "scenes is empty"), ([made_up(2)], 0, "fps is 0")]
 )
-def test_nothing_to_show_is_refused(
-    traces: list[Trace], fps: int, says: str, tmp_path: Path
+def test_no_scenes_and_no_frames_per_second_are_refused(
+    traces: list[Trace], fps: int, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=f"^{message}"):
         write_video(traces, tmp_path / "retention.mp4", fps=fps)
     assert not os.listdir(tmp_path)
 
@@ -184,7 +184,7 @@ each = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
 
 
 @each
-def test_a_failure_on_the_way_leaves_the_old_file_and_nothing_else(
+def test_an_interruption_leaves_the_old_file_and_nothing_else(
     write: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "picture"
@@ -204,7 +204,7 @@ def test_a_failure_on_the_way_leaves_the_old_file_and_nothing_else(
 
 
 @each
-def test_a_file_that_cannot_be_moved_into_place_is_not_left_behind(
+def test_a_full_disk_leaves_no_file(
     write: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_moved_into_place_is_not_left_behind(
 
 
 @each
-def test_a_place_that_cannot_be_written_is_one_line(
+def test_an_unwritable_file_is_refused_in_one_line(
     write: Callable[[Path], Any], tmp_path: Path
 ) -> None:
     for path in (tmp_path, tmp_path / "none" / "picture"):
@@ -229,16 +229,16 @@ def test_a_place_that_cannot_be_written_is_one_line(
     assert not os.listdir(tmp_path)
 
 
-def test_what_a_video_leaves_out_is_said() -> None:
-    assert left_out(random_trace(400)) == []
-    cut = replace(random_trace(900), cut=True, every=4)
+def test_notes_list_what_a_video_leaves_out() -> None:
+    assert left_out(made_up(400)) == []
+    cut = replace(made_up(900), cut=True, every=4)
     assert left_out(cut) == [
-        "seed 0: of 900 steps the video shows every 4th, and where decisions begin",
-        "seed 0: the memory was recorded every 4th step",
-        "seed 0: what came after step 900 is left out",
+        "seed 0: the video shows every 4th of 900 steps, and the start of each decision",
+        "seed 0: memory is recorded every 4th step",
+        "seed 0: steps after 900 were not recorded",
     ]
-    weighed = left_out(weighed_trace(300, every=2))
-    assert weighed == ["seed 0: importance is that of 2 steps each"]
+    weighed = left_out(weighed_trace(30, every=2))
+    assert weighed == ["seed 0: importance is measured for 2 steps at a time"]
     assert [ordinal(n) for n in (2, 3, 11, 12, 21, 26, 112)] == [
         *("2nd", "3rd", "11th", "12th", "21st", "26th", "112th")
     ]

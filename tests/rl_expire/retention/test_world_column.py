@@ -1,4 +1,4 @@
-"""The world column: what it shows of a policy has room, however many actions there are."""
+"""The world column has room for its labels, whatever the number of actions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.traces import random_trace
 
 
 def trace_of(actions: int, frame: tuple[int, int], taken: int) -> Trace:
-    """An episode of frames `[height, width]` whose last actions are the likeliest."""
+    """Return an episode with frames `[height, width]` whose last actions are the most likely."""
     trace = random_trace(3)
     policy = np.arange(1, actions + 1, dtype=np.float32)
     policy /= policy.sum()
@@ -34,22 +34,22 @@ def trace_of(actions: int, frame: tuple[int, int], taken: int) -> Trace:
 
 @pytest.mark.parametrize("actions", [2, 4, 5, 7, 12])
 @pytest.mark.parametrize("frame", [(50, 50), (20, 90)], ids=["square", "flat"])
-def test_no_line_is_written_over_another(
+def test_no_label_covers_another(
     actions: int, frame: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[tuple[str, float, float]] = []
     real = world_column.write
 
     def write(draw: Any, at: tuple[float, float], text: str, size: int, *more: Any) -> float:
-        if at[0] == 28:  # pixels: where names and labels begin
+        if at[0] == 28:  # pixels; the left edge of names and labels
             lines.append((text, at[1] - size, at[1]))
         return real(draw, at, text, size, *more)
 
     monkeypatch.setattr(world_column, "write", write)
     Picture(trace_of(actions, frame, taken=0)).draw(1)
     shown = [text for text, _, _ in lines if text.startswith("action ")]
-    assert "action 0" in shown, "what it does is always there"
-    assert f"action {actions - 1}" in shown, "and what it is likeliest to do"
+    assert "action 0" in shown, "the action taken is always shown"
+    assert f"action {actions - 1}" in shown, "the most likely action is always shown"
     assert any("reward" in text for text, _, _ in lines)
     lines.sort(key=lambda line: line[2])
     for (above, _, bottom), (below, top, _) in pairwise(lines):

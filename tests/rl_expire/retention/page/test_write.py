@@ -1,4 +1,4 @@
-"""The page's data are the trace, memory by memory; the file is whole, small and on its own."""
+"""The page's data match the trace memory by memory; the file is complete, small and standalone."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from envs.corridor.env import CorridorEnv
 from rl_expire.retention.canvas import RELEVANT
 from rl_expire.retention.frames import Frames
 from rl_expire.retention.page.data import MIN_ATTENTION, Pictures, css, episode_data
-from rl_expire.retention.page.write import write_page
+from rl_expire.retention.page.write import MAX_BYTES, write_page
 from rl_expire.retention.record import trace_episode
 from rl_expire.retention.trace import Trace
-from tests.support import AGENTS, CountingAgent
+from tests.counting import CountingAgent
+from tests.support import AGENTS
 from tests.traces import random_trace, weighed_trace
 
 HALF = 0.5 / 255 + 1e-6
-"""Masks and shares are rounded to 255ths."""
+"""Rounding error of masks and attention, which are stored in 255ths."""
 
 
 class Scripts(HTMLParser):
-    """The scripts of a page, as a browser finds them: (attributes, content)."""
+    """The script elements of a page as a browser parses them: (attributes, content)."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -50,11 +51,12 @@ class Scripts(HTMLParser):
 
 
 def refuse_constant(name: str) -> None:
-    raise AssertionError(f"{name} is no JSON")
+    """Fail on NaN and infinities."""
+    raise AssertionError(f"{name} is not valid JSON")
 
 
 def page_data(path: Path) -> dict[str, Any]:
-    """The data that the page's script reads."""
+    """Return the data that the page's script reads."""
     (about, content), *rest = Scripts(path.read_text("utf-8")).found
     assert about == {"id": "data", "type": "application/json"}
     assert len(rest) == 1
@@ -62,17 +64,19 @@ def page_data(path: Path) -> dict[str, Any]:
 
 
 def written(path: Path, *traces: Trace, **bounds: int) -> dict[str, Any]:
+    """Write a page and return its data."""
     write_page(traces, path / "page.html", **bounds)
     return page_data(path / "page.html")
 
 
 def pairs(flat: list[int]) -> dict[int, float]:
+    """Return shares by step from `[step, share in 255ths, ...]`."""
     assert len(flat) % 2 == 0
     return {step: share / 255 for step, share in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def assert_agrees(episode: dict[str, Any], trace: Trace) -> None:
-    """Every memory of every layer at every step shown is in the data as it is in the trace."""
+    """Assert that every memory at every step shown is in the data as it is in the trace."""
     first = episode["first"]
     for t in range(first, len(trace.steps)):
         for shown, layer in zip(episode["layers"], trace.steps[t].layers, strict=True):
@@ -95,23 +99,23 @@ def assert_agrees(episode: dict[str, Any], trace: Trace) -> None:
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_the_page_holds_what_the_agent_held(name: str) -> None:
-    env = CorridorEnv(max_length=20, min_length=20, render_mode="rgb_array")
+def test_the_data_match_the_memory_of_every_kind_of_agent(name: str) -> None:
+    env = CorridorEnv(max_length=10, min_length=10, render_mode="rgb_array")
     trace = trace_episode(AGENTS[name](env.observation_space), env, seed=3, greedy=False)
-    assert len(trace.steps) > 15
-    for first in (0, 9):
+    assert len(trace.steps) > 10
+    for first in (0, 6):
         assert_agrees(episode_data(trace, first, Pictures()), trace)
 
 
-def test_the_page_holds_every_memory_of_a_made_up_episode(tmp_path: Path) -> None:
-    trace = random_trace(60, layers=2, heads=3)
+def test_the_data_match_every_memory_of_a_random_trace(tmp_path: Path) -> None:
+    trace = random_trace(40, layers=2, heads=3)
     (episode,) = written(tmp_path, trace)["episodes"]
     assert_agrees(episode, trace)
     assert any(any(layer["fading"]) for layer in episode["layers"]), "nothing faded"
-    assert all(len(layer["held"]) == 60 for layer in episode["layers"]), "one entry a memory"
+    assert all(len(layer["held"]) == 40 for layer in episode["layers"]), "one entry per memory"
 
 
-def test_a_span_that_changes_is_followed() -> None:
+def test_a_lifetime_that_changes_has_an_entry_for_each_value() -> None:
     trace = random_trace(8)
     layer = trace.steps[5].layers[0]
     longer = replace(layer, span=layer.span + 1, remaining=layer.remaining + 1)
@@ -124,7 +128,7 @@ def test_a_span_that_changes_is_followed() -> None:
     ]  # fmt: skip
 
 
-def test_steps_are_as_they_were(tmp_path: Path) -> None:
+def test_the_data_match_every_step_of_the_trace(tmp_path: Path) -> None:
     trace = random_trace(30)
     data = written(tmp_path, trace)
     (episode,) = data["episodes"]
@@ -137,31 +141,31 @@ def test_steps_are_as_they_were(tmp_path: Path) -> None:
         assert episode["value"][t] == pytest.approx(step.value, abs=6e-5)
         np.testing.assert_allclose(episode["policy"][t], step.policy, atol=6e-5)
         assert episode["decision"][t] == step.decision
-        sight = episode["sights"][str(t)]
-        assert sight["relevant"] == step.relevant
-        np.testing.assert_array_equal(shown(data, sight), trace.frames[t])
+        observation = episode["observations"][str(t)]
+        assert observation["relevant"] == step.relevant
+        np.testing.assert_array_equal(shown(data, observation), trace.frames[t])
     np.testing.assert_array_equal(shown(data, episode["end"]), trace.frames[30])
 
 
-def shown(data: dict[str, Any], sight: dict[str, Any]) -> np.ndarray:
-    """The picture of an observation."""
-    kind, content = data["pictures"][sight["picture"]].split(",")
+def shown(data: dict[str, Any], observation: dict[str, Any]) -> np.ndarray:
+    """Decode the picture of an observation."""
+    kind, content = data["pictures"][observation["picture"]].split(",")
     assert kind == "data:image/webp;base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
 
 
-def test_a_frame_seen_twice_is_there_once(tmp_path: Path) -> None:
+def test_equal_frames_are_stored_once(tmp_path: Path) -> None:
     one = random_trace(5)
     frames = Frames()
     for t in (0, 1, 0, 0, 1, 2):
         frames.append(one.frames[t])
     data = written(tmp_path, replace(one, frames=frames), one)
-    keys = [data["episodes"][0]["sights"][str(t)]["picture"] for t in range(5)]
+    keys = [data["episodes"][0]["observations"][str(t)]["picture"] for t in range(5)]
     assert [keys.index(key) for key in keys] == [0, 1, 0, 0, 1]
-    assert len(data["pictures"]) == 6, "two episodes share their pictures"
+    assert len(data["pictures"]) == 6, "episodes share their pictures"
 
 
-def test_large_frames_are_shrunk_by_whole_multiples() -> None:
+def test_large_frames_are_shrunk_by_an_integer_factor() -> None:
     pictures = Pictures()
     large = np.kron(np.arange(6, dtype=np.uint8).reshape(2, 3), np.ones((400, 400), np.uint8))
     for frame, size in (
@@ -181,10 +185,10 @@ NASTY = [
 ]
 
 
-def test_whatever_a_sentence_or_a_name_holds_stays_text(tmp_path: Path) -> None:
+def test_texts_and_names_cannot_inject_markup(tmp_path: Path) -> None:
     trace = replace(random_trace(4, texts=NASTY), env_id=NASTY[0], action_names=tuple(NASTY[:3]))
     (episode,) = written(tmp_path, trace)["episodes"]
-    assert [episode["sights"][str(t)]["text"] for t in range(4)] == NASTY
+    assert [episode["observations"][str(t)]["text"] for t in range(4)] == NASTY
     assert episode["env"] == NASTY[0]
     assert episode["actions"] == NASTY[:3]
     page = (tmp_path / "page.html").read_text("utf-8")
@@ -192,13 +196,13 @@ def test_whatever_a_sentence_or_a_name_holds_stays_text(tmp_path: Path) -> None:
     assert "<!--" not in page
 
 
-def test_sentences_take_the_place_of_pictures(tmp_path: Path) -> None:
+def test_observations_with_text_have_no_pictures(tmp_path: Path) -> None:
     data = written(tmp_path, random_trace(6, texts=["you reach the mill .", "it rains ."]))
     assert data["pictures"] == {}
     assert data["episodes"][0]["end"] == {}
 
 
-def test_what_is_no_number_is_null(tmp_path: Path) -> None:
+def test_nan_and_infinity_become_null(tmp_path: Path) -> None:
     trace = random_trace(2)
     first = trace.steps[0]
     endless = replace(first.layers[0], span=np.array([np.inf], np.float32))
@@ -215,7 +219,9 @@ def test_an_agent_without_memories_has_no_layers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 12])
-def test_without_memories_the_page_holds_what_mattered(first: int, tmp_path: Path) -> None:
+def test_the_data_of_an_agent_without_memories_match_its_importance(
+    first: int, tmp_path: Path
+) -> None:
     trace = weighed_trace(20, every=3)
     assert trace.importance is not None
     episode = episode_data(trace, first, Pictures())
@@ -226,12 +232,12 @@ def test_without_memories_the_page_holds_what_mattered(first: int, tmp_path: Pat
         for step, share in enumerate(trace.importance.shares[now]):
             if share >= 0.01:
                 assert given.pop(3 * step) == round(float(share) * 255)
-                assert str(3 * step) in episode["sights"]
+                assert str(3 * step) in episode["observations"]
         assert given == {}
-    assert "Importance is that of 3 steps at a time." in episode["notes"]
+    assert "Importance is measured for 3 steps at a time." in episode["notes"]
 
 
-def test_nothing_outside_the_file_is_referred_to(tmp_path: Path) -> None:
+def test_the_page_refers_to_nothing_outside_the_file(tmp_path: Path) -> None:
     write_page([random_trace(5)], tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text("utf-8")
     assert not re.findall(r"""\b(?:src|href|srcset|action)\s*=\s*["']""", page)
@@ -241,7 +247,7 @@ def test_nothing_outside_the_file_is_referred_to(tmp_path: Path) -> None:
     assert "{{" not in page
 
 
-def test_an_installed_package_has_the_parts_of_the_page() -> None:
+def test_the_package_includes_the_files_of_the_page() -> None:
     root = Path(__file__).parents[4]
     project = tomllib.loads((root / "pyproject.toml").read_text())
     patterns = project["tool"]["setuptools"]["package-data"]["rl_expire.retention.page"]
@@ -252,8 +258,8 @@ def test_an_installed_package_has_the_parts_of_the_page() -> None:
         assert any(part.match(pattern) for pattern in patterns), part
 
 
-def filmed(length: int, noise: int) -> Frames:
-    """Frames of many colours: a slope that moves, with some noise."""
+def photos(length: int, noise: int) -> Frames:
+    """Return frames of many colours: a moving gradient with some noise."""
     frames, rng = Frames(), np.random.default_rng(0)
     slope = np.add.outer(np.arange(210), np.arange(160))[..., None] * np.array([1, 0.6, 0.3])
     for t in range(length + 1):
@@ -262,61 +268,65 @@ def filmed(length: int, noise: int) -> Frames:
     return frames
 
 
-def test_two_hundred_steps_with_everything_kept_are_small(tmp_path: Path) -> None:
-    drawn = random_trace(200, layers=2, heads=4, longest=1000.0)
-    assert min(len(layer) for layer in drawn.steps[-1].layers) > 150
-    for trace in (drawn, replace(drawn, frames=filmed(200, noise=10))):
-        assert write_page([trace], tmp_path / "page.html") == ()
-        assert (tmp_path / "page.html").stat().st_size < 5_000_000
-
-
-def test_even_pure_noise_stays_small(tmp_path: Path) -> None:
-    trace = replace(random_trace(250), frames=filmed(250, noise=255))
-    assert len(write_page([trace], tmp_path / "page.html")) == 1
+def test_two_hundred_steps_with_everything_kept_fit_whole_into_five_megabytes(
+    tmp_path: Path,
+) -> None:
+    trace = replace(
+        random_trace(200, layers=2, heads=4, longest=1000.0), frames=photos(200, noise=10)
+    )
+    assert min(len(layer) for layer in trace.steps[-1].layers) > 150
+    assert write_page([trace], tmp_path / "page.html") == ()
     assert (tmp_path / "page.html").stat().st_size < 5_000_000
 
 
-def test_a_long_episode_is_shown_from_a_later_step_on_and_says_so(tmp_path: Path) -> None:
-    trace = random_trace(2500)
-    (said,) = write_page([trace], tmp_path / "page.html")
+def test_frames_that_do_not_compress_are_left_out_to_keep_the_limit(tmp_path: Path) -> None:
+    trace = replace(random_trace(40, longest=3.0), frames=photos(40, noise=255))
+    assert len(write_page([trace], tmp_path / "page.html", max_bytes=500_000)) == 1
+    write_page([random_trace(1)], tmp_path / "empty.html")
+    template = (tmp_path / "empty.html").stat().st_size
+    assert (tmp_path / "page.html").stat().st_size < 500_000 + template
+    assert MAX_BYTES + template < 5_000_000
+
+
+def test_a_long_episode_is_shown_from_a_later_step_on(tmp_path: Path) -> None:
+    trace = random_trace(1250)
+    (note_of_seed,) = write_page([trace], tmp_path / "page.html", max_steps=1000)
     (episode,) = page_data(tmp_path / "page.html")["episodes"]
-    note = "Steps 1 to 500 are left out: the page shows the last 2,000 of 2,500."
-    assert said == f"seed 0: {note}"
+    note = "Steps 1 to 250 are left out: the page shows the last 1,000 of 1,250."
+    assert note_of_seed == f"seed 0: {note}"
     assert episode["notes"] == [note]
-    assert (episode["first"], episode["length"], len(episode["action"])) == (500, 2500, 2000)
-    assert episode["earned"] == 250
-    assert episode["sights"]["0"]["relevant"], "what was seen before and is still kept is there"
-    assert "0" in episode["sights"]
-    assert "400" not in episode["sights"]
-    assert (tmp_path / "page.html").stat().st_size < 5_000_000
+    assert (episode["first"], episode["length"], len(episode["action"])) == (250, 1250, 1000)
+    assert episode["reward_before"] == 125
+    assert episode["observations"]["0"]["relevant"], "earlier observations still kept are included"
+    assert "200" not in episode["observations"]
 
 
-def test_episodes_that_are_too_large_are_shown_from_a_later_step_on(tmp_path: Path) -> None:
-    traces = [random_trace(300, longest=1000.0, seed=seed) for seed in (0, 1)]
-    notes = write_page(traces, tmp_path / "page.html", max_bytes=100_000)
+def test_episodes_with_too_much_data_are_shown_from_a_later_step_on(tmp_path: Path) -> None:
+    traces = [random_trace(80, longest=1000.0, seed=seed) for seed in (0, 1)]
+    notes = write_page(traces, tmp_path / "page.html", max_bytes=20_000)
     data = page_data(tmp_path / "page.html")
     for seed, (note, trace) in enumerate(zip(notes, traces, strict=True)):
         episode = data["episodes"][seed]
         assert note.startswith(f"seed {seed}: Steps 1 to ")
-        assert 0 < episode["first"] < 299
+        assert 0 < episode["first"] < 79
         assert_agrees(episode, trace)
-        assert len(json.dumps(episode, separators=(",", ":"))) < 100_000
+        assert len(json.dumps(episode, separators=(",", ":"))) < 20_000
     (episode,) = written(tmp_path, traces[0], max_bytes=1)["episodes"]
-    assert (episode["first"], len(episode["action"])) == (299, 1)
+    assert (episode["first"], len(episode["action"])) == (79, 1)
 
 
-def test_an_episode_that_was_cut_says_so(tmp_path: Path) -> None:
-    (said,) = write_page([random_trace(7, cut=True)], tmp_path / "page.html")
-    assert said == "seed 0: The episode went on after step 7, but was not recorded further."
+def test_a_recording_that_was_cut_says_so(tmp_path: Path) -> None:
+    (note,) = write_page([random_trace(7, cut=True)], tmp_path / "page.html")
+    assert note == "seed 0: The recording stops at step 7, before the end of the episode."
 
 
-def test_nothing_to_show_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--seeds is empty"):
+def test_no_traces_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="traces is empty"):
         write_page([], tmp_path / "page.html")
     assert not os.listdir(tmp_path)
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_refused_in_one_line(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none" / "page.html"):
         with pytest.raises(
             ValueError, match=r"cannot be written .*: choose another path"
@@ -326,9 +336,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
-def test_a_failure_on_the_way_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "page.html"
     path.write_text("old")
 
