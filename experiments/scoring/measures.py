@@ -141,8 +141,8 @@ MEASURES = (
 )
 
 
-def text_of(value: float | Sequence[float], digits: int) -> str:
-    """Format a number, or one per layer; a dash for NaN and for none."""
+def text_of(value: float | None | Sequence[float | None], digits: int) -> str:
+    """Format a number, or one per layer; a dash for NaN, None and an empty sequence."""
     if isinstance(value, Sequence):
         return ", ".join(text_of(v, digits) for v in value) or "-"
-    return "-" if math.isnan(value) else f"{value:,.{digits}f}"
+    return "-" if value is None or math.isnan(value) else f"{value:,.{digits}f}"

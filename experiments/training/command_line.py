@@ -67,7 +67,7 @@ def parse_options(experiment: type[Experiment], words: list[str], prog: str) -> 
         SystemExit: with code 0, after `--help` has been printed.
     """
     first = _FirstPass(prog=prog, add_help=False, allow_abbrev=False)
-    first.add_argument("--agent")
+    first.add_argument("--agent", nargs="?", const="")  # without a name: unknown agent ''
     first.add_argument("--resume")
     given, rest = first.parse_known_args(words)
     if given.resume is None:

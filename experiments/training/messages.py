@@ -46,7 +46,7 @@ def describe_nonfinite(
     where = {"update": trainer.updates + 1, "steps": trainer.steps, "phase": phase}
     write_json(folder.nonfinite, {"error": str(error), **where, "batch": error.description})
     group = "forgetting" if phase == "forget" else "ppo"
-    rate = getattr(trainer, group).learning_rate
+    rate = getattr(trainer.learner, group).learning_rate
     return (
         f"{program()}: error: {error} at update {where['update']}, after "
         f"{trainer.steps:,} steps; {folder.nonfinite} describes the batch. Go on from the last "

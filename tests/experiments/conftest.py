@@ -1,31 +1,35 @@
-"""Runs the command lines within this process: starting Python and Torch takes seconds."""
+"""Run commands within the test process, since starting Python and Torch takes seconds."""
 
 from __future__ import annotations
 
 import io
-import os
+import json
 import runpy
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-TINY = [
+from experiments.cli import main
+
+SCRIPTS = Path(__file__).parents[2] / "experiments"
+TINY = (
     *("--threads", "1", "--no-video", "--agent.width", "16", "--agent.max-span", "40"),
     *("--env.max-length", "6", "--curriculum.start", "4", "--train.num-envs", "8"),
     *("--train.total-steps", "512", "--train.rollout-length", "16", "--eval.episodes", "7"),
-]
+)
+"""Options of a corridor run of four updates."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -33,36 +37,33 @@ class Outcome:
 
     @property
     def line(self) -> str:
-        """All of stderr, which must be one line, of bad input."""
+        """The error message for bad input: all of stderr, which must be one line."""
         assert self.code == 2, self
         assert len(self.err.splitlines()) == 1, self.err
         return self.err.strip()
 
 
 Call = Callable[..., Outcome]
+Files = Callable[[], dict[str, int]]
 
 
-@contextmanager
-def _as_started(script: str, words: tuple[str, ...], cwd: Path) -> Iterator[None]:
-    """What a new process would have; afterwards, all as it was."""
-    argv, path = [str(EXPERIMENTS / script), *words], [str(EXPERIMENTS), *sys.path]
-    with chdir(cwd), patch.object(sys, "argv", argv), patch.object(sys, "path", path):
-        yield
+def call(program: str, *words: str, cwd: Path) -> Outcome:
+    """Run `rl-expire PROGRAM WORDS`, or `python experiments/PROGRAM WORDS` for a script.
 
-
-@contextmanager
-def on_path() -> Iterator[None]:
-    """Let the scripts' modules be imported, as they import each other."""
-    with patch.object(sys, "path", [str(EXPERIMENTS), *sys.path]):
-        yield
-
-
-def call(script: str, *words: str, cwd: Path) -> Outcome:
-    """Run `experiments/script` with `words`, as `python` does."""
+    Args:
+        program: a command of `rl-expire`, or the file name of a script.
+        words: the other words of the command line.
+        cwd: working directory.
+    """
+    is_script = program.endswith(".py")
+    argv = [str(SCRIPTS / program), *words] if is_script else ["rl-expire", program, *words]
     out, err, code = io.StringIO(), io.StringIO(), 0
-    with _as_started(script, words, cwd), redirect_stdout(out), redirect_stderr(err):
+    with chdir(cwd), patch.object(sys, "argv", argv), redirect_stdout(out), redirect_stderr(err):
         try:
-            runpy.run_path(sys.argv[0], run_name="__main__")
+            if is_script:
+                runpy.run_path(argv[0], run_name="__main__")
+            else:
+                main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
             if isinstance(end.code, str):
@@ -70,39 +71,43 @@ def call(script: str, *words: str, cwd: Path) -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file."""
+    return json.loads(path.read_text())
+
+
+def change_config(run: Path, *keys: str, value: Any) -> None:
+    """Set one entry of a run's `config.json`."""
+    config = read_json(run / "config.json")
+    entry = config
+    for key in keys[:-1]:
+        entry = entry[key]
+    entry[keys[-1]] = value
+    (run / "config.json").write_text(json.dumps(config))
+
+
 @pytest.fixture(name="call")
 def call_fixture(tmp_path: Path) -> Call:
-    """Run a script in `tmp_path` as a user would: `call("watch.py", "run", ...)`."""
-    return lambda script, *words: call(script, *words, cwd=tmp_path)
-
-
-@pytest.fixture(scope="session")
-def tiny() -> list[str]:
-    """Options of the smallest training of the corridor."""
-    return TINY
+    """Run a command in `tmp_path`: `call("watch", "run", ...)`."""
+    return lambda program, *words: call(program, *words, cwd=tmp_path)
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder, for reading only."""
+    """The folder of a corridor run; tests must not change it."""
     folder = tmp_path_factory.mktemp("tiny")
-    done = call("corridor.py", *TINY, "--out", "run", cwd=folder)
+    done = call("train", "corridor", *TINY, "--out", "run", cwd=folder)
     assert done.code == 0, done.err
     return folder / "run"
 
 
 @pytest.fixture
 def own_run(tiny_run: Path, tmp_path: Path) -> Path:
-    """A copy of the run folder that may be changed."""
+    """A copy of the run folder, at `tmp_path / "run"`."""
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Callable[[], dict[str, int]]:
-    """All files there are, and when each was written."""
-
-    def look() -> dict[str, int]:
-        found = (Path(folder) / name for folder, _, names in os.walk(tmp_path) for name in names)
-        return {str(path): path.stat().st_mtime_ns for path in found}
-
-    return look
+def files(tmp_path: Path) -> Files:
+    """Return all files and folders in `tmp_path`, with the time of their last change."""
+    return lambda: {str(path): path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
