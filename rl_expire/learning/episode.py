@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rl_expire.types import InfoKey
+
 
 @dataclass(frozen=True)
 class Episode:
@@ -38,7 +40,7 @@ def success_of(
     Returns:
         The value found in `info`, or a bool; None if neither decides.
     """
-    for name in ("success", "is_success"):
+    for name in (InfoKey.SUCCESS, InfoKey.IS_SUCCESS):
         if name in info:
             return info[name]
     return None if solved_return is None else total_reward >= solved_return
@@ -49,7 +51,7 @@ def with_success(episode: Episode, solved_return: float | None) -> Episode:
     success = success_of(episode.info, episode.total_reward, solved_return)
     if success is None:
         return episode
-    return replace(episode, info={**episode.info, "success": float(success)})
+    return replace(episode, info={**episode.info, InfoKey.SUCCESS: float(success)})
 
 
 def episode_from_dict(state: Any) -> Episode:

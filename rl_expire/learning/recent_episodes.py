@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rl_expire.learning.episode import Episode
+from rl_expire.types import InfoKey
 from rl_expire.validate import check_keys, check_layout
 
 
@@ -31,7 +32,7 @@ class RecentEpisodes:
             difficulty: key of their info that holds the difficulty; None: all have difficulty 1.
         """
         for e in episodes:
-            success = e.info.get("success", math.nan)
+            success = e.info.get(InfoKey.SUCCESS, math.nan)
             level = 1.0 if difficulty is None else e.info.get(difficulty, math.nan)
             self._episodes.append((level, success, e.total_reward))
 

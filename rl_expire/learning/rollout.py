@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rl_expire.learning.actor import Actor
-from rl_expire.types import M, Rollout, TimeStep
+from rl_expire.types import InfoKey, M, Rollout, TimeStep
 
 
 @torch.no_grad()
@@ -25,8 +25,8 @@ def collect(actor: Actor[M], length: int) -> Rollout[M]:
     steps, outputs, transitions, final_values = [actor.step], [], [], []
     choice, relevant = [], []
     for _ in range(length):
-        choice.append(actor.info_flag("choice", default=True))
-        relevant.append(actor.info_flag("relevant", default=False))
+        choice.append(actor.info_flag(InfoKey.CHOICE, default=True))
+        relevant.append(actor.info_flag(InfoKey.RELEVANT, default=False))
         output = actor.act()
         transition = actor.advance(output.action)
         final_values.append(actor.final_values(transition, output.action))

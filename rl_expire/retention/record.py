@@ -17,7 +17,7 @@ from rl_expire.retention.frames import Frame
 from rl_expire.retention.importance import Importance, measure_importance
 from rl_expire.retention.thinning import ThinnedRecording
 from rl_expire.retention.trace import HeldMemories, Trace, TracedStep
-from rl_expire.types import Agent, LayerView, M, TimeStep
+from rl_expire.types import Agent, InfoKey, LayerView, M, TimeStep
 
 MAX_STEPS = 20_000
 """Default step limit of a trace."""
@@ -127,8 +127,9 @@ def _play(
         episode.inputs.append(step)
         output, memory = agent.act(step, memory, greedy=greedy)
         layers = tuple(_held_memories(view, t) for view in agent.view(memory))
-        relevant, decision = _flag(episode.info, "relevant"), _flag(episode.info, "decision")
-        text = episode.info.get("text")
+        relevant = _flag(episode.info, InfoKey.RELEVANT)
+        decision = _flag(episode.info, InfoKey.DECISION)
+        text = episode.info.get(InfoKey.TEXT)
         action = int(output.action[0])
         obs, given, episode.terminated, episode.truncated, episode.info = env.step(action)
         reward = float(given)

@@ -53,7 +53,7 @@ class Score:
     @property
     def success(self) -> float:
         """Share of successful episodes; NaN if the environment does not report success."""
-        return float(np.mean([e.info.get("success", np.nan) for e in self.episodes]))
+        return float(np.mean([e.info.get(InfoKey.SUCCESS, np.nan) for e in self.episodes]))
 
     @property
     def return_mean(self) -> float:
