@@ -34,8 +34,9 @@ class InfoKey:
     """
 
     SUCCESS = "success"
-    """bool or float in [0, 1], of an episode: whether the task was solved. Drives the curriculum,
-    the schedule of forgetting and the reported success rate."""
+    """bool or float in [0, 1], of an episode: whether the task was solved. Drives the schedule of
+    forgetting, the reported success rate and, unless the task names another measure, the
+    curriculum."""
     IS_SUCCESS = "is_success"
     """The same under the name that Gymnasium-Robotics uses; read where `SUCCESS` is missing."""
     CHOICE = "choice"
