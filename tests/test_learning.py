@@ -1,8 +1,6 @@
-"""That agents learn: to recall in seconds, and, slowly, what to forget."""
+"""Agents learn: to recall within seconds, and in the slow test what to forget."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -22,19 +20,25 @@ from agents import (
     TransformerXLConfig,
     make_agent,
 )
+from envs.corridor import CorridorOptions
+from experiments.corridor import Corridor
+from experiments.training.build import make_trainer
 from rl_expire.learning.actor import Actor
 from rl_expire.learning.ppo import PPOConfig, ppo_update
 from rl_expire.learning.rollout import collect
 from rl_expire.scoring.evaluation import evaluate
+from rl_expire.vector.make import make_envs
 from tests.support import CPU
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
+MAX_UPDATES = 80
+"""More than twice as many as any agent needs that can remember."""
 
 
 class Recall(gym.Env):
-    """Shows 0 or 1, then twice nothing; the action after that must name what was shown.
+    """Shows a cue, 0 or 1, then twice a blank; the action after that must name the cue.
 
-    Until then only action 0 is allowed: agents see their last action, and would make notes with it.
+    Until then only action 0 is allowed: agents see their last action, and could store the cue in
+    it.
     """
 
     observation_space = spaces.Discrete(3)
@@ -50,27 +54,27 @@ class Recall(gym.Env):
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         self.count += 1
         last = self.count == 3
-        right = last and int(action) == self.cue
+        success = last and int(action) == self.cue
         over = last or int(action) != 0
-        return 2, float(right), over, False, {"success": right}
+        return 2, float(success), over, False, {"success": success}
 
 
 def recall_success(config: AgentConfig) -> float:
-    """Train on `Recall` until it is learned, at most 60,000 steps; return the greedy success."""
+    """Train on `Recall` until it is learned, or for `MAX_UPDATES`; return the greedy success."""
     torch.manual_seed(1)
-    envs = SyncVectorEnv([Recall] * 32, autoreset_mode=AutoresetMode.SAME_STEP)
-    agent = make_agent(envs.single_observation_space, envs.single_action_space, config)
-    actor = Actor(envs, agent, CPU, seed=1)
+    vector = SyncVectorEnv([Recall] * 32, autoreset_mode=AutoresetMode.SAME_STEP)
+    agent = make_agent(vector.single_observation_space, vector.single_action_space, config)
+    actor = Actor(vector, agent, CPU, seed=1)
     ppo = PPOConfig(learning_rate=3e-3)
     parameters = list(agent.parameters())
     optimizer = torch.optim.Adam(parameters, lr=ppo.learning_rate)
-    for _ in range(156):
+    for _ in range(MAX_UPDATES):
         rollout = collect(actor, 12)
         if np.mean([e.info["success"] for e in actor.take_episodes()]) > 0.97:
             break
         ppo_update(agent, parameters, optimizer, rollout, ppo, entropy_cost=0.03)
         actor.memory = agent.refresh(actor.memory)
-    return evaluate(agent, envs, 200, seed=2, greedy=True, device=CPU).success
+    return evaluate(agent, vector, 200, seed=2, greedy=True, device=CPU).success
 
 
 @pytest.mark.parametrize(
@@ -85,26 +89,21 @@ def recall_success(config: AgentConfig) -> float:
     ],
     ids=lambda config: config.name,
 )
-def test_what_was_shown_two_steps_ago_is_recalled(config: AgentConfig) -> None:
+def test_a_cue_shown_two_steps_ago_is_recalled(config: AgentConfig) -> None:
     assert recall_success(config) > 0.98
 
 
 @pytest.mark.parametrize(
     "config",
     [MemorylessConfig(width=32), TransformerXLConfig(width=32, window=1)],
-    ids=["memoryless", "a window too short"],
+    ids=["memoryless", "window too short"],
 )
-def test_what_is_out_of_memory_is_guessed(config: AgentConfig) -> None:
+def test_a_cue_that_is_out_of_memory_is_guessed(config: AgentConfig) -> None:
     assert 0.3 < recall_success(config) < 0.7
 
 
 @pytest.mark.slow
-def test_on_a_short_corridor_lifetimes_become_selective() -> None:
-    from experiments.experiment import make_trainer
-
-    from experiments.corridor import Corridor, CorridorOptions
-    from rl_expire.vector.make import make_envs
-
+def test_spans_on_a_short_corridor_become_selective() -> None:
     options = Corridor(seed=1, env=CorridorOptions(max_length=20))
     options = replace(
         options,
@@ -118,11 +117,11 @@ def test_on_a_short_corridor_lifetimes_become_selective() -> None:
     while not trainer.finished:
         trainer.update()
     assert trainer.schedule.phase == "end", "the task was not learned"
-    longest = options.env_options() | {"min_length": 20}
-    for task in (options.env_options(), longest):
-        envs = make_envs(options.env_id, 100, task)
-        score = evaluate(trainer.agent, envs, 500, seed=5, greedy=True, device=CPU)
+    hardest = options.env_options() | {"min_length": 20}
+    for task in (options.env_options(), hardest):
+        vector = make_envs(options.env_id, 100, task)
+        score = evaluate(trainer.agent, vector, 500, seed=5, greedy=True, device=CPU)
         assert score.success > 0.95
         assert score.span_relevant > 2 * score.span_other
-    # A corridor of 20 is 22 steps; at first everything lived for 30.
+    # A corridor of length 20 takes 22 steps; every span was 30 steps at first.
     assert score.kept_at_end_per_layer[0] < 15

@@ -1,4 +1,4 @@
-"""A million steps through many episodes: nothing grows but what was learned."""
+"""Memory use over a million steps and many episodes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 import envs  # noqa: F401 (registers the corridor)
 from agents import ExpireSpanConfig, make_agent
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level
+from rl_expire.learning.episode import Episode
 from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig, Schedule
@@ -22,8 +23,8 @@ STEPS, ROWS, LENGTH = 1_000_000, 128, 32
 STATUS = Path("/proc/self/status")
 
 
-def resident() -> int:
-    """Bytes of memory that this process has."""
+def resident_bytes() -> int:
+    """Return the resident memory of this process in bytes."""
     gc.collect()
     line = next(x for x in STATUS.read_text().splitlines() if x.startswith("VmRSS"))
     return int(line.split()[1]) * 1024
@@ -31,8 +32,8 @@ def resident() -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(not STATUS.exists(), reason="the size of a process is not told here")
-def test_memory_stays_flat_over_a_million_steps(tmp_path: Path) -> None:
+@pytest.mark.skipif(not STATUS.exists(), reason="needs /proc")
+def test_memory_use_does_not_grow_over_a_million_steps(tmp_path: Path) -> None:
     vector = gymnasium.make_vec(
         "RLExpire/Corridor-v0", ROWS, "vector_entry_point", min_length=3, max_length=12
     )
@@ -59,18 +60,18 @@ def test_memory_stays_flat_over_a_million_steps(tmp_path: Path) -> None:
     sizes, held, episodes = [], [], 0
     take = trainer.actor.take_episodes
 
-    def counted():
+    def take_and_count() -> list[Episode]:
         nonlocal episodes
-        done = take()
-        episodes += len(done)
-        return done
+        finished = take()
+        episodes += len(finished)
+        return finished
 
-    trainer.actor.take_episodes = counted  # type: ignore[method-assign]
+    trainer.actor.take_episodes = take_and_count  # type: ignore[method-assign]
     while not trainer.finished:
         trainer.update()
         if trainer.updates % 20 == 0:
             save_tree(trainer.state_dict(), tmp_path / "now")
-            sizes.append(resident())
+            sizes.append(resident_bytes())
             held.append(trainer.actor.memory.nbytes)
     print(f"{trainer.steps:,} steps, {episodes:,} episodes")
     quarter = len(sizes) // 4
