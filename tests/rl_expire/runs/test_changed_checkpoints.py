@@ -23,7 +23,7 @@ BYTE_CHANGES, CONTENT_CHANGES = 150, 100
 @pytest.fixture(scope="module")
 def trainer() -> Trainer[Any]:
     trainer = make_trainer(AGENTS["expire-span"])
-    for _ in range(12):
+    for _ in range(16):
         trainer.update()
     assert trainer.schedule.phase == "forget", "every part of the state is there"
     return trainer
