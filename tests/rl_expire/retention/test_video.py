@@ -203,16 +203,13 @@ def test_an_interruption_leaves_the_old_file_and_nothing_else(
     assert os.listdir(tmp_path) == ["picture"]
 
 
-@each
-def test_a_full_disk_leaves_no_file(
-    write: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(ValueError, match=r"cannot be written \(No space left on device\)"):
-        write(tmp_path / "picture")
+        write_video([made_up(3)], tmp_path / "picture", fps=1)
     assert not os.listdir(tmp_path)
 
 

@@ -32,8 +32,11 @@ def trace_of(actions: int, frame: tuple[int, int], taken: int) -> Trace:
     )
 
 
-@pytest.mark.parametrize("actions", [2, 4, 5, 7, 12])
-@pytest.mark.parametrize("frame", [(50, 50), (20, 90)], ids=["square", "flat"])
+@pytest.mark.parametrize(
+    ("actions", "frame"),
+    [(2, (50, 50)), (4, (50, 50)), (5, (50, 50)), (12, (50, 50)), (7, (20, 90))],
+    ids=["2", "4", "5", "12", "7, flat"],
+)
 def test_no_label_covers_another(
     actions: int, frame: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

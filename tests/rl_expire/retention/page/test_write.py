@@ -98,7 +98,7 @@ def assert_agrees(episode: dict[str, Any], trace: Trace) -> None:
             assert shown["bytes"][n] == layer.nbytes
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", [name for name in AGENTS if "," not in name])
 def test_the_data_match_the_memory_of_every_kind_of_agent(name: str) -> None:
     env = CorridorEnv(max_length=10, min_length=10, render_mode="rgb_array")
     trace = trace_episode(AGENTS[name](env.observation_space), env, seed=3, greedy=False)
@@ -262,9 +262,10 @@ def photos(length: int, noise: int) -> Frames:
     """Return frames of many colours: a moving gradient with some noise."""
     frames, rng = Frames(), np.random.default_rng(0)
     slope = np.add.outer(np.arange(210), np.arange(160))[..., None] * np.array([1, 0.6, 0.3])
+    slope = (slope % 256).astype(np.uint8)
     for t in range(length + 1):
-        grain = rng.integers(0, noise + 1, (210, 160, 3))
-        frames.append(((slope + 3 * t + grain) % 256).astype(np.uint8))
+        grain = rng.integers(0, noise, slope.shape, np.uint8, endpoint=True)
+        frames.append(slope + np.uint8(3 * t % 256) + grain)  # uint8 wraps around
     return frames
 
 
