@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +69,8 @@ def options_of(target: Any, **arguments: Any) -> list[Option]:
     return list(_options(parser))
 
 
-def _options(parser: ArgumentParser) -> Iterator[Option]:
+def _options(parser: Any) -> Iterator[Option]:
+    """Yield the options of an argparse parser, without `--help`."""
     for group in parser._action_groups:
         for action in group._group_actions:
             help, _, default = ESCAPED.sub("", action.help or "").rpartition("(")

@@ -44,6 +44,7 @@ def page(package: str) -> str:
 
 
 def _heading(title: str, line: str) -> str:
+    """Return `title` underlined with the character `line`."""
     return f"{title}\n{line * len(title)}\n"
 
 

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from agents.pretrained import load_policy
-from rl_expire.memory.expire_span import early_fade_bias, fade_bias
+from rl_expire.memory.expire_span import Fade, early_fade_bias, fade_bias
 from rl_expire.retention.record import trace_episode
 from rl_expire.retention.trace import kept_counts
 from rl_expire.runs.policy import export_policy
@@ -66,7 +66,8 @@ def draw_mask(axes: Axes) -> None:
     """Draw the weight factor of one memory against its age."""
     age = torch.linspace(0, 36, 721)
     left = LIFETIME - age
-    for fade, colour in (("linear", OTHER), ("log-linear", RELEVANT)):
+    colours: dict[Fade, str] = {"linear": OTHER, "log-linear": RELEVANT}
+    for fade, colour in colours.items():
         axes.plot(age, fade_bias(left, RAMP, fade).exp(), color=colour, label=fade)
         early = early_fade_bias(left, age, RAMP, fade, EARLY).exp()
         axes.plot(age, early, color=colour, ls=":", label=f"{fade}, as learning sees it")
