@@ -30,8 +30,8 @@ from rl_expire.scoring.evaluation import evaluate
 from rl_expire.vector.make import make_envs
 from tests.support import CPU
 
-MAX_UPDATES = 80
-"""More than twice as many as any agent needs that can remember."""
+MAX_UPDATES = 60
+"""Three times as many as the slowest agent with enough memory needs."""
 
 
 class Recall(gym.Env):
@@ -65,7 +65,7 @@ def recall_success(config: AgentConfig) -> float:
     vector = SyncVectorEnv([Recall] * 32, autoreset_mode=AutoresetMode.SAME_STEP)
     agent = make_agent(vector.single_observation_space, vector.single_action_space, config)
     actor = Actor(vector, agent, CPU, seed=1)
-    ppo = PPOConfig(learning_rate=3e-3)
+    ppo = PPOConfig(learning_rate=3e-3, minibatches=2)
     parameters = list(agent.parameters())
     optimizer = torch.optim.Adam(parameters, lr=ppo.learning_rate)
     for _ in range(MAX_UPDATES):
