@@ -75,6 +75,16 @@ def rest_of_episode(x: dict[str, Any], t: int, b: int) -> list[int]:
     return steps
 
 
+def discounted_returns(x: dict[str, Any]) -> dict[tuple[int, int], float]:
+    """Return the discounted return with bootstrapping of each valid step, by (t, b)."""
+    returns = {}
+    for t, b in x["valid"].nonzero().tolist():
+        steps = rest_of_episode(x, t, b)
+        returns[t, b] = sum(GAMMA ** (s - t) * float(x["reward"][s, b]) for s in steps)
+        returns[t, b] += GAMMA ** len(steps) * next_value(x, steps[-1], b)
+    return returns
+
+
 def assert_close(actual: Tensor, expected: float) -> None:
     assert float(actual) == pytest.approx(expected, abs=1e-5, rel=1e-5)
 
@@ -129,14 +139,8 @@ def test_gae_equals_its_sum_over_the_rest_of_the_episode(seed: int) -> None:
 def test_gae_with_lambda_one_gives_discounted_returns_with_bootstrapping() -> None:
     x = random_rollout()
     _, returns = gae(**x, gamma=GAMMA, lam=1.0)
-    for b in range(B):
-        for t in range(T):
-            steps = rest_of_episode(x, t, b)
-            if not steps:
-                continue
-            total = sum(GAMMA ** (s - t) * float(x["reward"][s, b]) for s in steps)
-            total += GAMMA ** len(steps) * next_value(x, steps[-1], b)
-            assert_close(returns[t, b], total)
+    for (t, b), total in discounted_returns(x).items():
+        assert_close(returns[t, b], total)
 
 
 def test_gae_with_lambda_zero_gives_one_step_errors() -> None:
@@ -250,15 +254,9 @@ def test_vtrace_on_policy_with_lambda_one_gives_n_step_returns() -> None:
     x = random_rollout()
     target, _ = log_probs()
     advantages, returns = vtrace(target, target, **x, gamma=GAMMA)
-    for b in range(B):
-        for t in range(T):
-            steps = rest_of_episode(x, t, b)
-            if not steps:
-                continue
-            total = sum(GAMMA ** (s - t) * float(x["reward"][s, b]) for s in steps)
-            total += GAMMA ** len(steps) * next_value(x, steps[-1], b)
-            assert_close(returns[t, b], total)
-            assert_close(advantages[t, b], total - float(x["value"][t, b]))
+    for (t, b), total in discounted_returns(x).items():
+        assert_close(returns[t, b], total)
+        assert_close(advantages[t, b], total - float(x["value"][t, b]))
 
 
 def test_vtrace_stays_finite_for_extreme_ratios() -> None:

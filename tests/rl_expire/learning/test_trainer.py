@@ -88,6 +88,18 @@ def begin_forgetting(trainer: Trainer[Any]) -> None:
     assert trainer.schedule.phase == "forget"
 
 
+START = {"learn": 3, "forget": GOAL}
+"""First level of the curriculum of `trainer_in`, by phase."""
+
+
+def trainer_in(phase: str) -> Trainer[Any]:
+    """Return a trainer in a phase, after an update; while learning, at the second level."""
+    trainer = make_trainer(start=START[phase])
+    trainer.update()
+    begin_forgetting(trainer) if phase == "forget" else finish_window(trainer, 1.0)
+    return trainer
+
+
 def changed(trainer: Trainer[Any], before: dict[str, torch.Tensor]) -> set[str]:
     """Return the names of the weights that have changed."""
     after = trainer.agent.state_dict()
@@ -207,13 +219,10 @@ def test_the_forgetting_phase_ends_the_run() -> None:
 
 @pytest.mark.parametrize("phase", ["learn", "forget"])
 def test_a_restored_trainer_continues_in_the_same_phase_at_the_same_level(phase: str) -> None:
-    start = GOAL if phase == "forget" else 3
-    trainer = make_trainer(start=start)
-    trainer.update()
-    begin_forgetting(trainer) if phase == "forget" else finish_window(trainer, 1.0)
+    trainer = trainer_in(phase)
     trainer.update()
     assert trainer.schedule.phase == phase
-    restored = make_trainer(start=start)
+    restored = make_trainer(start=START[phase])
     restored.load_state_dict(trainer.state_dict())
     assert not changed(restored, copy_of(trainer.agent))
     assert (restored.steps, restored.updates) == (trainer.steps, trainer.updates)
@@ -241,11 +250,8 @@ def test_weights_to_restore_after_a_collapse_are_part_of_a_checkpoint() -> None:
 
 @pytest.mark.parametrize("phase", ["learn", "forget"])
 def test_a_new_learning_rate_applies_to_a_restored_run(phase: str) -> None:
-    start = GOAL if phase == "forget" else 3
-    trainer = make_trainer(start=start)
-    trainer.update()
-    begin_forgetting(trainer) if phase == "forget" else finish_window(trainer, 1.0)
-    restored = make_trainer(start=start, learning_rate=0.005)
+    trainer = trainer_in(phase)
+    restored = make_trainer(start=START[phase], learning_rate=0.005)
     restored.learner.forgetting = replace(restored.learner.forgetting, learning_rate=0.25)
     restored.load_state_dict(trainer.state_dict())
     restored.update()
