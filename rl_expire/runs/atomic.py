@@ -28,6 +28,7 @@ class UnwritableError(ValueError):
     """
 
     def __init__(self, path: Path, error: OSError, remedy: str = "choose another path"):
+        """Compose the message."""
         self.error = error
         self.reason = error.strerror or " ".join(str(error).split())
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

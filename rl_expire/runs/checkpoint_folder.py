@@ -25,6 +25,7 @@ class CheckpointFolder:
     """
 
     def __init__(self, folder: Path):
+        """Name the folder; nothing is read or written."""
         self.folder = folder
         self.best = folder / "best.safetensors"
 

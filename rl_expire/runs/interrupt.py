@@ -20,6 +20,7 @@ class Interrupt:
     """
 
     def __init__(self) -> None:
+        """Create an interrupt; `with` installs its handlers."""
         self.graceful = True
         self.requested = False
         self._previous: dict[signal.Signals, Any] = {}

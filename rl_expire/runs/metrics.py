@@ -22,6 +22,7 @@ class MetricsFile:
     """
 
     def __init__(self, path: Path):
+        """Create a writer without pending lines; the file is not touched."""
         self.path = path
         self.pending: list[str] = []
 

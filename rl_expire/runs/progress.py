@@ -30,6 +30,7 @@ class Progress:
     """
 
     def __init__(self, title: str, steps: int = 0):
+        """Create a display; `with` shows it."""
         self.title = title
         self.console = Console()
         self._live = Live(console=self.console, refresh_per_second=4, transient=True)

@@ -26,10 +26,11 @@ class RunFolder:
     """`config.json`, `metrics.jsonl`, `checkpoints/`, `results.json` and the pictures of a run.
 
     Args:
-        path: the folder; nothing is read or written.
+        path: the folder.
     """
 
     def __init__(self, path: Path):
+        """Name the files of a run; nothing is read or written."""
         self.path = path
         self.config = path / CONFIG
         self.metrics = path / "metrics.jsonl"

@@ -27,6 +27,7 @@ class Saver:
     """
 
     def __init__(self, trainer: Trainer[Any], folder: RunFolder, warn: Callable[[str], None]):
+        """Create a saver that has not saved anything yet."""
         self.trainer, self.folder, self.warn = trainer, folder, warn
         self.metrics = MetricsFile(folder.metrics)
         self.saved: int | None = None

@@ -22,6 +22,7 @@ class Tracker:
     """
 
     def __init__(self, enabled: bool, *, folder: Path, config: dict[str, Any], group: str):
+        """Start a run on wandb, if enabled."""
         self._run = None
         if enabled:
             import wandb  # slow to import, and most runs do without

@@ -20,6 +20,7 @@ class RecallMeter:
     """
 
     def __init__(self, rows: int):
+        """Start with no episodes."""
         self._marks = np.zeros((rows, 64), bool)
         self._count = np.zeros(rows, np.int64)
         self._time = np.full(rows, -1)
