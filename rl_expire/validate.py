@@ -29,6 +29,7 @@ class OptionError(ValueError):
     """
 
     def __init__(self, config: object, field: str, problem: str):
+        """Compose the message."""
         super().__init__(f"{field} {problem}")
         self.config, self.field, self.problem = type(config), field, problem
 

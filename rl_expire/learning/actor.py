@@ -73,6 +73,7 @@ class Actor(Generic[M]):
         seed: int,
         solved_return: float | None = None,
     ):
+        """Reset the environments."""
         mode = AutoresetMode(envs.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         if mode == AutoresetMode.DISABLED:
             raise ValueError(

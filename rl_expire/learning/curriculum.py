@@ -30,6 +30,7 @@ class CurriculumConfig:
     """Number of recent episodes from the harder half over which success is measured."""
 
     def __post_init__(self) -> None:
+        """Check the options."""
         check_range(self, "start", "window", least=1)
         check_range(self, "growth", above=1, below=math.inf)
         check_range(self, "advance_at", above=0, most=1)
@@ -78,6 +79,7 @@ class Curriculum:
     """
 
     def __init__(self, levels: Sequence[Level], config: CurriculumConfig):
+        """Start at the first level."""
         self.levels, self.config = levels, config
         self.index = 0
         self._recent: deque[float] = deque(maxlen=config.window)

@@ -60,6 +60,7 @@ class ForgettingConfig:
     """Optimizer steps on each rollout; a minibatch holds whole sequences of some environments."""
 
     def __post_init__(self) -> None:
+        """Check the options."""
         check_range(self, "alpha", "joint_alpha", least=0)
         check_range(self, "learning_rate", "max_grad_norm", above=0)
         check_range(self, "early", "momentum", least=0, below=1)

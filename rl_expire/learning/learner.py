@@ -40,6 +40,7 @@ class Learner(Generic[M]):
     def __init__(
         self, agent: Agent[M], ppo: PPOConfig, forgetting: ForgettingConfig, max_skips: int
     ):
+        """Create the optimizers."""
         if ppo.normalize_values and not has_value_stats(agent):
             raise OptionError(
                 ppo,

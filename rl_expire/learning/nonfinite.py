@@ -17,6 +17,7 @@ class NonFiniteLossError(RuntimeError):
     """
 
     def __init__(self, message: str, description: dict[str, dict[str, Any]]):
+        """Attach the description of a batch to the message."""
         super().__init__(message)
         self.description = description
 
@@ -33,6 +34,7 @@ class SkipCounter:
     """
 
     def __init__(self, limit: int):
+        """Start with both counts at 0."""
         self.limit = limit
         self.total = self.consecutive = 0
 

@@ -106,6 +106,7 @@ class MeanMetrics:
     """Averages scalars over minibatches without waiting for the device in between."""
 
     def __init__(self) -> None:
+        """Start without values."""
         self._values: dict[str, list[Tensor]] = defaultdict(list)
 
     def add(self, metrics: Mapping[str, Tensor]) -> None:

@@ -56,6 +56,7 @@ class PPOConfig:
     it keeps the noise of the values from being scaled up and driving the policy."""
 
     def __post_init__(self) -> None:
+        """Check the options."""
         check_range(self, "epochs", "minibatches", least=1)
         check_range(self, "learning_rate", "clip", "value_clip", "max_grad_norm", above=0)
         check_range(self, "stop_kl", "advantage_floor", above=0)

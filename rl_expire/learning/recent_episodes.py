@@ -22,6 +22,7 @@ class RecentEpisodes:
     """
 
     def __init__(self, window: int = 512):
+        """Start without episodes."""
         self._episodes: deque[tuple[float, float, float]] = deque(maxlen=window)
 
     def add(self, episodes: Iterable[Episode], difficulty: str | None) -> None:

@@ -61,6 +61,7 @@ class LearningConfig:
     to be too large. None: never."""
 
     def __post_init__(self) -> None:
+        """Check the options."""
         check_range(self, "solved_at", "rate_after_collapse", above=0, most=1)
         check_range(self, "rate_forgetting", least=0, most=1)
         check_range(self, "settle_steps", "patience", least=1)
@@ -107,6 +108,7 @@ class Schedule:
         forget_steps: int | None,
         tolerance: float,
     ):
+        """Start in the phase `learn`."""
         self.curriculum, self.config = curriculum, config
         self.total_steps, self.forget_steps, self.tolerance = total_steps, forget_steps, tolerance
         self.phase: Phase = "learn"

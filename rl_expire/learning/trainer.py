@@ -50,6 +50,7 @@ class TrainConfig:
     finite; one more stops the run. Skipped steps change neither weights nor optimizer."""
 
     def __post_init__(self) -> None:
+        """Check the options."""
         check_range(self, "total_steps", "num_envs", least=1)
         check_range(self, "rollout_length", "longest_rollout", least=1)
         check_range(self, "checkpoint_every", "keep_last", least=1)
@@ -109,6 +110,7 @@ class Trainer(Generic[M]):
         seed: int,
         solved_return: float | None = None,
     ):
+        """Create the learner, and reset the environments at the first level."""
         _check_divisible(train, "ppo.minibatches", ppo.minibatches)
         _check_divisible(train, "forgetting.minibatches", forgetting.minibatches)
         self.agent, self.envs, self.schedule = agent, envs, schedule

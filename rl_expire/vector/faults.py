@@ -34,6 +34,7 @@ class Guard(gym.Wrapper):
     """
 
     def __init__(self, make: Callable[[], gym.Env], row: int, *, restart: bool, max_faults: int):
+        """Make the environment."""
         super().__init__(make())
         self.make, self.row, self.max_faults = make, row, max_faults if restart else 0
         self.consecutive_faults = 0

@@ -28,6 +28,7 @@ class EnvProcess(gym.Env):
     """
 
     def __init__(self, make: Callable[[], gym.Env], timeout: float):
+        """Start the process, and wait until it has made the environment."""
         self.timeout = timeout
         self.connection, child = multiprocessing.Pipe()
         self.process = multiprocessing.Process(

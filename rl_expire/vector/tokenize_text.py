@@ -45,6 +45,7 @@ class TokenizeText(gym.ObservationWrapper):
     """Drops constant texts from a dict observation, and turns the others into token ids."""
 
     def __init__(self, env: gym.Env):
+        """Replace the texts in the observation space of `env`."""
         super().__init__(env)
         space = env.observation_space
         assert isinstance(space, spaces.Dict)
