@@ -20,6 +20,7 @@ class Frames(Sequence[Frame]):
     """
 
     def __init__(self) -> None:
+        """Start without frames."""
         self._packed: list[tuple[bytes, tuple[int, ...]]] = []
 
     def append(self, frame: Frame) -> None:

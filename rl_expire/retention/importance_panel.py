@@ -37,19 +37,21 @@ MIN_THUMBNAIL = 0.1
 class ImportancePanel:
     """Draws a stem for each observation, as high as its importance for the current action.
 
-    It looks unlike a `MemoryPanel`, so that nobody takes the stems for memories.
-
-    Args:
-        trace: The episode.
-        importance: Importance of its observations.
-        axis: Time axis.
-        top: Upper edge, in pixels.
-        height: Height, in pixels.
+    It looks unlike a `MemoryPanel`, so that stems are not mistaken for memories.
     """
 
     def __init__(
         self, trace: Trace, importance: Importance, axis: TimeAxis, top: int, height: int
     ) -> None:
+        """Lay out the panel of an episode.
+
+        Args:
+            trace: The episode.
+            importance: Importance of its observations.
+            axis: Time axis.
+            top: Upper edge, in pixels.
+            height: Height, in pixels.
+        """
         self.trace, self.importance, self.axis = trace, importance, axis
         self.top, self.bottom = top, top + height
         side = 76 if height > 300 else 48

@@ -11,19 +11,20 @@ from rl_expire.retention.time_axis import LABEL_SIZE, TimeAxis
 
 
 class KeptCurve:
-    """Draws how many memories were kept up to a step, beside how many were written.
-
-    Args:
-        kept: `[T]`, memories kept in all layers at each step.
-        layers: Number of layers.
-        axis: Time axis.
-        top: Upper edge, in pixels.
-        bottom: Lower edge, in pixels.
-    """
+    """Draws how many memories were kept up to a step, beside how many were written."""
 
     def __init__(
         self, kept: npt.NDArray[np.int64], layers: int, axis: TimeAxis, top: int, bottom: int
     ):
+        """Lay out the curve of an episode.
+
+        Args:
+            kept: `[T]`, memories kept in all layers at each step.
+            layers: Number of layers.
+            axis: Time axis.
+            top: Upper edge, in pixels.
+            bottom: Lower edge, in pixels.
+        """
         self.kept, self.layers, self.axis, self.top, self.bottom = kept, layers, axis, top, bottom
         self.full = max(1, layers * axis.steps)
 

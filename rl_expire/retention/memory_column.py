@@ -22,21 +22,7 @@ _GAP = 12
 
 
 class MemoryColumn:
-    """Draws what one agent holds at any step of its episode.
-
-    Args:
-        trace: The episode.
-        left: Left edge, in pixels.
-        right: Right edge, in pixels.
-        counter: Baseline of the counter, in pixels.
-        top: Upper edge of the panels, in pixels.
-        bottom: Lower edge of the panels, in pixels.
-        panels: Maximum number of layers shown.
-        size: Height of the number of memories kept, in pixels.
-        steps: Length of the time axis; the length of the episode if None.
-        scale: Lifetime at the top of each panel's scale, in steps; chosen for each layer if None.
-        kinds: Whether to write above the counter how many relevant and other observations are kept.
-    """
+    """Draws what one agent holds at any step of its episode."""
 
     def __init__(
         self,
@@ -53,6 +39,21 @@ class MemoryColumn:
         scale: int | None = None,
         kinds: bool = False,
     ):
+        """Lay out the column of an episode.
+
+        Args:
+            trace: The episode.
+            left: Left edge, in pixels.
+            right: Right edge, in pixels.
+            counter: Baseline of the counter, in pixels.
+            top: Upper edge of the panels, in pixels.
+            bottom: Lower edge of the panels, in pixels.
+            panels: Maximum number of layers shown.
+            size: Height of the number of memories kept, in pixels.
+            steps: Length of the time axis; the length of the episode if None.
+            scale: Lifetime at the top of the panels' scale, in steps; chosen by layer if None.
+            kinds: Whether to count relevant and other observations separately, above the counter.
+        """
         self.trace, self.left, self.right = trace, left, right
         self.counter, self.size = counter, size
         self.kinds, self.relevant = kinds and is_flagged(trace), relevant_steps(trace)

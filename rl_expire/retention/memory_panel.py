@@ -34,16 +34,7 @@ _MIN_RING = 0.1
 
 
 class MemoryPanel:
-    """Draws one layer's memories over the time of the episode.
-
-    Args:
-        trace: The episode.
-        layer: Index of the layer.
-        axis: Time axis.
-        top: Upper edge, in pixels.
-        height: Height, in pixels.
-        scale: Lifetime at the top of the scale, in steps; chosen from the memories if None.
-    """
+    """Draws one layer's memories over the time of the episode."""
 
     def __init__(
         self,
@@ -54,6 +45,16 @@ class MemoryPanel:
         height: int,
         scale: int | None = None,
     ):
+        """Lay out the panel of a layer.
+
+        Args:
+            trace: The episode.
+            layer: Index of the layer.
+            axis: Time axis.
+            top: Upper edge, in pixels.
+            height: Height, in pixels.
+            scale: Lifetime at the top of the scale, in steps; chosen from the memories if None.
+        """
         self.trace, self.layer, self.axis, self.top = trace, layer, axis, top
         self.bottom = top + height
         side = 76 if height > 300 else 48 if height > 150 else 0

@@ -43,6 +43,7 @@ class PairPicture:
     """Draws any step of two episodes; the shorter one stays at its end until the other is over."""
 
     def __init__(self, pair: Pair, *, note: str = ""):
+        """Prepare the picture of two episodes, with a note in the corner."""
         held = [layers for t in pair.traces for step in t.steps for layers in step.layers]
         steps = max(len(trace.steps) for trace in pair.traces)
         scale = lifetime_scale(held) if held else None
@@ -79,6 +80,7 @@ class _Half:
     """One agent: its name, its world and its memory."""
 
     def __init__(self, trace: Trace, name: str, top: int, steps: int, scale: int | None):
+        """Prepare one half: its upper edge, and the length and scale of both axes."""
         self.trace, self.name, self.baseline = trace, name, top + 28
         layout = Layout(
             top=top + 38,

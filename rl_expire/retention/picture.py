@@ -28,6 +28,7 @@ class Picture:
     """Draws any step of one episode; what is the same at every step is drawn once."""
 
     def __init__(self, trace: Trace, *, note: str = ""):
+        """Prepare the picture of an episode, with a note in the corner."""
         self.trace = trace
         self.world = WorldColumn(trace, LEFT, LEFT_END, _LAYOUT)
         self.memory = MemoryColumn(

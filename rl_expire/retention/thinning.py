@@ -15,9 +15,6 @@ class ThinnedRecording:
     the frame and the memories of the last recorded step. Steps at which a decision or a run of
     relevant observations begins are always recorded.
 
-    Args:
-        max_bytes: Approximate budget for frames and memories.
-
     Attributes:
         every: k.
         frames: Frames so far.
@@ -25,6 +22,11 @@ class ThinnedRecording:
     """
 
     def __init__(self, max_bytes: int):
+        """Start an empty recording.
+
+        Args:
+            max_bytes: Approximate budget for frames and memories.
+        """
         self.every = 1
         self.frames = Frames()
         self.steps: list[TracedStep] = []

@@ -26,16 +26,17 @@ _GAP = 14
 
 
 class Thumbnails:
-    """Draws observations as square pictures with lines to their marks, or as lines of text.
-
-    Args:
-        trace: The episode.
-        axis: Time axis of the panel.
-        top: Upper edge of the panel, in pixels.
-        side: Side of the pictures, in pixels.
-    """
+    """Draws observations as square pictures with lines to their marks, or as lines of text."""
 
     def __init__(self, trace: Trace, axis: TimeAxis, top: int, side: int):
+        """Prepare the thumbnails of an episode.
+
+        Args:
+            trace: The episode.
+            axis: Time axis of the panel.
+            top: Upper edge of the panel, in pixels.
+            side: Side of the pictures, in pixels.
+        """
         self.trace, self.axis, self.top, self.side = trace, axis, top, side
         self._relevant = relevant_steps(trace)
         self._pictures: dict[int, Image.Image] = {}

@@ -16,6 +16,7 @@ class TimeAxis:
     """Horizontal positions of the steps of an episode, from `left` to `right` in pixels."""
 
     def __init__(self, left: int, right: int, steps: int):
+        """Place `steps` steps between two edges."""
         self.left, self.right, self.steps = left, right, steps
         self.pitch = (right - left - 2 * _MARGIN) / max(1, steps)
 

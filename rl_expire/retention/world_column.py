@@ -64,6 +64,7 @@ class WorldColumn:
     """Draws the world at any step of one episode."""
 
     def __init__(self, trace: Trace, left: int, right: int, layout: Layout):
+        """Prepare the column of an episode, between two edges in pixels."""
         self.trace, self.left, self.right, self.layout = trace, left, right, layout
         self.flagged = is_flagged(trace)
 

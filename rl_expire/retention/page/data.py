@@ -38,6 +38,7 @@ class Pictures:
     """
 
     def __init__(self) -> None:
+        """Start without pictures."""
         self.uris: dict[str, str] = {}
 
     def key(self, frame: Frame) -> str:
