@@ -16,7 +16,12 @@ from unittest.mock import patch
 
 import pytest
 
+from agents import LSTMConfig, make_agent
 from experiments.cli import main
+from experiments.training.config_file import agent_entry
+from rl_expire.runs.checkpoint import save_tree
+from rl_expire.runs.run_folder import RunFolder
+from rl_expire.vector.make import make_env
 
 SCRIPTS = Path(__file__).parents[2] / "experiments"
 TINY = (
@@ -108,6 +113,21 @@ def own_run(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def lstm_run(own_run: Path, tmp_path: Path) -> Path:
+    """A run of an untrained LSTM in the environment of `own_run`, at `tmp_path / "lstm"`."""
+    run = Path(shutil.copytree(own_run, tmp_path / "lstm"))
+    agent = LSTMConfig(width=8)
+    change_config(run, "agent", value=agent_entry(agent))
+    env = make_env("RLExpire/Corridor-v0", {})
+    weights = make_agent(env.observation_space, env.action_space, agent).state_dict()
+    for path in RunFolder(run).checkpoints.paths():
+        save_tree({"trainer": {"agent": weights}}, path)
+    return run
+
+
+@pytest.fixture
 def files(tmp_path: Path) -> Files:
-    """Return all files and folders in `tmp_path`, with the time of their last change."""
-    return lambda: {str(path): path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    """Return all files in `tmp_path`, with the time of their last change, and all folders."""
+    return lambda: {
+        str(path): 0 if path.is_dir() else path.stat().st_mtime_ns for path in tmp_path.rglob("*")
+    }

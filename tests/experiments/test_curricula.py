@@ -1,19 +1,20 @@
-"""The tasks' curricula: every level is one that the environment accepts, the last the task."""
+"""The curricula of the tasks: every level can be played, and the last is the full task."""
 
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from envs.corridor import CorridorOptions
 from envs.corridor.env import CorridorVectorEnv
+from envs.instruction import InstructionOptions
 from envs.instruction.env import InstructionVectorEnv
-from tests.experiments.conftest import on_path
-
-with on_path():
-    from experiments.corridor import Corridor, CorridorOptions
-    from experiments.experiment import Experiment, command_line
-    from experiments.instruction import Instruction, InstructionOptions
-    from experiments.portal import Portal, PortalOptions
+from envs.portal import PortalOptions
+from experiments.corridor import Corridor
+from experiments.instruction import Instruction
+from experiments.portal import Portal
+from experiments.tasks import TASKS
+from experiments.training.command_line import parse_options
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ with on_path():
     ],
     ids=str,
 )
-def test_every_level_can_be_played_and_the_last_is_the_task(options: dict[str, Any]) -> None:
+def test_corridor_levels_can_be_played_and_the_last_is_the_task(options: dict[str, Any]) -> None:
     chosen = CorridorOptions(**options)
     levels = Corridor(env=chosen).levels()
     env = CorridorVectorEnv(1)
@@ -45,11 +46,11 @@ def test_every_level_can_be_played_and_the_last_is_the_task(options: dict[str, A
     ]
 
 
-def test_lessons_are_short_and_only_the_whole_task_grows_long() -> None:
+def test_levels_with_fewer_cues_are_short_and_only_the_full_task_grows_long() -> None:
     options = CorridorOptions(num_cues=4, min_length=5, max_length=20)
-    lessons = [tuple(level.options.values()) for level in Corridor(env=options).levels()]
-    assert lessons[:4] == [(1, 3, 4), (2, 3, 4), (3, 4, 4), (4, 5, 5)]
-    assert [longest for _, _, longest in lessons[4:]] == [7, 10, 13, 17, 20]
+    options_of_levels = [tuple(level.options.values()) for level in Corridor(env=options).levels()]
+    assert options_of_levels[:4] == [(1, 3, 4), (2, 3, 4), (3, 4, 4), (4, 5, 5)]
+    assert [longest for _, _, longest in options_of_levels[4:]] == [7, 10, 13, 17, 20]
 
 
 def test_long_corridors_are_reached_from_short_ones() -> None:
@@ -96,14 +97,12 @@ def test_portal_levels_grow_from_one_room_to_all_of_them() -> None:
     assert [level.options for level in levels] == [{"rooms": n} for n in range(1, 6)]
 
 
-@pytest.mark.parametrize("experiment", [Corridor, Portal, Instruction])
-def test_the_command_line_begins_with_the_experiments_own_agent(
-    experiment: type[Experiment],
-) -> None:
-    own = experiment().agent
-    chosen: list[Experiment] = []
-    for words in ([], ["--agent", own.name], ["--agent", "lstm"]):
-        command_line(experiment, words, chosen.append)
-    assert chosen[0].agent == chosen[1].agent == own
-    other = chosen[2].agent
-    assert (other.name, other.layers, other.last_obs) == ("lstm", own.layers, own.last_obs)
+@pytest.mark.parametrize("task", TASKS)
+def test_another_agent_gets_the_options_that_the_task_sets_for_all_agents(task: str) -> None:
+    default = TASKS[task]().agent
+    for words in ([], ["--agent", default.name]):
+        assert parse_options(TASKS[task], words, "prog").agent == default
+    other = parse_options(TASKS[task], ["--agent", "lstm"], "prog").agent
+    assert other.name == "lstm"
+    for option in ("last_action", "last_obs", "layers", "reconstruct"):
+        assert getattr(other, option) == getattr(default, option)

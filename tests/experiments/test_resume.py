@@ -65,7 +65,7 @@ def test_a_finished_run_can_go_on_with_a_larger_budget(own_run: Path, call: Call
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = (*TINY, "--train.total-steps", "3072")
+    words = (*TINY, "--train.rollout-length", "8", "--train.total-steps", "1536")
     assert call("train", "corridor", *words, "--out", "whole").code == 0
     assert len(metrics(tmp_path / "whole")) == 3
     update = Trainer.update
@@ -79,11 +79,11 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     monkeypatch.setattr(Trainer, "update", update_then_stop)
     done = call("train", "corridor", *words, "--out", "parts")
     assert done.code == 0, done.err
-    assert "Stopped after 896 steps" in done.out
+    assert "Stopped after 448 steps" in done.out
     assert "Go on with:  rl-expire train corridor --resume parts" in done.out
     # A killed process may have written lines after its last checkpoint, the last one in part.
     with (tmp_path / "parts" / "metrics.jsonl").open("a") as file:
-        file.write('{"steps": 1280, "seconds": 1.0}\n{"steps": 14')
+        file.write('{"steps": 640, "seconds": 1.0}\n{"steps": 70')
     assert call("train", "corridor", "--resume", "parts", "--no-video").code == 0
     done = call("train", "corridor", "--resume=parts", *words)
     assert done.code == 0, done.err
@@ -242,7 +242,8 @@ def test_a_run_that_is_killed_at_random_moments_ends_like_one_that_is_not(
 ) -> None:
     dice, run = random.Random(kills), tmp_path / "run"
     words = (*TINY, "--ppo.epochs", "1", "--ppo.minibatches", "1", "--train.checkpoint-every", "3")
-    words += ("--train.total-steps", str(128 * 20 * (kills + 1)))
+    words += ("--train.num-envs", "4", "--train.rollout-length", "4")
+    words += ("--train.total-steps", str(4 * 4 * 20 * (kills + 1)))
     done = call("train", "corridor", *words, "--out", "whole")
     assert done.code == 0, done.err
     last = -1

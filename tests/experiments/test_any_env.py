@@ -1,0 +1,210 @@
+"""`rl-expire train` on any Gymnasium environment, and on environments that fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rl_expire.learning import ppo
+from rl_expire.learning.trainer import Trainer
+from rl_expire.runs.run_folder import RunFolder
+from rl_expire.vector.faults import EnvFaultError
+from tests.experiments.conftest import Call, read_json
+from tests.experiments.conftest import call as call_in
+
+TINY = (
+    *("--threads", "1", "--agent.width", "16", "--ppo.minibatches", "2"),
+    *("--train.num-envs", "4", "--train.rollout-length", "4", "--train.total-steps", "32"),
+    *("--train.checkpoint-every", "1", "--eval.episodes", "2", "--eval.num-envs", "2"),
+)
+FAULTY = ("tests.faulty:Faulty-v0", *TINY, "--no-video", "--train.total-steps", "320")
+ENVS = {
+    "wrapped": ("CartPole-v1", "--wrappers", "envs.masked:MaskVelocity", "--no-video"),
+    "vector form": ("CartPole-v1", "--no-video"),
+    "images": (
+        *("MiniGrid-MemoryS13Random-v0", "--env.option", "max_steps=6"),
+        *("--agent", "lstm", "--no-video"),
+    ),
+    "of this project": ("RLExpire/Corridor-v0", "--env.option", "max_length=4", "--no-video"),
+    "pixels in processes": ("tests.faulty:Pixels-v0", "--vectorization", "async"),
+}
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_any_environment_leaves_a_run_that_can_be_resumed(
+    name: str, call: Call, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = call("train", *ENVS[name], *TINY, "--out", "run")
+    assert done.code == 0, done.err
+    results = read_json(run / "results.json")
+    assert results["train.steps"] == 32
+    assert results["eval.episodes"] == 2
+    assert results["eval.success"] is None or 0 <= results["eval.success"] <= 1
+    assert (results["eval.success"] is None) == (name == "pixels in processes")
+    assert (run / "retention.mp4").exists() == (name == "pixels in processes")
+    done = call("train", "--resume", "run", "--no-video", "--train.total-steps", "64")
+    assert done.code == 0, done.err
+    assert read_json(run / "results.json")["train.steps"] == 64
+    assert RunFolder.open(run)[1]["train"]["total_steps"] == 64
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "--env-id is missing: give one, such as CartPole-v1"),
+        ("CartPol-v1", "environment CartPol-v1 is unknown: "),
+        ("nowhere:CartPole-v1", "No module named 'nowhere'"),
+        ("CartPole-v1 --wrappers CartPole", "--wrappers"),
+        ("CartPole-v1 --wrappers a.b:C", "--wrappers"),
+        ("CartPole-v1 --wrappers envs.masked:No", "--wrappers"),
+        ("CartPole-v1 --wrappers envs.masked:VELOCITIES", "--wrappers"),
+        ("Blackjack-v1 --wrappers envs.masked:MaskVelocity", "knows the velocities of"),
+        ("CartPole-v1 --env.option speed", "--env.option speed is no NAME=VALUE"),
+        ("CartPole-v1 --env.option speed=3", "unexpected keyword argument 'speed'"),
+        ("RLExpire/Corridor-v0 --env.option max_length=1", "max_length"),
+        ("Blackjack-v1 --vectorization native", "environment Blackjack-v1 cannot be made"),
+        ("CartPole-v1 --vectorization fast", "--vectorization"),
+        (
+            "CartPole-v1 --vectorization native --wrappers envs.masked:MaskVelocity",
+            "--vectorization native takes no --wrappers",
+        ),
+        (
+            "CartPole-v1 --vectorization native --on-env-fault restart",
+            "--on-env-fault restart cannot rebuild one environment of a native batch",
+        ),
+        ("tests.faulty:Continuous-v0", "action space Box(-1.0, 1.0, (2,), float32) is"),
+        ("tests.faulty:Nested-v0", "observation space Tuple(Discrete(2)) at ['b'] is not"),
+        ("CartPole-v1 --env-timeout 0", "--env-timeout is 0.0: choose a number above 0"),
+        ("CartPole-v1 --most-env-faults 0", "--most-env-faults is 0: choose 1 or more"),
+        ("CartPole-v1 --train.most-skipped -1", "--train.most-skipped is -1"),
+        ("--resume latest", "--resume latest: no run of any environment"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line_and_leaves_nothing(
+    words: str, message: str, call: Call, tmp_path: Path
+) -> None:
+    assert message in call("train", *words.split()).line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("fault", "how"), [("raise", "sync"), ("die", "async"), ("hang", "async")])
+def test_a_fault_stops_the_run_which_goes_on_with_restarts(
+    fault: str, how: str, call: Call, tmp_path: Path
+) -> None:
+    words = (*FAULTY, "--vectorization", how, "--env-timeout", "1.5", "--env.option")
+    words += (f"fault={fault}", f"once={tmp_path / 'once'}")
+    (tmp_path / "once").touch()  # no fault yet
+    done = call("train", *words, "--train.total-steps", "48", "--out", "run")
+    assert done.code == 0, done.err
+    (tmp_path / "once").unlink()
+    resume = ("--resume", "run", "--no-video", "--train.total-steps", "96")
+    done = call("train", *resume)
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert line.startswith("rl-expire: error: after 48 steps environment ")
+    assert "step 3 of its episode" in line
+    assert "rl-expire train --resume run" in line
+    (tmp_path / "once").unlink()
+    done = call("train", *resume, "--on-env-fault", "restart")
+    assert done.code == 0, done.err
+    assert "the environment is rebuilt and its episode truncated" in done.out
+    last = RunFolder(tmp_path / "run").checkpoints.load(lambda state: state)["trainer"]
+    assert last["counts"] == {"skipped_updates": 0, "env_faults": 1}
+    assert last_metrics(tmp_path / "run")["env_faults"] == 1
+
+
+def last_metrics(run: Path) -> Any:
+    """Return the last line of `metrics.jsonl`."""
+    return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+
+
+def test_what_was_learned_before_a_fault_is_saved(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if no checkpoint was due."""
+    update = Trainer.update
+
+    def fail_in_the_third(trainer: Trainer[Any]) -> dict[str, float]:
+        if trainer.updates == 2:
+            raise EnvFaultError("environment 0: its reward is not finite")
+        return update(trainer)
+
+    monkeypatch.setattr(Trainer, "update", fail_in_the_third)
+    done = call("train", *FAULTY, "--train.checkpoint-every", "50", "--out", "run")
+    assert done.code == 1
+    assert "after 32 steps environment 0: its reward is not finite" in done.err
+    saved = RunFolder(tmp_path / "run").checkpoints.load(lambda state: state)["trainer"]
+    assert saved["updates"] == 2
+
+
+def test_a_few_losses_that_are_not_finite_are_skipped_and_counted(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ppo_loss, calls = ppo.ppo_loss, []
+
+    def sometimes_nan(*args: Any, **options: Any) -> Any:
+        calls.append(0)
+        loss, stats = ppo_loss(*args, **options)
+        return (loss * torch.nan if len(calls) in (2, 3, 7) else loss), stats
+
+    monkeypatch.setattr(ppo, "ppo_loss", sometimes_nan)
+    done = call("train", *FAULTY, "--out", "run", "--ppo.stop-kl", "None")
+    assert done.code == 0, done.err
+    assert last_metrics(tmp_path / "run")["skipped_updates"] == 3
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    agent=st.sampled_from(["expire-span", "transformer-xl", "lstm", "memoryless"]),
+    envs=st.sampled_from([0, 2, 3, 4]),
+    length=st.integers(0, 5),
+    minibatches=st.integers(0, 2),
+    layers=st.integers(0, 2),
+    width=st.sampled_from([0, 8, 12]),
+    how=st.sampled_from(["auto", "native", "sync"]),
+    fault=st.sampled_from(["none", "raise", "odd"]),
+    restart=st.booleans(),
+    rate=st.sampled_from(["1e-3", "1e30", "0"]),
+    reconstruct=st.sampled_from(["0", "10", "1e30", "-1"]),
+)
+def test_any_small_configuration_trains_or_is_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory,
+    agent: str,
+    envs: int,
+    length: int,
+    minibatches: int,
+    layers: int,
+    width: int,
+    how: str,
+    fault: str,
+    restart: bool,
+    rate: str,
+    reconstruct: str,
+) -> None:
+    done = call_in(
+        *("train", "tests.faulty:Faulty-v0", "--env.option", f"fault={fault}"),
+        *("--agent", agent, "--agent.layers", str(layers), "--agent.width", str(width)),
+        *("--agent.reconstruct", reconstruct),
+        *("--vectorization", how, "--on-env-fault", "restart" if restart else "stop"),
+        *("--ppo.learning-rate", rate, "--ppo.minibatches", str(minibatches), "--no-video"),
+        *("--forgetting.minibatches", str(max(1, minibatches))),
+        *("--train.num-envs", str(envs), "--train.rollout-length", str(length)),
+        *("--train.total-steps", str(3 * envs * length), "--threads", "1"),
+        *("--eval.episodes", "1", "--eval.num-envs", "1", "--out", "run"),
+        cwd=tmp_path_factory.mktemp("any"),
+    )
+    assert done.code in (0, 1, 2), done
+    assert "Traceback" not in done.err
+    assert len(done.err.splitlines()) == (done.code != 0), done.err

@@ -1,0 +1,133 @@
+"""`rl-expire bench` prints a table per benchmark, and bad input is one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+
+from experiments.benchmark.agents import frozen_trainer
+from tests.experiments.conftest import SCRIPTS, Call, change_config
+from tests.support import copy_of
+
+FEW = ("--num-envs", "2", "--repeats", "1")
+
+
+def numbers(text: str) -> list[float]:
+    """Return all numbers in a text, such as a row of a table."""
+    return [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\.?\d*", text)]
+
+
+def test_env_compares_with_minigrid(tmp_path: Path) -> None:
+    # In a process of its own, because it pins its process to one core.
+    words = ("env", "--num-envs", "4", "--steps", "40")
+    command = [sys.executable, str(SCRIPTS / "bench.py"), *words]
+    wide = os.environ | {"COLUMNS": "120"}
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=wide
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("│")[1:-1] for line in done.stdout.splitlines() if line.startswith("│")]
+    names = [row[0].strip() for row in rows]
+    for task in ("Corridor", "Portal", "Instruction"):
+        assert names.count(f"{task}, batch") == names.count(f"{task}, single") == 1
+    (baseline,) = [row for row in rows if row[0].strip() == "MiniGrid-MemoryS13-v0, single"]
+    assert numbers(baseline[3]) == [1.0]
+    assert all(numbers(row[2])[0] > 0 for row in rows)
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_has_a_row_for_each_length(call: Call, tmp_path: Path) -> None:
+    done = call("bench", "train", "--lengths", "4", "6", "--updates", "1", "--threads", "1")
+    assert done.code == 0, done.err
+    rows = [numbers(line) for line in done.out.splitlines() if " % " in line]
+    assert [row[0] for row in rows] == [4, 6]
+    for _, speed, *shares, slots in rows:
+        assert speed > 0
+        assert slots >= 1
+        assert sum(shares) == pytest.approx(100, abs=3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_act_has_a_row_for_each_length(tiny_run: Path, call: Call, tmp_path: Path) -> None:
+    done = call("bench", "act", "--run", str(tiny_run), "--lengths", "4", "9", *FEW)
+    assert done.code == 0, done.err
+    rows = [numbers(line) for line in done.out.splitlines() if line.startswith("│")]
+    assert [row[0] for row in rows] == [4, 9]
+    for _, micros, kept, held, success in rows:
+        assert micros > 0
+        assert kept >= 1
+        assert held > 0
+        assert 0 <= success <= 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_act_needs_an_option_that_sets_difficulty(own_run: Path, call: Call) -> None:
+    change_config(own_run, "env", "level", value=[])
+    line = call("bench", "act", "--run", "run", *FEW).line
+    assert "config.json does not name an option that sets difficulty" in line
+
+
+def test_agents_are_timed_side_by_side(
+    own_run: Path, lstm_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    done = call("bench", "agents", "--runs", "run", "lstm", "--updates", "1", *FEW)
+    assert done.code == 0, done.err
+    rows = [line.split("│")[1:-1] for line in done.out.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows] == ["expire-span:1024, seed 1", "lstm:8, seed 1"]
+    for row, has_memories in zip(rows, (True, False), strict=True):
+        acting, learning, forgetting, kept, held, success = [cell.strip() for cell in row[1:]]
+        assert min(numbers(f"{acting} {learning} {held}")) > 0
+        assert 0 <= float(success) <= 1
+        for cell in (forgetting, kept):
+            assert (numbers(cell)[0] >= 1) if has_memories else (cell == "-")
+    assert "lstm:8, seed 1: lstm" in done.out
+    assert own_run.exists()
+    assert lstm_run.exists()
+
+
+@pytest.mark.parametrize("phase", ["learn", "forget"])
+def test_timed_updates_change_neither_weights_nor_phase_nor_level(
+    tiny_run: Path, phase: Literal["learn", "forget"]
+) -> None:
+    trainer = frozen_trainer(tiny_run, phase)
+    before = copy_of(trainer.agent)
+    for _ in range(4):
+        metrics = trainer.update()
+        assert ("distillation" in metrics) == (phase == "forget")
+        assert metrics["level"] == 6
+    assert before.keys() == trainer.agent.state_dict().keys()
+    for name, value in trainer.agent.state_dict().items():
+        torch.testing.assert_close(value, before[name], atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("agents --runs", "--runs is empty"),
+        ("agents --runs none", "none is not a run folder"),
+        ("env --num-envs 0", "--num-envs is 0: choose 1 or more"),
+        ("env --steps 0", "--steps is 0: choose 1 or more"),
+        ("env --seed -1", "--seed is -1: choose 0 or more"),
+        ("train --updates 0", "--updates is 0: choose 1 or more"),
+        ("train --threads -1", "--threads is -1: choose 0 or more"),
+        ("train --lengths 2", "max_length=2 is below"),
+        ("act --run none", "none is not a run folder"),
+        ("act --run none --repeats 0", "--repeats is 0: choose 1 or more"),
+        ("act --run none --num-envs 0", "--num-envs is 0: choose 1 or more"),
+        ("act", "--run"),
+        ("fly", "'fly' is unknown: choose one of env, train, act, agents"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    words: str, message: str, call: Call, tmp_path: Path
+) -> None:
+    assert message in call("bench", *words.split()).line
+    assert not list(tmp_path.iterdir())
