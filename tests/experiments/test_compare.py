@@ -1,9 +1,7 @@
-"""compare.py: trains what is missing, skips what is there, and reports."""
+"""`rl-expire compare` trains what is missing, skips what is there, and reports."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import signal
@@ -18,9 +16,12 @@ from unittest.mock import patch
 
 import pytest
 
+from experiments.comparison.earlier import read_earlier
+from experiments.comparison.runs import RL_EXPIRE, Run
+from experiments.scoring.measures import MEASURES
 from rl_expire.runs.run_folder import RunFolder
-from tests.experiments.conftest import call as call_script
-from tests.experiments.conftest import on_path
+from tests.experiments.conftest import Call, Files, read_json
+from tests.experiments.conftest import call as call_in
 
 WORDS = (
     *("corridor", "--agents", "expire-span", "transformer-xl:3", "--seeds", "1", "--out", "cmp"),
@@ -34,136 +35,164 @@ FILES = {
     *("comparison.json", "table.md", "learning_curves.png", "learning_curves.svg"),
     *("score_against_memory.png", "score_against_length.svg", "speed_and_bytes.png"),
 }
+DOCS = Path(__file__).parents[2] / "docs" / "results"
 
-Call = Callable[..., Any]
 
-
-class Inside:
-    """The process of a run, played within this one: starting Python and Torch takes seconds."""
+class InProcess:
+    """Stands in for the process of a run, and runs its command within this process."""
 
     def __init__(self, command: list[str], *, stdout: BinaryIO, **_: Any):
-        done = call_script(Path(command[1]).name, *command[2:], cwd=Path.cwd())
+        done = call_in(*command[len(RL_EXPIRE) :], cwd=Path.cwd())
         stdout.write((done.out + done.err).encode())
         self.code = done.code
 
     def poll(self) -> int:
+        """Return the exit code."""
         return self.code
 
 
 @contextmanager
-def runs_by(make: Callable[..., Any]) -> Iterator[list[list[str]]]:
-    """Let `make` play the processes of the runs; yields their commands as they are started."""
+def processes_made_by(make: Callable[..., Any]) -> Iterator[list[list[str]]]:
+    """Let `make` start the processes of runs; yield the words after `rl-expire` of each."""
     started: list[list[str]] = []
-    real = subprocess.Popen
+    popen = subprocess.Popen
 
-    def popen(command: list[str], *words: Any, **options: Any) -> Any:
+    def start(command: list[str], *words: Any, **options: Any) -> Any:
         if command[0] != sys.executable:
-            return real(command, *words, **options)
-        started.append(command[1:])
+            return popen(command, *words, **options)
+        started.append(command[len(RL_EXPIRE) :])
         return make(command, *words, **options)
 
-    with patch.object(subprocess, "Popen", popen):
+    with patch.object(subprocess, "Popen", start):
         yield started
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished comparison, for reading only."""
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a comparison; tests must not change it."""
     folder = tmp_path_factory.mktemp("compared")
-    with runs_by(Inside):
-        done = call_script("compare.py", *WORDS, *TINY, cwd=folder)
+    with processes_made_by(InProcess):
+        done = call_in("compare", *WORDS, *TINY, cwd=folder)
     assert done.code == 0, done.err
     return folder / "cmp"
 
 
 @pytest.fixture
-def own(compared: Path, tmp_path: Path) -> Path:
-    """A copy of it that may be changed."""
-    return Path(shutil.copytree(compared, tmp_path / "cmp"))
+def own(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the comparison, at `tmp_path / "cmp"`."""
+    return Path(shutil.copytree(finished, tmp_path / "cmp"))
 
 
-def test_it_leaves_table_numbers_and_plots(compared: Path) -> None:
-    assert {path.name for path in compared.iterdir()} >= FILES
-    found = json.loads((compared / "comparison.json").read_text())
-    assert [row["variant"] for row in found["rows"]] == ["expire-span", "transformer-xl:3"]
-    assert {"commit", "hardware", "commit_of_runs", "hardware_of_runs"} <= found.keys()
-    assert found["command"].startswith("python experiments/compare.py corridor --agents")
-    window = found["rows"][1]
-    assert [e["mean"] for e in window["kept_at_decision_per_layer"]] == [4.0]
-    assert window["success"]["n"] == 1
-    assert window["success"]["low"] is None
-    assert [level["level"] for level in found["runs"][0]["levels"]] == [6, 12]
-    lines = (compared / "table.md").read_text().splitlines()
+def test_a_comparison_leaves_numbers_table_and_plots(finished: Path) -> None:
+    assert {path.name for path in finished.iterdir()} >= FILES
+    comparison = read_json(finished / "comparison.json")
+    assert [row["variant"] for row in comparison["rows"]] == ["expire-span", "transformer-xl:3"]
+    assert {"commit", "hardware", "commit_of_runs", "hardware_of_runs"} <= comparison.keys()
+    assert comparison["command"].startswith("rl-expire compare corridor --agents")
+    scores = comparison["rows"][1]["scores"]
+    assert scores.keys() == {measure.key for measure in MEASURES}
+    assert [e["mean"] for e in scores["eval.kept_at_decision_per_layer"]] == [4.0]
+    assert scores["eval.success"]["n"] == 1
+    assert scores["eval.success"]["low"] is None
+    assert [level["level"] for level in comparison["runs"][0]["levels"]] == [6, 12]
+
+
+def test_the_table_has_a_row_per_agent_with_the_command_behind_it(finished: Path) -> None:
+    runs = read_json(finished / "comparison.json")["runs"]
+    lines = (finished / "table.md").read_text().splitlines()
     header, _, *rows = lines[:4]
-    command = "python experiments/corridor.py --agent transformer-xl --agent.window 3 --seed 1"
-    assert "| IQM |" in header
+    columns = [name.strip() for name in header.split("|")[1:-1]]
+    assert {measure.column for measure in MEASURES if measure.column} < set(columns)
     assert rows[0].startswith("| expire-span |")
     assert rows[1].startswith("| transformer-xl:3 |")
+    command = "python experiments/corridor.py --agent transformer-xl --agent.window 3 --seed 1"
     assert command in rows[1]
-    successes = [row["success"] for row in found["runs"][1]["levels"]]
+    successes = [row["success"] for row in runs[1]["levels"]]
     by_level = lines[lines.index("| agent | 6 | 12 |") + 3]
     assert by_level == f"| transformer-xl:3 | {successes[0]:.3f} | {successes[1]:.3f} |"
 
 
-def test_agents_have_comparable_numbers_of_parameters(compared: Path) -> None:
-    rows = json.loads((compared / "comparison.json").read_text())["rows"]
+def test_compared_agents_have_about_as_many_parameters(finished: Path) -> None:
+    rows = read_json(finished / "comparison.json")["rows"]
     counts = [row["parameters"] for row in rows]
     assert max(counts) < 1.1 * min(counts)
 
 
-def test_what_is_finished_is_skipped(own: Path, call: Call) -> None:
-    before = {p: p.stat().st_mtime_ns for p in own.rglob("*") if p.parent != own and p.is_file()}
-    with runs_by(Inside) as commands:
-        done = call("compare.py", *WORDS, *TINY)
+def test_finished_runs_are_skipped(own: Path, call: Call) -> None:
+    def times() -> dict[Path, int]:
+        runs = [path for path in own.rglob("*") if path.parent != own and path.is_file()]
+        return {path: path.stat().st_mtime_ns for path in runs}
+
+    before = times()
+    with processes_made_by(InProcess) as commands:
+        done = call("compare", *WORDS, *TINY)
     assert done.code == 0, done.err
     assert commands == []
-    after = {p: p.stat().st_mtime_ns for p in own.rglob("*") if p.parent != own and p.is_file()}
-    assert after == before
+    assert times() == before
 
 
-def test_runs_of_an_earlier_comparison_are_reported_and_not_made_again(
-    compared: Path, call: Call, tmp_path: Path
+def test_earlier_runs_are_reported_and_not_made_again(
+    finished: Path, call: Call, tmp_path: Path
 ) -> None:
     words = list(WORDS)
     words[words.index("expire-span")] = "memoryless"
     words[words.index("transformer-xl:3")] = "expire-span"
-    words[words.index("cmp")] = "ended-here"
-    with runs_by(Inside) as commands:
-        done = call("compare.py", *words, "--earlier", str(compared / "comparison.json"), *TINY)
+    words[words.index("cmp")] = "new"
+    with processes_made_by(InProcess) as commands:
+        done = call("compare", *words, "--earlier", str(finished / "comparison.json"), *TINY)
     assert done.code == 0, done.err
-    assert ["memoryless" in command for command in commands] == [True, False]
-    assert commands[1][0].endswith("levels.py")
-    before = json.loads((compared / "comparison.json").read_text())["runs"]
-    after = json.loads((tmp_path / "ended-here" / "comparison.json").read_text())["runs"]
-    assert [run["variant"] for run in after] == ["memoryless", "expire-span", "transformer-xl:3"]
-    assert after[1:] == before
+    assert [command[0] for command in commands] == ["train", "levels"]
+    assert "memoryless" in commands[0]
+    earlier = read_json(finished / "comparison.json")["runs"]
+    runs = read_json(tmp_path / "new" / "comparison.json")["runs"]
+    assert [run["variant"] for run in runs] == ["memoryless", "expire-span", "transformer-xl:3"]
+    assert runs[1:] == earlier
 
 
-def test_an_earlier_comparison_must_have_been_made_by_the_same_commands(
-    compared: Path, call: Call
+def test_earlier_runs_must_have_been_made_by_the_same_commands(finished: Path, call: Call) -> None:
+    earlier = ("--earlier", str(finished / "comparison.json"))
+    line = call("compare", *WORDS, *earlier, *TINY, "--ppo.gamma", "0.9").line
+    assert "--earlier has expire-span, seed 1, made by 'python" in line
+    line = call("compare", *WORDS, "--earlier", str(finished / "table.md"), *TINY).line
+    assert "table.md is not a comparison: choose the comparison.json of one" in line
+
+
+def test_comparisons_of_earlier_versions_are_read_under_the_present_names() -> None:
+    """Those in the documentation: their results have `at_max_length` for `at_hardest`."""
+    paths = sorted(DOCS.glob("*/comparison.json"))
+    assert paths
+    for path in paths:
+        for record in read_earlier(path):
+            assert not any("max_length" in key for key in record["results"])
+            assert 0 <= record["results"]["eval.success_at_hardest"] <= 1
+
+
+def test_results_of_an_earlier_version_are_reported(own: Path, call: Call) -> None:
+    path = own / "expire-span" / "seed-1" / "results.json"
+    path.write_text(path.read_text().replace("_at_hardest", "_at_max_length"))
+    with processes_made_by(InProcess) as commands:
+        done = call("compare", *WORDS, *TINY)
+    assert done.code == 0, done.err
+    assert commands == []
+    for row in read_json(own / "comparison.json")["rows"]:
+        assert row["scores"]["eval.success_at_hardest"]["n"] == 1
+
+
+def test_interrupted_runs_are_resumed_and_those_without_checkpoint_started(
+    own: Path, call: Call
 ) -> None:
-    found = compared / "comparison.json"
-    done = call("compare.py", *WORDS, "--earlier", str(found), *TINY, "--ppo.gamma", "0.9")
-    assert done.code == 2
-    assert "--earlier has expire-span, seed 1, made by 'python" in done.err
-    done = call("compare.py", *WORDS, "--earlier", str(compared / "table.md"), *TINY)
-    assert done.code == 2
-    assert "table.md is no comparison: give the comparison.json of one" in done.err
-
-
-def test_what_was_interrupted_goes_on_and_what_never_began_begins(own: Path, call: Call) -> None:
     before = time.time_ns()
-    trained = own / "expire-span" / "seed-1"
-    (trained / "results.json").unlink()
-    begun = own / "transformer-xl-3" / "seed-1"
-    (begun / "results.json").unlink()
-    shutil.rmtree(begun / "checkpoints")
-    with runs_by(Inside) as commands:
-        done = call("compare.py", *WORDS, *TINY)
+    interrupted = own / "expire-span" / "seed-1"
+    (interrupted / "results.json").unlink()
+    started = own / "transformer-xl-3" / "seed-1"
+    (started / "results.json").unlink()
+    shutil.rmtree(started / "checkpoints")
+    with processes_made_by(InProcess) as commands:
+        done = call("compare", *WORDS, *TINY)
     assert done.code == 0, done.err
     assert sorted("--resume" in words for words in commands) == [False, False, False, True]
-    for folder in (trained, begun):
-        assert json.loads((folder / "results.json").read_text())["train.steps"] == 256
+    for folder in (interrupted, started):
+        assert read_json(folder / "results.json")["train.steps"] == 256
         # The scores that were there are those of other weights.
         assert (folder / "levels.json").stat().st_mtime_ns > before
 
@@ -173,58 +202,57 @@ def test_a_run_that_fails_is_named_and_the_others_are_reported(own: Path, call: 
     (broken / "results.json").unlink()
     for path in RunFolder(broken).checkpoints.paths():
         path.write_bytes(b"nonsense")
-    done = call("compare.py", *WORDS, *TINY)
+    with processes_made_by(InProcess):
+        done = call("compare", *WORDS, *TINY)
     assert done.code == 1
     (line,) = done.err.strip().splitlines()
-    assert line.startswith("failed: expire-span, seed 1: corridor.py: error: ")
+    assert line.startswith("failed: expire-span, seed 1: rl-expire: error: ")
     assert "cannot be used" in line
-    rows = json.loads((own / "comparison.json").read_text())["rows"]
+    rows = read_json(own / "comparison.json")["rows"]
     assert [row["variant"] for row in rows] == ["transformer-xl:3"]
 
 
-def test_stopped_it_reports_what_is_finished_and_the_others_are_saved(
+def test_a_comparison_that_is_stopped_saves_its_runs_and_reports_the_finished_ones(
     own: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = own / "expire-span" / "seed-1"
-    shutil.rmtree(begun)
+    interrupted = own / "expire-span" / "seed-1"
+    shutil.rmtree(interrupted)
     sleep = time.sleep
 
-    def told_to_end(seconds: float) -> None:
+    def sleep_or_stop(seconds: float) -> None:
         del seconds
         sleep(0.1)
-        if (begun / "metrics.jsonl").exists():
+        if (interrupted / "metrics.jsonl").exists():
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(time, "sleep", told_to_end)
+    monkeypatch.setattr(time, "sleep", sleep_or_stop)
     longer = [word.replace("256", "1000000") for word in WORDS]
     config = own / "transformer-xl-3" / "seed-1" / "config.json"
     config.write_text(config.read_text().replace("256", "1000000"))
-    with runs_by(subprocess.Popen) as commands:
-        done = call("compare.py", *longer, *TINY)
+    with processes_made_by(subprocess.Popen) as commands:
+        done = call("compare", *longer, *TINY)
     assert done.code == 130
-    assert "Give the same command to go on" in done.out
+    assert "Repeat the command to continue" in done.out
     assert len(commands) == 1
-    assert RunFolder(begun).checkpoints.exist
-    assert not (begun / "results.json").exists()
-    assert "Stopped after" in begun.with_name("seed-1.log").read_text()
-    rows = json.loads((own / "comparison.json").read_text())["rows"]
+    assert RunFolder(interrupted).checkpoints.exist
+    assert not (interrupted / "results.json").exists()
+    assert "Stopped after" in interrupted.with_name("seed-1.log").read_text()
+    rows = read_json(own / "comparison.json")["rows"]
     assert [row["variant"] for row in rows] == ["transformer-xl:3"]
 
 
 def test_runs_made_with_other_options_are_not_mixed(own: Path, call: Call) -> None:
-    for words, says in (
+    for words, message in (
         ((*WORDS, *TINY, "--env.num-cues", "2"), "was made with --env.num-cues 1, not 2"),
         ((*WORDS, *TINY, "--ppo.clip", "0.1"), "was made with --ppo.clip 0.2, not 0.1"),
         ((*WORDS, "--total-steps", "99", *TINY), "was made with --train.total-steps 256, not 99"),
     ):
-        assert says in call("compare.py", *words).line
+        assert message in call("compare", *words).line
     assert (own / "expire-span" / "seed-1" / "results.json").exists()
 
 
-def test_tracked_runs_are_told_so_and_reproduced_without(tmp_path: Path) -> None:
-    with on_path():
-        from experiments.comparison.runs import Run
-    run = Run("corridor", "lstm", 8, 3, tmp_path, 99, ("--env.max-length", "6"), ("--track",))
+def test_only_training_is_tracked_and_runs_are_reproduced_without(tmp_path: Path) -> None:
+    run = Run("corridor", "lstm", 8, 3, tmp_path, 99, ("--env.max-length", "6"), track=True)
     training, scoring = run.commands([6])
     assert "--track" in training
     assert "--track" not in scoring
@@ -234,67 +262,38 @@ def test_tracked_runs_are_told_so_and_reproduced_without(tmp_path: Path) -> None
     )
 
 
-def test_a_missing_package_is_named_with_its_remedy(call: Call) -> None:
+def test_a_missing_package_is_named_with_a_remedy(call: Call) -> None:
     with patch("importlib.util.find_spec", lambda name: None):
-        assert "pip install -e '.[compare]'" in call("compare.py", "corridor").line
-
-
-def test_lines_that_a_killed_run_wrote_twice_count_once(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    written = [(10, "a"), (20, "a"), (30, "a"), (20, "b"), (30, "b"), (40, "b")]
-    path.write_text("".join(json.dumps({"steps": s, "by": by}) + "\n" for s, by in written))
-    with on_path():
-        from experiments.comparison.runs import read_metrics
-    found = [(line["steps"], line["by"]) for line in read_metrics(path)]
-    assert found == [(10, "a"), (20, "b"), (30, "b"), (40, "b")]
-
-
-def test_minutes_count_until_the_full_task_gives_nearly_what_the_oracle_gets() -> None:
-    with on_path():
-        from experiments.comparison.report import minutes_to_solve
-    lines = [
-        {"level": 6, "return": 1.0, "seconds": 60.0},
-        {"level": 12, "return": None, "seconds": 120.0},
-        {"level": 12, "return": 1.89, "seconds": 180.0},
-        {"level": 12, "return": 1.9, "seconds": 240.0},
-        {"level": 12, "return": 2.0, "seconds": 300.0},
-    ]
-    assert minutes_to_solve(lines, 12, 2.0) == 4.0
-    assert math.isnan(minutes_to_solve(lines, 12, 3.0))
-    assert math.isnan(minutes_to_solve(lines, 12, math.nan))
+        line = call("compare", "corridor").line
+    assert "matplotlib is not installed: pip install 'rl-expire[compare]'" in line
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
-        (("maze",), "TASK 'maze'"),
-        (("corridor", "--agents", "gru"), "--agents gru"),
-        (("corridor", "--agents", "lstm:x"), "--agents lstm:x"),
-        (("corridor", "--agents", "memoryless:3"), "--agents memoryless:3"),
-        (("corridor", "--agents", "lstm:0"), "--agents lstm:0: --agent.width is 0"),
-        (("corridor", "--agents"), "--agents is empty"),
-        (("corridor", "--seeds"), "--seeds is empty"),
-        (("corridor", "--seeds", "-1"), "--seed is -1"),
-        (("corridor", "--levels", "200", "1"), "--levels 1: "),
-        (("corridor", "--total-steps", "0"), "--total-steps is 0"),
-        (("corridor", "--jobs", "-1"), "--jobs"),
-        (("corridor", "--out", "/proc/none/here"), "--out /proc/none/here cannot be written"),
-        (("corridor", "--out", "/proc"), "--out /proc cannot be written"),
-        (("corridor", "--", "--env.max-length", "2"), "--env.max-length=2 is below"),
-        (("corridor", "--", "--agent.window", "4"), "--agent.window"),
-        (("corridor", "--", "--train.num-envs", "9"), "--train.num-envs 9 is not divisible"),
-        (("corridor", "--", "--magic", "9"), "--magic"),
-        (("corridor", "--", "--seed=9"), "-- --seed cannot be given to every run: use --seeds"),
-        (("corridor", "--", "--train.total_steps", "9"), "use --total-steps"),
+        ("maze", "TASK 'maze' is unknown: choose one of corridor, portal, instruction"),
+        ("corridor --agents gru", "--agents gru: 'gru' is unknown, choose from expire-span"),
+        ("corridor --agents lstm:x", "--agents lstm:x: size 'x' is not a whole number"),
+        ("corridor --agents memoryless:3", "--agents memoryless:3: memoryless has no memory size"),
+        ("corridor --agents lstm:0", "--agents lstm:0: width is 0: choose 1 or more"),
+        ("corridor --agents", "--agents is empty"),
+        ("corridor --seeds", "--seeds is empty"),
+        ("corridor --seeds -1", "--seed is -1"),
+        ("corridor --levels 200 1", "--levels 1: "),
+        ("corridor --total-steps 0", "--total-steps is 0"),
+        ("corridor --jobs -1", "--jobs is -1: choose 0 or more"),
+        ("corridor --out /proc/none/here", "--out /proc/none/here cannot be written"),
+        ("corridor --out /proc", "--out /proc cannot be written"),
+        ("corridor -- --env.max-length 2", "--env.max-length=2 is below"),
+        ("corridor -- --agent.window 4", "Unrecognized options: --agent.window"),
+        ("corridor -- --train.num-envs 9", "--train.num-envs is 9, which is not divisible"),
+        ("corridor -- --magic 9", "Unrecognized options: --magic"),
+        ("corridor -- --seed=9", "--seed cannot be given after --, to every run: use --seeds"),
+        ("corridor -- --train.total_steps 9", "to every run: use --total-steps"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(
-    words: tuple[str, ...], says: str, call: Call, files: Callable[[], dict[str, int]]
+    words: str, message: str, call: Call, files: Files
 ) -> None:
-    done = call("compare.py", *words)
-    assert says in done.line
+    assert message in call("compare", *words.split()).line
     assert not files()
-
-
-def test_levels_of_a_run_that_is_none(call: Call) -> None:
-    assert "not a run folder" in call("levels.py", "nothing").line
