@@ -141,7 +141,7 @@ MEASURES = (
 )
 
 
-def text_of(value: float | None | Sequence[float | None], digits: int) -> str:
+def text_of(value: float | Sequence[float | None] | None, digits: int) -> str:
     """Format a number, or one per layer; a dash for NaN, None and an empty sequence."""
     if isinstance(value, Sequence):
         return ", ".join(text_of(v, digits) for v in value) or "-"

@@ -23,6 +23,7 @@ FAST = ("--fps", "1")
 def frames_of(video: Path) -> int:
     """Return the number of frames of a video file."""
     frames, _ = imageio_ffmpeg.count_frames_and_secs(str(video))
+    assert frames is not None
     return frames
 
 
@@ -75,7 +76,7 @@ def test_a_run_without_difficulty_has_no_other_level(own_run: Path, call: Call) 
 def test_a_page_says_what_it_leaves_out(
     own_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = write_page.__kwdefaults__ | {"max_steps": 2}
+    limits = (write_page.__kwdefaults__ or {}) | {"max_steps": 2}
     monkeypatch.setattr(write_page, "__kwdefaults__", limits)
     done = call("watch", "run", "--seeds", "2", *FAST, "--page")
     assert "seed 2: Steps 1 to " in done.out
