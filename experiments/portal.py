@@ -53,11 +53,8 @@ class Portal(Experiment):
     """When the task counts as learned, measured by the share of perfect memory's return."""
     forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_600_000))
     """How lifetimes are learned, once the task is solved; the second layer takes longest."""
-    ppo: PPOConfig = field(
-        default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85, normalize_values=True)
-    )
-    """The learner of the policy. A door decides about the next few steps, so discounts are short;
-    returns count rooms, so values are normalised."""
+    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85))
+    """The learner of the policy. A door decides about the next few steps: discounts are short."""
 
     env_id: ClassVar[str] = "RLExpire/Portal-v0"
     level: ClassVar[tuple[str, ...]] = ("rooms",)

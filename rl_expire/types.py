@@ -20,9 +20,11 @@ Obs = Tensor | dict[str, Tensor]
 class InfoKey:
     """Keys of `info` that the library reads, for authors of environments. All are optional.
 
-    None of them is ever shown to the agent. `RELEVANT`, `WITHDRAWN`, `DECISION` and `TEXT` are
-    ground truth for scoring and pictures only. `CHOICE` shapes the loss: report it as part of the
-    method, since an agent trained with it knows more about its task than one trained without.
+    The keys of this project begin with `PREFIX`, so that none is read that an environment uses for
+    something else. None of them is ever shown to the agent. `RELEVANT`, `WITHDRAWN`, `DECISION` and
+    `TEXT` are ground truth for scoring and pictures only. `CHOICE` shapes the loss: report it as
+    part of the method, since an agent trained with it knows more about its task than one trained
+    without.
 
     Keys of a step are read at every step, from the `info` that `reset` or `step` returned together
     with the observation they describe. Keys of an episode are read once, from the `info` of its
@@ -31,27 +33,41 @@ class InfoKey:
     One more key of an episode is named by the task: its difficulty (float, such as the corridor's
     `length`), by which the curriculum selects episodes. Every other number in an episode's last
     `info` is kept in `Episode.info` too, where a task may use it as its measure of success.
+
+    Numbers and truth values may be of Python, NumPy or Torch, arrays of one element included. Under
+    keys without the prefix, everything else is ignored, and so are NaN and infinities.
     """
 
+    PREFIX = "rl_expire."
+    """Beginning of the keys of this project."""
     SUCCESS = "success"
     """bool or float in [0, 1], of an episode: whether the task was solved. Drives the schedule of
     forgetting, the reported success rate and, unless the task names another measure, the
-    curriculum."""
+    curriculum. Once an episode has had this key, an episode without it is a failure."""
     IS_SUCCESS = "is_success"
     """The same under the name that Gymnasium-Robotics uses; read where `SUCCESS` is missing."""
-    CHOICE = "choice"
+    CHOICE = "rl_expire.choice"
     """bool, of a step: whether the action makes any difference here. Where it is false, the
     policy's part of the loss is left out. Default: true."""
-    RELEVANT = "relevant"
+    RELEVANT = "rl_expire.relevant"
     """bool, of a step: whether this observation is needed later. Default: false."""
-    WITHDRAWN = "withdrawn"
+    WITHDRAWN = "rl_expire.withdrawn"
     """bool, of a step: whether this observation's content will be revoked later in the episode, so
     that holding it is of no use from then on. Default: false."""
-    DECISION = "decision"
+    DECISION = "rl_expire.decision"
     """bool, of a step: whether the action has to be based on earlier observations. Memory is scored
     at these steps. Default: false."""
-    TEXT = "text"
+    TEXT = "rl_expire.text"
     """str, of a step: the observation in words, shown beside its picture. Default: none."""
+
+
+FLAGS = {
+    InfoKey.CHOICE: True,
+    InfoKey.RELEVANT: False,
+    InfoKey.WITHDRAWN: False,
+    InfoKey.DECISION: False,
+}
+"""Keys of `info` that hold a truth value at every step, and the value where they are missing."""
 
 
 def map_obs(function: Callable[[Tensor], Tensor], obs: Obs) -> Obs:
@@ -233,13 +249,25 @@ class Agent(nn.Module, ABC, Generic[M]):
         """Return a view of each layer's memory; empty if past states are not stored one by one."""
         return []
 
-    def update_value_stats(self, returns: Tensor) -> None:
-        """Update the running statistics that scale the value, from returns `[K]`.
+    def update_reward_stats(self, rewards: Tensor) -> Tensor:
+        """Update the running scale of the rewards from rewards `[K]`.
 
-        Raises:
-            NotImplementedError: the agent does not scale its value.
+        An agent that learns the same whatever its rewards are multiplied by divides the rewards
+        that it sees by this scale.
+
+        Returns:
+            The factor `[]` by which all values have been multiplied: the scale with the very first
+            reward, before which values mean nothing, then 1. An agent without a scale returns 1.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no value statistics")
+        return torch.ones((), device=rewards.device)
+
+    def update_value_stats(self, returns: Tensor) -> Tensor:
+        """Update the running scale of the values from returns `[K]`, without changing any value.
+
+        Returns:
+            The scale `[]`, as in `AgentOutput.value_scale`. An agent without one returns 1.
+        """
+        return torch.ones((), device=returns.device)
 
     def span_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that determine lifetimes; empty for an agent without them."""
@@ -285,6 +313,13 @@ class Rollout(Generic[M]):
     def acted_on(self) -> TimeStep:
         """The steps `[T, B]` at which actions were chosen: all but the last one of `steps`."""
         return self.steps.map(lambda x: x[: len(self.action)])
+
+    def with_values_times(self, factor: Tensor) -> Rollout[M]:
+        """Return the rollout with all values multiplied by `factor []`."""
+        names = "value", "bootstrap_value", "final_value"
+        return replace(
+            self, **{name: (getattr(self, name) * factor).to(self.value) for name in names}
+        )
 
     def select(self, rows: Tensor) -> Rollout[M]:
         """Return the rollout of the environments `rows [K]` only, as a minibatch."""

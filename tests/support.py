@@ -66,6 +66,8 @@ def stirred(agent: N) -> N:
     with torch.no_grad():
         for p in agent.parameters():
             p.add_(0.3 * torch.randn_like(p))
+    if isinstance(agent, Agent):
+        agent.update_reward_stats(torch.ones(1))  # before a reward, the last one has no effect
     return agent
 
 

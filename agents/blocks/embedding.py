@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.blocks.config import LayersConfig
+from agents.blocks.reward_scale import RewardScale
 from agents.encoders import make_encoder
 from rl_expire.types import Obs, TimeStep
 
@@ -30,6 +31,7 @@ class StepEmbedding(nn.Module):
         self.no_action = actions if config.last_action else 1
         self.action = nn.Embedding(self.no_action + 1, width)
         self.reward = nn.Linear(1, width, bias=False)
+        self.reward_scale = RewardScale()
         self.before = nn.Linear(width, width, bias=False) if config.last_obs else None
         nn.init.normal_(self.action.weight, std=0.1)
         self.reconstruct = config.reconstruct
@@ -57,7 +59,8 @@ class StepEmbedding(nn.Module):
         """
         action = steps.last_action if self.last_action else torch.zeros_like(steps.last_action)
         action = action.masked_fill(steps.is_first, self.no_action)
-        reward = steps.last_reward.masked_fill(steps.is_first, 0.0).unsqueeze(-1)
+        reward = self.reward_scale(steps.last_reward)
+        reward = reward.masked_fill(steps.is_first, 0.0).unsqueeze(-1)
         obs = self.encoder(steps.obs)
         states = obs + self.action(action) + self.reward(reward)
         if self.before is None:

@@ -7,8 +7,6 @@ from torch import Tensor, nn
 
 UPDATE_RATE = 0.05
 """Weight of new returns in the running mean and variance, after the first 1 / rate updates."""
-MIN_SCALE = 1.0
-"""Smaller deviations are not scaled up: where there is no reward yet, they are only noise."""
 
 
 class ValueHead(nn.Linear):
@@ -17,11 +15,12 @@ class ValueHead(nn.Linear):
     A linear function takes long to reach returns in the hundreds, and its errors would drown all
     other losses. PopArt (van Hasselt et al. 2016, section 2) keeps the output of the linear
     function within a few units for any rewards, while the values stay on the scale of the rewards.
-    Without `update_stats` this is an ordinary linear layer.
+    Before `update_stats` this is an ordinary linear layer.
 
     Attributes:
         mean: `[]`, running mean of the returns.
-        scale: `[]`, their running standard deviation, at least `MIN_SCALE`.
+        scale: `[]`, their running standard deviation, at least the scale of the rewards: smaller
+            deviations are only noise, such as before the first reward.
     """
 
     mean: Tensor
@@ -42,10 +41,21 @@ class ValueHead(nn.Linear):
         return (self.mean + self.scale * super().forward(input)).squeeze(-1)
 
     @torch.no_grad()
-    def update_stats(self, returns: Tensor) -> None:
-        """Update mean and scale from returns `[K]`, K >= 1, and rescale weights to keep all values.
+    def multiply(self, factor: Tensor) -> None:
+        """Multiply all values by `factor []`."""
+        self.mean.mul_(factor)
+        self.scale.mul_(factor)
+        self._variance.mul_(factor.square())
+
+    @torch.no_grad()
+    def update_stats(self, returns: Tensor, min_scale: Tensor) -> None:
+        """Update mean and scale from returns, and rescale the weights so that no value changes.
 
         Until `1 / UPDATE_RATE` updates, all batches of returns count equally.
+
+        Args:
+            returns: `[K]`, K >= 1.
+            min_scale: `[]`, lower bound of the scale.
         """
         self._followed += 1
         rate = (1 / self._followed).clamp(min=UPDATE_RATE)
@@ -53,7 +63,7 @@ class ValueHead(nn.Linear):
         mean = self.mean + rate * shift
         within = torch.lerp(self._variance, returns.var(correction=0), rate)
         self._variance.copy_(within + rate * (1 - rate) * shift.square())
-        scale = self._variance.sqrt().clamp(min=MIN_SCALE)
+        scale = self._variance.sqrt().clamp(min=min_scale.to(self.scale))
         self.bias.mul_(self.scale).add_(self.mean - mean).div_(scale)
         self.weight.mul_(self.scale / scale)
         self.mean.copy_(mean)

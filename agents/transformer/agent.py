@@ -178,9 +178,18 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
         before_last = [self.embedding, *self._layers()[:-1]]
         return [p for module in before_last for p in module.parameters()]
 
-    def update_value_stats(self, returns: Tensor) -> None:
-        """Update the scale of the value head from returns `[K]`; values stay the same."""
-        self.heads.value.update_stats(returns)
+    def update_reward_stats(self, rewards: Tensor) -> Tensor:
+        """Update the scale of the rewards; see `Agent.update_reward_stats`."""
+        scale = self.embedding.reward_scale
+        if not scale.update(rewards):
+            return torch.ones_like(scale.rms)
+        self.heads.value.multiply(scale.rms)
+        return scale.rms
+
+    def update_value_stats(self, returns: Tensor) -> Tensor:
+        """Update the scale of the values; see `Agent.update_value_stats`."""
+        self.heads.value.update_stats(returns, min_scale=self.embedding.reward_scale.rms)
+        return self.heads.value.scale
 
     def span_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that determine lifetimes; they have an optimizer of their own."""

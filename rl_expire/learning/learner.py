@@ -16,7 +16,7 @@ from rl_expire.learning.optimizer_state import load_optimizer_state, optimizer_s
 from rl_expire.learning.ppo import PPOConfig, ppo_update
 from rl_expire.learning.schedule import Plan
 from rl_expire.types import Agent, M, Rollout
-from rl_expire.validate import OptionError, check_fit, check_keys
+from rl_expire.validate import check_fit, check_keys
 
 WEIGHTS_KEPT = 6
 """Number of levels whose mastering weights are kept, to be restored after a collapse."""
@@ -32,22 +32,12 @@ class Learner(Generic[M]):
         ppo: options for learning the policy.
         forgetting: options for learning the spans.
         max_skips: number of consecutive minibatches without a finite loss to tolerate.
-
-    Raises:
-        OptionError: the agent does not support an option.
     """
 
     def __init__(
         self, agent: Agent[M], ppo: PPOConfig, forgetting: ForgettingConfig, max_skips: int
     ):
         """Create the optimizers."""
-        if ppo.normalize_values and not has_value_stats(agent):
-            raise OptionError(
-                ppo,
-                "normalize_values",
-                "needs an agent with a method update_value_stats(), which "
-                f"{type(agent).__name__} lacks: leave it off",
-            )
         self.agent, self.ppo, self.forgetting = agent, ppo, forgetting
         self.joint = forgetting.method == "joint"
         self.span_parameters = agent.span_parameters()
@@ -62,21 +52,27 @@ class Learner(Generic[M]):
         self.skips = SkipCounter(max_skips)
         self.mastered: list[dict[str, Any]] = []
 
-    def update(self, rollout: Rollout[M], plan: Plan) -> dict[str, float]:
+    def update(self, rollout: Rollout[M], plan: Plan, minibatches: int) -> dict[str, float]:
         """Learn from `rollout`, and return scalars to log.
+
+        Args:
+            rollout: T steps of B environments.
+            plan: what to do.
+            minibatches: number of minibatches that PPO divides the environments into.
 
         Raises:
             NonFiniteLossError: too many consecutive minibatches had no finite loss or gradient; the
                 weights are those before the first of them.
         """
         if plan.phase != "forget":
-            return self._improve_policy(rollout, plan, self.ppo_parameters, self.ppo)
+            ppo = replace(self.ppo, minibatches=minibatches)
+            return self._improve_policy(rollout, plan, self.ppo_parameters, ppo)
         agent = cast(ForgettingAgent[M], self.agent)
         metrics = {}
         if plan.rate > 0:
             features = {id(p) for p in agent.feature_parameters()}
             parameters = [p for p in self.ppo_parameters if id(p) not in features]
-            ppo = replace(self.ppo, epochs=1)
+            ppo = replace(self.ppo, minibatches=minibatches, epochs=1)
             metrics = self._improve_policy(rollout, plan, parameters, ppo)
         self._require_grad(self.span_parameters)
         set_learning_rate(self.span_optimizer, plan.span_rate * self.forgetting.learning_rate)
@@ -161,8 +157,3 @@ class Learner(Generic[M]):
             self._load_weights(weights)
         load_optimizer_state(self.span_optimizer, state["span_optimizer"], "span_optimizer")
         self.mastered = list(state["mastered"])
-
-
-def has_value_stats(agent: Agent[M]) -> bool:
-    """Return whether `agent` can scale its values by running statistics of the returns."""
-    return type(agent).update_value_stats is not Agent.update_value_stats

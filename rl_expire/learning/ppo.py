@@ -20,6 +20,10 @@ from rl_expire.learning.returns import gae
 from rl_expire.types import Agent, AgentOutput, M, Rollout
 from rl_expire.validate import check_range
 
+MIN_ADVANTAGE = 0.2
+"""Smallest root mean square of advantages, in units of the value scale, that is scaled up to 1:
+before the first reward, advantages are noise that would drive the policy at random."""
+
 
 @dataclass(frozen=True)
 class PPOConfig:
@@ -33,8 +37,9 @@ class PPOConfig:
     """Minibatches per pass, each with whole sequences of num_envs / minibatches environments."""
     gamma: float = 0.995
     """Discount factor per step."""
-    gae_lambda: float = 0.95
-    """Lambda of generalised advantage estimation."""
+    gae_lambda: float | None = 0.95
+    """Lambda of generalised advantage estimation; None: 1 - 1 / T, so that credit reaches as far as
+    a rollout of T steps."""
     clip: float = 0.2
     """Clip range of the policy's probability ratio."""
     value_clip: float | None = None
@@ -46,20 +51,12 @@ class PPOConfig:
     stop_kl: float | None = 0.02
     """KL divergence (nats) from the acting policy at which the passes over a rollout end; None:
     never."""
-    normalize_advantages: bool = True
-    """Normalise the advantages of each minibatch to mean 0 and standard deviation 1."""
-    normalize_values: bool = False
-    """Learn values in units of the returns' running standard deviation (PopArt), for rewards of any
-    size. The unit is at least 1."""
-    advantage_floor: float = 0.2
-    """Smallest standard deviation that advantages are divided by. Before any reward has been seen
-    it keeps the noise of the values from being scaled up and driving the policy."""
 
     def __post_init__(self) -> None:
         """Check the options."""
         check_range(self, "epochs", "minibatches", least=1)
         check_range(self, "learning_rate", "clip", "value_clip", "max_grad_norm", above=0)
-        check_range(self, "stop_kl", "advantage_floor", above=0)
+        check_range(self, "stop_kl", above=0)
         check_range(self, "value_cost", least=0)
         check_range(self, "gamma", above=0, most=1)
         check_range(self, "gae_lambda", least=0, most=1)
@@ -76,6 +73,26 @@ def entropy(logits: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(-1)
 
 
+def scale_advantages(advantages: Tensor, valid: Tensor, value_scale: Tensor) -> Tensor:
+    """Scale the advantages of a rollout to a root mean square of 1, at most, where `valid`.
+
+    Unlike usual (Huang et al. 2022, detail 7) they are not centred. What follows a good action
+    raises the mean as well; where that is a whole episode, and the action is far from its reward,
+    subtracting the mean would turn the sign of its advantage.
+
+    Args:
+        advantages: `[T, B]`, of a whole rollout, so that none depends on its minibatch.
+        valid: `[T, B]` bool, the steps that count.
+        value_scale: `[]`, the scale of the values.
+
+    Returns:
+        `[T, B]`.
+    """
+    advantages = advantages / value_scale
+    rms = masked_mean(advantages.pow(2), valid).sqrt()
+    return advantages / rms.clamp(min=MIN_ADVANTAGE)
+
+
 def ppo_loss(
     output: AgentOutput,
     rollout: Rollout[M],
@@ -90,9 +107,9 @@ def ppo_loss(
     Args:
         output: the agent's output on the rollout.
         rollout: T steps of B environments.
-        advantages: `[T, B]`.
+        advantages: `[T, B]`, as `scale_advantages` returns them.
         returns: `[T, B]`.
-        config: options; its clip ranges and floors are in units of `output.value_scale`.
+        config: options; its `value_clip` is in units of `output.value_scale`.
         entropy_cost: weight of the entropy bonus.
 
     Returns:
@@ -102,11 +119,6 @@ def ppo_loss(
     valid = rollout.valid
     choice = valid & rollout.choice
     scale = output.value_scale
-    advantages = advantages / scale
-    if config.normalize_advantages:
-        mean = masked_mean(advantages, valid)
-        variance = masked_mean((advantages - mean).pow(2), valid)
-        advantages = (advantages - mean) / variance.sqrt().clamp(min=config.advantage_floor)
     log_ratio = log_prob(output.logits, rollout.action) - log_prob(rollout.logits, rollout.action)
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
@@ -161,9 +173,7 @@ def ppo_update(
         NonFiniteLossError: loss or gradient is not finite, and `skips` tolerates no more; the
             weights are those before the minibatch.
     """
-    advantages, returns = _advantages(rollout, config)
-    if config.normalize_values and rollout.valid.any():
-        agent.update_value_stats(returns[rollout.valid])
+    advantages, returns = _advantages(agent, rollout, config)
     metrics = MeanMetrics()
     rows, kl = rollout.action.shape[1], None
     for _ in range(config.epochs):
@@ -198,16 +208,23 @@ def ppo_update(
     return metrics.means()
 
 
-def _advantages(rollout: Rollout[M], config: PPOConfig) -> tuple[Tensor, Tensor]:
-    """Return advantages and returns of `rollout`, both `[T, B]`."""
-    return gae(
+def _advantages(agent: Agent[M], rollout: Rollout[M], config: PPOConfig) -> tuple[Tensor, Tensor]:
+    """Return scaled advantages and returns, both `[T, B]`; update the agent's scales on the way."""
+    valid = rollout.valid
+    known = rollout.reward, rollout.value, rollout.bootstrap_value, rollout.final_value
+    finite = bool(valid.any()) and all(bool(x.isfinite().all()) for x in known)
+    if finite:
+        rollout = rollout.with_values_times(agent.update_reward_stats(rollout.reward[valid]))
+    advantages, returns = gae(
         rollout.reward,
         rollout.value,
         rollout.bootstrap_value,
         rollout.terminated,
         rollout.truncated,
         rollout.final_value,
-        rollout.valid,
+        valid,
         gamma=config.gamma,
-        lam=config.gae_lambda,
+        lam=1 - 1 / len(valid) if config.gae_lambda is None else config.gae_lambda,
     )
+    scale = agent.update_value_stats(returns[valid]) if finite else advantages.new_ones(())
+    return scale_advantages(advantages, valid, scale.to(advantages)), returns

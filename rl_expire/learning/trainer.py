@@ -18,12 +18,16 @@ from rl_expire.learning.learner import Learner
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.random_state import random_state, set_random_state
 from rl_expire.learning.recent_episodes import RecentEpisodes
+from rl_expire.learning.reward_delay import RewardDelay
 from rl_expire.learning.rollout import collect
 from rl_expire.learning.schedule import MOST_STEPS, Schedule
 from rl_expire.types import Agent, M
 from rl_expire.validate import OptionError, check_keys, check_number, check_range
 from rl_expire.vector.state import Resumable
 
+DELAYS_PER_ROLLOUT = 2
+"""Length of a rollout, in mean delays of the reward: with one, most rewards would come in the
+rollout after that of their action."""
 LOAD_ERRORS = LookupError, TypeError, ValueError, RuntimeError, AttributeError, ArithmeticError
 """Exceptions that loading a checkpoint with unexpected content may raise."""
 
@@ -39,8 +43,9 @@ class TrainConfig:
     rollout_length: int = 32
     """Steps of each environment per update, T, at the first level."""
     longest_rollout: int | None = None
-    """T at the full task; T grows towards it with the curriculum. Writing to memory is learned only
-    from uses within the same rollout. None: T is constant."""
+    """T at the full task; T grows towards it with the curriculum or, for a task of one level, until
+    a rollout is twice as long as actions wait for their reward. Credit for an action, and for
+    writing to memory, comes from the same rollout only. None: T is constant."""
     checkpoint_every: int = 100
     """Updates between checkpoints; there is also one at least every minute."""
     keep_last: int = 2
@@ -120,6 +125,7 @@ class Trainer(Generic[M]):
         self.set_level()
         self.actor = Actor(envs, agent, device, seed, solved_return)
         self.recent = RecentEpisodes()
+        self.reward_delay = RewardDelay(train.num_envs)
         self.env_faults = 0
         self.faults: list[str] = []
         self.updates = 0
@@ -140,7 +146,22 @@ class Trainer(Generic[M]):
         """Length T of the next rollout."""
         first = self.train.rollout_length
         last = self.train.longest_rollout or first
-        return round(first * (last / first) ** self.schedule.curriculum.progress)
+        if len(self.schedule.curriculum.levels) > 1:
+            return round(first * (last / first) ** self.schedule.curriculum.progress)
+        length = first
+        while length < min(last, DELAYS_PER_ROLLOUT * self.reward_delay.mean):
+            length = min(last, 2 * length)
+        return length
+
+    def _minibatches(self, length: int) -> int:
+        """Return the number of PPO's minibatches of a rollout.
+
+        A rollout that is longer because rewards are late has more minibatches, not larger ones.
+        """
+        parts = self.learner.ppo.minibatches
+        if len(self.schedule.curriculum.levels) > 1:
+            return parts
+        return min(self.train.num_envs, parts * length // self.train.rollout_length)
 
     def set_level(self) -> None:
         """Set the options of the curriculum's level in the environments."""
@@ -157,11 +178,12 @@ class Trainer(Generic[M]):
                 weights are those before the first of them.
         """
         rollout = collect(self.actor, self.rollout_length)
+        self.reward_delay.update(rollout)
         self.faults = self.actor.take_faults()
         self.env_faults += len(self.faults)
         plan = self.schedule.plan()
         start = perf_counter()
-        metrics = self.learner.update(rollout, plan)
+        metrics = self.learner.update(rollout, plan, self._minibatches(len(rollout.action)))
         self._refresh_memory()
         self.learn_seconds += perf_counter() - start
         self.updates += 1
@@ -173,6 +195,7 @@ class Trainer(Generic[M]):
             "upper_half_success": self.schedule.curriculum.success,
             "alpha": plan.alpha_share * self.learner.forgetting.alpha,
             "learning_rate": plan.rate * self.learner.ppo.learning_rate,
+            "rollout_length": len(rollout.action),
             "skipped_updates": self.learner.skips.total,
             "env_faults": self.env_faults,
         }
@@ -233,6 +256,7 @@ class Trainer(Generic[M]):
             **self.learner.state_dict(),
             "schedule": self.schedule.state_dict(),
             "recent": self.recent.state_dict(),
+            "reward_delay": self.reward_delay.state_dict(),
             "updates": self.updates,
             "counts": counts,
             "actor": self.actor.state_dict(),
@@ -257,7 +281,7 @@ class Trainer(Generic[M]):
 
     def _load(self, state: dict[str, Any]) -> None:
         """Restore `state`; when this raises, it may have been restored in part."""
-        own = ("schedule", "recent", "updates", "counts", "actor", "random")
+        own = ("schedule", "recent", "reward_delay", "updates", "counts", "actor", "random")
         check_keys(state, (*LEARNER_STATE, *own), "the state")
         check_keys(state["counts"], ("skipped_updates", "env_faults"), "counts")
         skipped, faults = (
@@ -268,6 +292,7 @@ class Trainer(Generic[M]):
         self.learner.load_state_dict({name: state[name] for name in LEARNER_STATE})
         self.schedule.load_state_dict(state["schedule"])
         self.recent.load_state_dict(state["recent"])
+        self.reward_delay.load_state_dict(state["reward_delay"])
         self.updates, self.env_faults = updates, faults
         self.learner.skips.total, self.learner.skips.consecutive = skipped, 0
         self.set_level()

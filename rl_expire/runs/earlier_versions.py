@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from torch import Tensor
+
 RESULTS = {
     f"{name}_at_max_length": f"{name}_at_hardest"
     for name in ("eval.success", "eval.share", "eval_sampled.success")
@@ -20,6 +23,10 @@ SCHEDULE = {
     "near_from": "plateau_start",
 }
 """Keys of the schedule's state within it."""
+ADDED: dict[str, dict[str, Any]] = {"actor": {"tells_success": False}}
+"""Values of keys that were added to parts of the trainer's state."""
+REWARD_SCALE = "embedding.reward_scale"
+"""Where the weights of an agent hold the scale of its rewards."""
 
 
 def rename_results(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,14 +37,25 @@ def rename_results(results: Mapping[str, Any]) -> dict[str, Any]:
 def rename_trainer_state(state: Any) -> Any:
     """Return a trainer's state under its present keys.
 
-    The states of present versions, and whatever is no state, are returned as they are.
+    What early versions did not have gets the value that it would have had. Whatever is no state is
+    returned as it is.
     """
-    if not isinstance(state, dict) or not TRAINER.keys() <= state.keys():
+    if not isinstance(state, dict):
         return state
-    renamed = _rename(state, TRAINER)
-    if isinstance(renamed["schedule"], dict):
-        renamed["schedule"] = _rename(renamed["schedule"], SCHEDULE)
-    return renamed
+    if TRAINER.keys() <= state.keys():
+        state = _rename(state, TRAINER)
+        if isinstance(state["schedule"], dict):
+            state["schedule"] = _rename(state["schedule"], SCHEDULE)
+    parts = {name: state[name] for name in ADDED if isinstance(state.get(name), dict)}
+    return state | {name: ADDED[name] | part for name, part in parts.items()} if parts else state
+
+
+def complete_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return an agent's weights with a reward scale of 1 if they are from before there was one."""
+    if "embedding.reward.weight" not in weights or f"{REWARD_SCALE}.rms" in weights:
+        return dict(weights)
+    one = torch.ones((), dtype=torch.float64)
+    return {**weights, **{f"{REWARD_SCALE}.{name}": one for name in ("rms", "_squares", "_count")}}
 
 
 def _rename(content: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

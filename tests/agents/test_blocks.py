@@ -37,6 +37,7 @@ def embedded(embedding: StepEmbedding, step: TimeStep) -> Tensor:
 
 def test_last_action_and_reward_matter_except_on_first_steps() -> None:
     embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8))
+    embedding.reward_scale.update(torch.ones(1))
     obs, is_first = torch.randn(2, 4), torch.tensor([True, False])
     one = TimeStep(obs, is_first, torch.tensor([0, 0]), torch.tensor([0.0, 0.0]))
     other_action = TimeStep(obs, is_first, torch.tensor([2, 2]), torch.tensor([0.0, 0.0]))

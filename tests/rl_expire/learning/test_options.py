@@ -20,7 +20,6 @@ INVALID: list[tuple[type, str, Any, str]] = [
     (PPOConfig, "learning_rate", math.nan, "is nan: choose a number above 0"),
     (PPOConfig, "max_grad_norm", 0.0, "is 0.0: choose a number above 0"),
     (PPOConfig, "stop_kl", 0.0, "is 0.0: choose a number above 0"),
-    (PPOConfig, "advantage_floor", 0.0, "is 0.0: choose a number above 0"),
     (PPOConfig, "value_cost", -1.0, "is -1.0: choose 0 or more"),
     (PPOConfig, "gamma", 0.0, "is 0.0: choose a number above 0 and at most 1"),
     (PPOConfig, "gae_lambda", 2.0, "is 2.0: choose a number from 0 to 1"),

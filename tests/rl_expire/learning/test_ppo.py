@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from agents import ExpireTransformer
+from agents.blocks.reward_scale import RewardScale
 from rl_expire.learning.nonfinite import NonFiniteLossError
-from rl_expire.learning.ppo import PPOConfig, ppo_loss, ppo_update
+from rl_expire.learning.ppo import PPOConfig, ppo_loss, ppo_update, scale_advantages
 from rl_expire.types import AgentOutput, Rollout
 from tests.counting import CountingMemory
 from tests.support import copy_of, expire_agent, made_up_rollout
@@ -25,6 +27,15 @@ def make_rollout(seed: int = 0) -> Rollout[Any]:
     assert not valid.all()
     assert not choice.all()
     return replace(rollout, valid=valid, choice=choice)
+
+
+def learn_from(
+    agent: ExpireTransformer, rollout: Rollout[Any], config: PPOConfig, entropy_cost: float = 0.0
+) -> dict[str, float]:
+    """Update all parameters of `agent` with a new optimizer."""
+    parameters = list(agent.parameters())
+    optimizer = torch.optim.Adam(parameters, 1e-3)
+    return ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=entropy_cost)
 
 
 def make_output(rollout: Rollout[Any], scale: float = 0.5) -> AgentOutput:
@@ -44,13 +55,9 @@ def naive_loss(
 ) -> tuple[float, float]:
     """Return the loss and the KL estimate, summed step by step."""
     steps = [(t, b) for t in range(T) for b in range(B) if rollout.valid[t, b]]
-    scaled = [float(advantages[s]) for s in steps]
-    if config.normalize_advantages:
-        mean = sum(scaled) / len(scaled)
-        deviation = math.sqrt(sum((a - mean) ** 2 for a in scaled) / len(scaled))
-        scaled = [(a - mean) / max(deviation, config.advantage_floor) for a in scaled]
     policy = value = entropy = kl = 0.0
-    for advantage, (t, b) in zip(scaled, steps, strict=True):
+    for t, b in steps:
+        advantage = float(advantages[t, b])
         action = int(rollout.action[t, b])
         new = [float(x) for x in output.logits[t, b].exp()]
         old = [float(x) for x in rollout.logits[t, b].exp()]
@@ -75,8 +82,6 @@ def naive_loss(
     "config",
     [
         PPOConfig(),
-        PPOConfig(normalize_advantages=False),
-        PPOConfig(advantage_floor=5.0),
         PPOConfig(value_clip=0.1, clip=0.05, value_cost=1.5),
     ],
 )
@@ -119,15 +124,6 @@ def test_invalid_steps_do_not_change_the_loss() -> None:
     torch.testing.assert_close(loss, other)
 
 
-def test_tiny_advantages_are_not_scaled_up_to_full_size() -> None:
-    rollout = make_rollout()
-    output = make_output(rollout)
-    noise = 1e-3 * torch.randn(T, B)
-    config = PPOConfig(value_cost=0.0)
-    _, stats = ppo_loss(output, rollout, noise, rollout.value, config, entropy_cost=0.0)
-    assert abs(float(stats["policy_loss"])) < 0.01
-
-
 @pytest.mark.parametrize("config", [PPOConfig(), PPOConfig(value_clip=0.2)])
 def test_the_loss_does_not_depend_on_the_unit_of_rewards(config: PPOConfig) -> None:
     rollout, unit = make_rollout(), 250.0
@@ -137,7 +133,7 @@ def test_the_loss_does_not_depend_on_the_unit_of_rewards(config: PPOConfig) -> N
     other, _ = ppo_loss(
         replace(output, value=unit * output.value, value_scale=torch.tensor(unit)),
         replace(rollout, value=unit * rollout.value),
-        unit * advantages,
+        advantages,
         unit * returns,
         config,
         entropy_cost=0.1,
@@ -145,17 +141,67 @@ def test_the_loss_does_not_depend_on_the_unit_of_rewards(config: PPOConfig) -> N
     torch.testing.assert_close(loss, other)
 
 
-def test_normalize_values_scales_values_by_the_returns() -> None:
-    for normalize in (False, True):
+def test_the_value_scale_follows_the_returns() -> None:
+    agent = expire_agent()
+    rollout = made_up_rollout(T, B, agent.initial_memory(B))
+    rollout = replace(rollout, reward=300 * torch.randn(T, B))
+    learn_from(agent, rollout, PPOConfig(minibatches=1))
+    assert float(agent.heads.value.scale) > 100
+    output = agent.unroll(rollout.acted_on, rollout.memory)
+    assert output.value_scale is agent.heads.value.scale
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_advantages_are_scaled_to_a_root_mean_square_of_1_and_keep_their_signs(unit: float) -> None:
+    advantages, valid = unit * (3 + torch.randn(T, B)), torch.rand(T, B) > 0.3
+    scaled = scale_advantages(advantages, valid, torch.tensor(unit))
+    assert float(scaled[valid].pow(2).mean()) == pytest.approx(1, rel=1e-4)
+    ratio = scaled / advantages
+    torch.testing.assert_close(ratio, ratio[0, 0].expand_as(ratio))
+    assert float(ratio[0, 0]) > 0
+
+
+def test_noise_in_the_advantages_is_not_scaled_up() -> None:
+    noise, valid = 1e-3 * torch.randn(T, B), torch.ones(T, B, dtype=torch.bool)
+    assert float(scale_advantages(noise, valid, torch.tensor(1.0)).abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e6])
+def test_learning_does_not_depend_on_the_size_of_the_rewards(factor: float) -> None:
+    weights = []
+    for unit in (1.0, factor):
+        agent = expire_agent()
+        agent.embedding.reward_scale = RewardScale()  # before the first reward
+        for seed in range(3):
+            rollout = made_up_rollout(T, B, agent.initial_memory(B), seed=seed)
+            rollout = replace(
+                rollout,
+                steps=replace(rollout.steps, last_reward=unit * rollout.steps.last_reward),
+                reward=unit * rollout.reward * (seed > 0),  # no reward in the first rollout
+            )
+            with torch.no_grad():  # values and policy as the agent would have given them
+                output = agent.unroll(rollout.acted_on, rollout.memory)
+            rollout = replace(
+                rollout,
+                logits=output.logits,
+                value=output.value,
+                bootstrap_value=output.value[-1],
+                final_value=output.value * rollout.truncated,
+            )
+            torch.manual_seed(seed)
+            learn_from(agent, rollout, PPOConfig(), entropy_cost=0.01)
+        weights.append(torch.cat([p.detach().flatten() for p in agent.parameters()]))
+    torch.testing.assert_close(*weights, atol=1e-4, rtol=1e-3)
+
+
+def test_without_a_lambda_credit_reaches_as_far_as_the_rollout() -> None:
+    metrics = []
+    for lam in (None, 1 - 1 / T):
         agent = expire_agent()
         rollout = made_up_rollout(T, B, agent.initial_memory(B))
-        rollout = replace(rollout, reward=300 * torch.randn(T, B))
-        optimizer = torch.optim.Adam(list(agent.parameters()), 1e-3)
-        config = PPOConfig(minibatches=1, normalize_values=normalize)
-        ppo_update(agent, list(agent.parameters()), optimizer, rollout, config, entropy_cost=0.0)
-        assert (float(agent.heads.value.scale) > 100) == normalize
-        output = agent.unroll(rollout.acted_on, rollout.memory)
-        assert output.value_scale is agent.heads.value.scale
+        torch.manual_seed(0)
+        metrics.append(learn_from(agent, rollout, PPOConfig(gae_lambda=lam)))
+    assert metrics[0] == metrics[1]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

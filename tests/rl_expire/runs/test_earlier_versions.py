@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from rl_expire.runs.earlier_versions import SCHEDULE, TRAINER, rename_trainer_state
-from rl_expire.runs.policy import export_policy, read_policy
+from rl_expire.runs.policy import export_policy, read_policy, set_weights
 from rl_expire.runs.run_folder import RunFolder
 from rl_expire.runs.saver import Saver
 from tests.rl_expire.learning.test_resume import AGENTS, make_trainer
-from tests.support import same_tree
+from tests.support import copy_of, expire_agent, same_tree
 
 
 def under_old_names(state: dict[str, Any]) -> dict[str, Any]:
@@ -42,3 +43,18 @@ def test_an_old_run_is_resumed_and_exported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", [{"schedule": {"rate": 1.0}, "mastered": []}, {}, None, [1]])
 def test_anything_else_is_not_renamed(state: Any) -> None:
     assert rename_trainer_state(state) is state
+
+
+def test_weights_from_before_rewards_were_scaled_see_rewards_as_they_are() -> None:
+    agent, other = expire_agent(seed=0), expire_agent(seed=1)
+    old = {k: v for k, v in copy_of(agent).items() if "reward_scale" not in k}
+    set_weights(other, old)
+    assert {k: v for k, v in copy_of(other).items() if "reward_scale" not in k}.keys() == old.keys()
+    rewards = torch.tensor([0.5, -3.0])
+    assert torch.equal(other.embedding.reward_scale(rewards), rewards)
+
+
+def test_what_was_added_to_the_state_gets_its_default() -> None:
+    state = rename_trainer_state({"actor": {"steps": 1}})
+    assert state == {"actor": {"steps": 1, "tells_success": False}}
+    assert rename_trainer_state({"actor": {"tells_success": True}})["actor"]["tells_success"]
