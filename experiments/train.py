@@ -105,7 +105,11 @@ class Train(Experiment):
     since the reward shows what matters only once the task is half solved."""
     train: TrainConfig = field(
         default_factory=partial(
-            TrainConfig, total_steps=10_000_000, num_envs=32, rollout_length=128
+            TrainConfig,
+            total_steps=10_000_000,
+            num_envs=32,
+            rollout_length=128,
+            longest_rollout=512,
         )
     )
     """Sizes and budget of training, which ends once the task is solved and forgetting is done."""
@@ -115,7 +119,7 @@ class Train(Experiment):
     """When the task counts as learned. There is one level, so learning rate and entropy bonus stay
     at their first values until then, for exploration."""
     ppo: PPOConfig = field(
-        default_factory=partial(PPOConfig, gamma=0.997, epochs=4, normalize_values=True)
+        default_factory=partial(PPOConfig, gamma=0.997, gae_lambda=None, epochs=4)
     )
     """The learner of the policy."""
     forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_000_000))
