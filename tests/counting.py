@@ -44,7 +44,7 @@ class CountingEnv(gym.Env):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start the next episode."""
         self.episode, self.count = self.episode + 1, 0
-        return self._obs(), {"relevant": True}
+        return self._obs(), {"rl_expire.relevant": True}
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Increment the step."""
@@ -53,8 +53,8 @@ class CountingEnv(gym.Env):
         over = self.count >= self.length(self.row, self.episode)
         odd = self.episode % 2 == 1
         info = {
-            "relevant": self.count % 3 == 0,
-            "choice": self.count % 4 > 0,
+            "rl_expire.relevant": self.count % 3 == 0,
+            "rl_expire.choice": self.count % 4 > 0,
             "success": float(odd),
             "length": self.count,
         }

@@ -13,10 +13,11 @@ ALLOWED = {
     "agents": {"agents", "rl_expire", "gymnasium", "minigrid", "numpy", "torch"},
 }
 ALSO = {Path(f"envs/{name}.py"): {"pygame"} for name in ("window", "instruction/text_frame")}
-EVERY_ROOM = {"types", "validate"}
+EVERY_ROOM = {"types", "validate", "info"}
 ROOMS: dict[str, set[str]] = {
     "types": set(),
     "validate": set(),
+    "info": set(),
     "memory": set(),
     "vector": set(),
     "learning": {"memory", "vector"},
@@ -24,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "runs": {"memory", "vector", "learning"},
     "retention": {"memory", "vector", "learning", "runs"},
 }
-"""What each part of rl_expire may import besides itself and the two that all may."""
+"""What each part of rl_expire may import besides itself and the three that all may."""
 
 
 def imported(source: str) -> list[str]:

@@ -76,10 +76,10 @@ class CorridorVectorEnv(ArrayVectorEnv):
 
     ## Info
     At reset and every step, arrays `[N]` (plain values in the single environment):
-    `relevant` (bool: the observation shows the cue of a junction that is not solved yet),
-    `length` (int: column of the first junction), `decision` (bool: the agent is at an unsolved
-    junction), `choice` (bool: the action makes a difference, as it does not on the walkway),
-    `success` (bool: all junctions solved, on the last step).
+    `rl_expire.relevant` (bool: the observation shows the cue of a junction that is not solved yet),
+    `length` (int: column of the first junction), `rl_expire.decision` (bool: the agent is at an
+    unsolved junction), `rl_expire.choice` (bool: the action makes a difference, as it does not on
+    the walkway), `success` (bool: all junctions solved, on the last step).
 
     ## Options
     See `CorridorOptions`. Registered as `RLExpire/Corridor-v0`.
@@ -173,10 +173,10 @@ class CorridorVectorEnv(ArrayVectorEnv):
         relevant &= (state.direction != SOUTH) & (state.solved < state.num_cues)
         walkway = self.options.walkway
         return {
-            "relevant": relevant,
+            "rl_expire.relevant": relevant,
             "length": state.length.astype(np.int64),
-            "decision": (state.x == state.junction()) & (state.solved < state.num_cues),
-            "choice": (state.x >= state.length) if walkway else np.ones_like(relevant),
+            "rl_expire.decision": (state.x == state.junction()) & (state.solved < state.num_cues),
+            "rl_expire.choice": (state.x >= state.length) if walkway else np.ones_like(relevant),
             "success": state.success.copy(),
         }
 

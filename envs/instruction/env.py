@@ -48,11 +48,12 @@ class InstructionVectorEnv(ArrayVectorEnv):
 
     ## Info
     At reset and every step, arrays `[N]` (plain values in the single environment):
-    `relevant` (bool: the sentence is an instruction to the agent that stands), `withdrawn` (bool:
-    it is one that will be withdrawn), `decision` (bool: an instruction is to be carried out now),
-    `distance` (int: the longest possible one between hearing an instruction and reaching its
-    place), `carried` (int: instructions carried out), `share` (float: their share of all that
-    stand), `success` (bool: all carried out, on the last step), `text` (str: the sentence).
+    `rl_expire.relevant` (bool: the sentence is an instruction to the agent that stands),
+    `rl_expire.withdrawn` (bool: it is one that will be withdrawn), `rl_expire.decision` (bool: an
+    instruction is to be carried out now), `distance` (int: the longest possible one between hearing
+    an instruction and reaching its place), `carried` (int: instructions carried out), `share`
+    (float: their share of all that stand), `success` (bool: all carried out, on the last step),
+    `rl_expire.text` (str: the sentence).
 
     ## Options
     See `InstructionOptions`. Registered as `RLExpire/Instruction-v0`.
@@ -207,14 +208,14 @@ class InstructionVectorEnv(ArrayVectorEnv):
         carried = state.carried[rows].copy()
         stands = event < asked
         return {
-            "relevant": stands & (event >= 0),
-            "withdrawn": ~stands & (event < given),
-            "decision": self._due[rows] >= 0,
+            "rl_expire.relevant": stands & (event >= 0),
+            "rl_expire.withdrawn": ~stands & (event < given),
+            "rl_expire.decision": self._due[rows] >= 0,
             "distance": state.length[rows].astype(np.int64) - 1,
             "carried": carried,
             "share": carried / np.maximum(1, asked),
             "success": state.success[rows].copy(),
-            "text": self.language.texts.take(state.sentence[rows]),
+            "rl_expire.text": self.language.texts.take(state.sentence[rows]),
         }
 
     def _frame(self, row: int) -> Frame:
@@ -247,4 +248,6 @@ class InstructionEnv(SingleView):
 
     def render(self) -> Frame | str | None:  # type: ignore[override]
         """Render the environment; in mode "ansi", return the sentence."""
-        return self._scalar_info()["text"] if self.render_mode == "ansi" else super().render()
+        if self.render_mode == "ansi":
+            return self._scalar_info()["rl_expire.text"]
+        return super().render()

@@ -70,11 +70,11 @@ class PortalVectorEnv(ArrayVectorEnv):
 
     ## Info
     At reset and every step, arrays `[N]` (plain values in the single environment):
-    `relevant` (bool: the observation shows for the first time where a door of a room leads),
-    `rooms` (int: rooms of the maze), `room` (int: the room that the agent is in), `reached` (int:
-    rooms passed), `share` (float: rooms passed, divided by the number that perfect memory passes on
-    average), `decision` (bool: the agent is between the doors), `success` (bool: all rooms passed,
-    on the last step).
+    `rl_expire.relevant` (bool: the observation shows for the first time where a door of a room
+    leads), `rooms` (int: rooms of the maze), `room` (int: the room that the agent is in), `reached`
+    (int: rooms passed), `share` (float: rooms passed, divided by the number that perfect memory
+    passes on average), `rl_expire.decision` (bool: the agent is between the doors), `success`
+    (bool: all rooms passed, on the last step).
 
     ## Options
     See `PortalOptions`. Registered as `RLExpire/Portal-v0`.
@@ -172,12 +172,12 @@ class PortalVectorEnv(ArrayVectorEnv):
         state = self._state.select(rows)
         through = state.room == state.rooms
         return {
-            "relevant": state.revealed & ~through,
+            "rl_expire.relevant": state.revealed & ~through,
             "rooms": state.rooms.astype(np.int64),
             "room": state.room.astype(np.int64),
             "reached": state.reached.astype(np.int64),
             "share": state.reached / state.ceiling,
-            "decision": (state.x == self.options.room_length - 1) & ~through,
+            "rl_expire.decision": (state.x == self.options.room_length - 1) & ~through,
             "success": state.success.copy(),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any, Generic
@@ -11,8 +12,9 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from rl_expire.learning.episode import Episode, episode_from_dict, with_success
-from rl_expire.types import ActorOutput, Agent, M, Obs, TimeStep
+from rl_expire.learning.batch_info import read_flags, row_scalars
+from rl_expire.learning.episode import SUCCESS_KEYS, Episode, episode_from_dict, success_of
+from rl_expire.types import FLAGS, ActorOutput, Agent, InfoKey, M, Obs, TimeStep
 from rl_expire.validate import check_fit, check_keys, check_layout
 from rl_expire.vector.faults import FAULT, EnvFaultError, check_batch, error_summary
 from rl_expire.vector.state import env_state, load_env_state
@@ -30,8 +32,6 @@ class Transition:
         failed: bool, true where the episode was cut off because its environment was rebuilt.
         final_obs: observations `[B, ...]`, of each ended episode its last one, from before the
             reset; None if no episode ended.
-        info: the environments' info of this step; it describes the current observation.
-        final_info: the info that came with `final_obs`.
     """
 
     reward: np.ndarray
@@ -40,8 +40,6 @@ class Transition:
     valid: np.ndarray
     failed: np.ndarray
     final_obs: Any
-    info: dict[str, Any]
-    final_info: dict[str, Any]
 
 
 class Actor(Generic[M]):
@@ -57,12 +55,15 @@ class Actor(Generic[M]):
 
     Attributes:
         step: the current `TimeStep`, `[B, ...]`.
-        info: the environments' info of the current observations.
+        flags: those of `types.FLAGS` that the environments' info holds for the current
+            observations, `[B]` bool each.
+        tells_success: whether the info of any episode has told its success.
         memory: the agent's memory before `step`.
         seconds: time spent so far in `env` and in `act`.
 
     Raises:
         ValueError: the environments have autoreset disabled.
+        EnvFaultError: the environments cannot be reset, or their info is invalid.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Actor(Generic[M]):
         self.envs, self.agent, self.device = envs, agent, device
         self.solved_return = solved_return
         self.next_step_mode = mode == AutoresetMode.NEXT_STEP
+        self.tells_success = False
         self.episodes: list[Episode] = []
         self.faults: list[str] = []
         self.seconds = {"env": 0.0, "act": 0.0}
@@ -90,7 +92,7 @@ class Actor(Generic[M]):
     def _start_episodes(self, obs: Any, info: dict[str, Any]) -> None:
         """Make the first observations of new episodes the current step, with empty memory."""
         rows, device = self.envs.num_envs, self.device
-        self.info = info
+        self.flags = read_flags(info, rows)
         self._record_faults(info)
         self.memory = self.agent.initial_memory(rows)
         self._total_reward = np.zeros(rows)
@@ -126,6 +128,7 @@ class Actor(Generic[M]):
         self.seconds["env"] += perf_counter() - start
         reward = np.asarray(reward, dtype=np.float32)
         check_batch(reward, obs)
+        flags = read_flags(info, len(reward))
         terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
         valid = self.playing()
         truncated &= ~terminated
@@ -140,16 +143,14 @@ class Actor(Generic[M]):
         self._record_episodes(reward, valid, ended, failed, final_info or {})
         is_first = self._ended if self.next_step_mode else ended
         self._ended = ended
-        self.info = info
+        self.flags = flags
         self.step = TimeStep(
             to_tensor(obs, self.device),
             torch.as_tensor(is_first.copy(), device=self.device),
             action,
             torch.as_tensor(reward, device=self.device),
         )
-        return Transition(
-            reward, terminated, truncated, valid, failed, final_obs, info, final_info or {}
-        )
+        return Transition(reward, terminated, truncated, valid, failed, final_obs)
 
     def final_values(self, transition: Transition, action: Tensor) -> Tensor:
         """Return `[B]`, the value of the last observation of truncated episodes, 0 elsewhere."""
@@ -168,17 +169,9 @@ class Actor(Generic[M]):
         values[index] = output.value
         return values
 
-    def info_flag(self, key: str, default: bool) -> np.ndarray:
-        """Return `[B]` bool, the info `key` of the current observations.
-
-        Args:
-            key: key of the environments' info.
-            default: value for environments that do not set it.
-        """
-        flags = self.info.get(key)
-        if flags is None:
-            return np.full(self.envs.num_envs, default)
-        return np.where(self.info.get(f"_{key}", True), flags, default).astype(bool)
+    def flag(self, key: str) -> np.ndarray:
+        """Return `[B]` bool, the flag `key` of the current observations, or its default."""
+        return self.flags.get(key, np.full(self.envs.num_envs, FLAGS[key]))
 
     def playing(self) -> np.ndarray:
         """Return `[B]` bool, false where the next step will only reset the environment."""
@@ -196,20 +189,15 @@ class Actor(Generic[M]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the state of environments, memory and unfinished episodes."""
-        rows = self.envs.num_envs
-        flags = {  # all that `info_flag` reads
-            name: value.copy()
-            for name, value in self.info.items()
-            if isinstance(value, np.ndarray) and value.dtype == bool and value.shape == (rows,)
-        }
         return {
             "envs": env_state(self.envs),
             "memory": self.memory.state_dict(),
             "step": _cloned(vars(self.step)),
-            "info": flags,
+            "info": {key: value.copy() for key, value in self.flags.items()},
             "total_reward": self._total_reward.copy(),
             "steps": self._steps.copy(),
             "ended": self._ended.copy(),
+            "tells_success": self.tells_success,
             "episodes": [asdict(episode) for episode in self.episodes],
         }
 
@@ -221,22 +209,25 @@ class Actor(Generic[M]):
         Raises:
             ValueError: `state` does not fit environments and agent; nothing has changed.
         """
-        keys = ("envs", "memory", "step", "info", "total_reward", "steps", "ended", "episodes")
+        arrays = ("total_reward", "steps", "ended")
+        keys = ("envs", "memory", "step", "info", *arrays, "tells_success", "episodes")
         check_keys(state, keys, "actor")
+        if type(state["tells_success"]) is not bool:
+            raise ValueError("actor/tells_success is not a bool")
         check_fit(state["step"], vars(self.step), "actor/step")
-        for name in ("total_reward", "steps", "ended"):
+        for name in arrays:
             check_fit(state[name], getattr(self, f"_{name}"), f"actor/{name}")
         for name, value in state["info"].items():
             check_layout(value, self._ended, f"actor/info/{name}")
         memory = self.agent.initial_memory(self.envs.num_envs).restored(state["memory"])
         episodes = [episode_from_dict(episode) for episode in state["episodes"]]
         reset = load_env_state(self.envs, state["envs"])
-        self.episodes = episodes
+        self.episodes, self.tells_success = episodes, state["tells_success"]
         if reset is not None:
             self._start_episodes(*reset)
             return
-        self.memory, self.info = memory, dict(state["info"])
-        for name in ("total_reward", "steps", "ended"):
+        self.memory, self.flags = memory, dict(state["info"])
+        for name in arrays:
             setattr(self, f"_{name}", state[name].copy())
         self.step = TimeStep(**_cloned(state["step"])).map(lambda x: x.to(self.device))
 
@@ -260,18 +251,14 @@ class Actor(Generic[M]):
         self._total_reward += reward * valid
         self._steps += valid
         for row in np.flatnonzero(ended & ~failed):
-            scalars = {
-                name: float(value[row])
-                for name, value in final_info.items()
-                if not name.startswith("_")
-                and isinstance(value, np.ndarray)
-                and value.ndim == 1
-                and value.dtype.kind in "biuf"
-                and final_info.get(f"_{name}", ended)[row]
-            }
             total_reward, steps = float(self._total_reward[row]), int(self._steps[row])
-            episode = Episode(int(row), total_reward, steps, scalars)
-            self.episodes.append(with_success(episode, self.solved_return))
+            scalars = row_scalars(final_info, int(row), len(reward))
+            self.tells_success |= not scalars.keys().isdisjoint(SUCCESS_KEYS)
+            solved_return = math.inf if self.tells_success else self.solved_return
+            success = success_of(scalars, total_reward, solved_return)
+            if success is not None:
+                scalars[InfoKey.SUCCESS] = success
+            self.episodes.append(Episode(int(row), total_reward, steps, scalars))
         self._total_reward[ended] = 0.0
         self._steps[ended] = 0
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rl_expire.learning.episode import Episode
+from rl_expire.learning.episode import Episode, success_rate
 from rl_expire.validate import OptionError, check_keys, check_number, check_range
 
 Move = Literal["advance", "retreat"]
@@ -114,7 +114,7 @@ class Curriculum:
     @property
     def success(self) -> float:
         """Success rate over the recent episodes of the harder half; NaN before the first one."""
-        return sum(self._recent) / len(self._recent) if self._recent else math.nan
+        return success_rate(self._recent)
 
     @property
     def measured(self) -> bool:
@@ -182,4 +182,4 @@ def episode_results(
     """
     if difficulty is None:
         return [(1.0, e.info.get(measure, math.nan)) for e in episodes]
-    return [(e.info[difficulty], e.info.get(measure, 0.0)) for e in episodes]
+    return [(e.info.get(difficulty, math.nan), e.info.get(measure, 0.0)) for e in episodes]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from rl_expire.info import scalar
 from rl_expire.types import InfoKey
+
+SUCCESS_KEYS = (InfoKey.SUCCESS, InfoKey.IS_SUCCESS)
+"""Keys of `info` under which success is read, the first one first."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,8 @@ class Episode:
 
 def success_of(
     info: Mapping[str, Any], total_reward: float, solved_return: float | None
-) -> Any | None:
-    """Return whether an episode was a success.
+) -> float | None:
+    """Return the success of an episode, 1 being perfect.
 
     Args:
         info: the environment's final info; its `success` or `is_success` comes first.
@@ -38,20 +43,24 @@ def success_of(
         solved_return: return from which on an episode is a success, if `info` does not say.
 
     Returns:
-        The value found in `info`, or a bool; None if neither decides.
+        The number found in `info`, or else 0 or 1; None if neither decides.
     """
-    for name in (InfoKey.SUCCESS, InfoKey.IS_SUCCESS):
-        if name in info:
-            return info[name]
-    return None if solved_return is None else total_reward >= solved_return
+    for name in SUCCESS_KEYS:
+        success = scalar(info.get(name))
+        if success is not None:
+            return success
+    return None if solved_return is None else float(total_reward >= solved_return)
 
 
-def with_success(episode: Episode, solved_return: float | None) -> Episode:
-    """Return `episode` with `success` in its info, if it can be determined."""
-    success = success_of(episode.info, episode.total_reward, solved_return)
-    if success is None:
-        return episode
-    return replace(episode, info={**episode.info, InfoKey.SUCCESS: float(success)})
+def success_rate(successes: Collection[float]) -> float:
+    """Return the mean success of episodes; NaN if that of none is known.
+
+    Args:
+        successes: success of each; NaN where it is unknown. If that of any other is known, the
+            environment tells success only where there is one, and these are failures.
+    """
+    known = [s for s in successes if not math.isnan(s)]
+    return sum(known) / len(successes) if known else math.nan
 
 
 def episode_from_dict(state: Any) -> Episode:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rl_expire.learning.episode import Episode
+from rl_expire.learning.episode import Episode, success_rate
 from rl_expire.types import InfoKey
 from rl_expire.validate import check_keys, check_layout
 
@@ -54,8 +54,8 @@ class RecentEpisodes:
         """
         longest = [s for d, s, _ in self._episodes if d >= 0.9 * level]
         return {
-            "success": _mean([s for _, s, _ in self._episodes]),
-            "success_longest": _mean(longest),
+            "success": success_rate([s for _, s, _ in self._episodes]),
+            "success_longest": success_rate(longest),
             "return": self.mean_return,
         }
 

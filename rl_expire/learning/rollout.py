@@ -25,8 +25,8 @@ def collect(actor: Actor[M], length: int) -> Rollout[M]:
     steps, outputs, transitions, final_values = [actor.step], [], [], []
     choice, relevant = [], []
     for _ in range(length):
-        choice.append(actor.info_flag(InfoKey.CHOICE, default=True))
-        relevant.append(actor.info_flag(InfoKey.RELEVANT, default=False))
+        choice.append(actor.flag(InfoKey.CHOICE))
+        relevant.append(actor.flag(InfoKey.RELEVANT))
         output = actor.act()
         transition = actor.advance(output.action)
         final_values.append(actor.final_values(transition, output.action))

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from rl_expire.info import flag
 from rl_expire.learning.actor import to_tensor
 from rl_expire.learning.episode import success_of
 from rl_expire.retention.action_names import action_names
@@ -129,7 +130,7 @@ def _play(
         layers = tuple(_held_memories(view, t) for view in agent.view(memory))
         relevant = _flag(episode.info, InfoKey.RELEVANT)
         decision = _flag(episode.info, InfoKey.DECISION)
-        text = episode.info.get(InfoKey.TEXT)
+        text = _text(episode.info)
         action = int(output.action[0])
         obs, given, episode.terminated, episode.truncated, episode.info = env.step(action)
         reward = float(given)
@@ -228,5 +229,21 @@ def _held_memories(view: LayerView, now: int) -> HeldMemories:
 
 
 def _flag(info: dict[str, Any], name: str) -> bool | None:
-    """Return a truth value of `info`; None without it."""
-    return bool(info[name]) if name in info else None
+    """Return a truth value of `info`; None without it.
+
+    Raises:
+        ValueError: It is no truth value.
+    """
+    return flag(info[name], name) if name in info else None
+
+
+def _text(info: dict[str, Any]) -> str | None:
+    """Return the observation in words; None if `info` does not have it.
+
+    Raises:
+        ValueError: It is no string.
+    """
+    text = info.get(InfoKey.TEXT)
+    if text is not None and not isinstance(text, str):
+        raise ValueError(f"info[{InfoKey.TEXT!r}] is a {type(text).__name__}: give a string")
+    return text

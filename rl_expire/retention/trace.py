@@ -57,10 +57,11 @@ class TracedStep:
         reward: The reward that followed.
         value: The agent's value estimate of the observation it acted on.
         policy: `[A]` float32, the action probabilities.
-        relevant: Whether this observation is needed later (`info["relevant"]`); None without it.
-        decision: Whether the right action depends on memory now (`info["decision"]`); None without
-            it.
-        text: The observation in words (`info["text"]`); None without it.
+        relevant: Whether this observation is needed later (`info["rl_expire.relevant"]`); None
+            without it.
+        decision: Whether the right action depends on memory now (`info["rl_expire.decision"]`);
+            None without it.
+        text: The observation in words (`info["rl_expire.text"]`); None without it.
         layers: The memory of each layer when the agent acted; empty for an agent without per-step
             memories.
         recorded: Whether `layers` and the frame belong to this step; otherwise they are those of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from rl_expire.learning.actor import Actor
-from rl_expire.learning.episode import Episode
+from rl_expire.learning.episode import Episode, success_rate
 from rl_expire.scoring.recall import RecallMeter
 from rl_expire.types import Agent, InfoKey, LayerView, M
 
@@ -53,7 +54,7 @@ class Score:
     @property
     def success(self) -> float:
         """Share of successful episodes; NaN if the environment does not report success."""
-        return float(np.mean([e.info.get(InfoKey.SUCCESS, np.nan) for e in self.episodes]))
+        return success_rate([e.info.get(InfoKey.SUCCESS, math.nan) for e in self.episodes])
 
     @property
     def return_mean(self) -> float:
@@ -107,13 +108,13 @@ def evaluate(
     actor = Actor(envs, agent, device, seed, solved_return)
     left = quotas(episodes, envs.num_envs)
     totals = _Totals()
-    meters = {mark: RecallMeter(envs.num_envs) for mark in MARKS if mark in actor.info}
+    meters = {mark: RecallMeter(envs.num_envs) for mark in MARKS if mark in actor.flags}
     finished: list[Episode] = []
     while (left > 0).any():
         counted = (left > 0) & actor.playing()
         is_first = actor.step.is_first.cpu().numpy()
-        decides = counted & actor.info_flag(InfoKey.DECISION, default=False)
-        marks = {mark: actor.info_flag(mark, default=False) for mark in MARKS}
+        decides = counted & actor.flag(InfoKey.DECISION)
+        marks = {mark: actor.flag(mark) for mark in MARKS}
         output = actor.act(greedy=greedy)
         views = agent.view(actor.memory)
         for mark, meter in meters.items():

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-FAULT = "env_fault"
+FAULT = "rl_expire.env_fault"
 """Info key that holds the error message of an environment that was rebuilt."""
 
 

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from rl_expire.validate import OptionError
 from rl_expire.vector.faults import Guard
+from rl_expire.vector.plain_info import PlainInfo
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
 from rl_expire.vector.tokenize_text import tokenize_text
 
@@ -81,7 +82,7 @@ def make_envs(
             mode = "native" if native else "sync"
         if mode == "native":
             return gym.make_vec(env_id, num_envs, "vector_entry_point", **options)
-        make = partial(_make_one, find_spec(env_id), options, env_config)
+        make = partial(_make_plain, find_spec(env_id), options, env_config)
         if mode == "async":
             for path in env_config.wrappers:  # report errors from here, not from another process
                 _import_wrapper(path, env_config)
@@ -159,6 +160,11 @@ def _make_one(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> 
             problem = f"{path} cannot wrap {spec.id} ({type(error).__name__}: {error})"
             raise OptionError(env_config, "wrappers", problem) from error
     return tokenize_text(env)
+
+
+def _make_plain(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:
+    """Make one environment of a batch, with an `info` of numbers only."""
+    return PlainInfo(_make_one(spec, options, env_config))
 
 
 def _import_wrapper(path: str, env_config: EnvConfig) -> Callable[[gym.Env], Any]:

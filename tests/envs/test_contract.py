@@ -67,7 +67,7 @@ def test_observations_rewards_and_info_have_the_declared_spaces_and_types(env_id
         assert (reward.dtype, reward.shape) == (np.float64, (N,))
         assert terminated.dtype == truncated.dtype == np.bool_
         assert not (terminated & truncated).any()
-        for key in ("relevant", "success"):
+        for key in ("rl_expire.relevant", "success"):
             assert (info[key].dtype, info[key].shape) == (np.bool_, (N,))
             assert info[f"_{key}"].all()
 
@@ -178,7 +178,7 @@ def test_reset_mask_resets_only_where_it_is_true(env_id: str) -> None:
     mask = np.array([True, False, True, False])
     obs, info = env.reset(options={"reset_mask": mask})
     np.testing.assert_array_equal(obs[~mask], before[~mask])
-    np.testing.assert_array_equal(info["_relevant"], mask)
+    np.testing.assert_array_equal(info["_rl_expire.relevant"], mask)
 
 
 def test_observations_are_never_overwritten_or_shared(env_id: str) -> None:
@@ -190,7 +190,7 @@ def test_observations_are_never_overwritten_or_shared(env_id: str) -> None:
         kept.append(obs)
         copies.append(obs.copy())
         assert not any(np.shares_memory(obs, other) for other in kept[:-1])
-    assert "relevant" in info
+    assert "rl_expire.relevant" in info
     np.testing.assert_array_equal(kept, copies)
 
 

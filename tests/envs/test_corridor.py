@@ -20,7 +20,7 @@ def at_junction(**options: Any) -> tuple[CorridorEnv, int]:
     _, info = env.reset(seed=0)
     for _ in range(info["length"]):
         _, _, _, _, info = env.step(FORWARD)
-    assert info["decision"]
+    assert info["rl_expire.decision"]
     return env, right_turn(env)
 
 
@@ -38,8 +38,8 @@ def test_the_matching_ball_gives_one_and_ends_the_episode() -> None:
     _, reward, terminated, truncated, info = env.step(FORWARD)
     assert (reward, terminated, truncated) == (1.0, True, False)
     assert info["success"]
-    assert not info["decision"]
-    assert not info["relevant"]
+    assert not info["rl_expire.decision"]
+    assert not info["rl_expire.relevant"]
 
 
 @pytest.mark.parametrize("wrong_reward", [0.0, -0.5])
@@ -70,7 +70,7 @@ def test_junctions_must_be_solved_in_order_as_doors_block_the_way() -> None:
             env.step(LEFT + RIGHT - turn)
             env.step(FORWARD)
             _, _, _, _, info = env.step(FORWARD)
-            assert info["decision"]
+            assert info["rl_expire.decision"]
     assert total == 3.0
 
 
@@ -101,8 +101,8 @@ def test_observations_on_the_walkway_do_not_depend_on_actions(distractors: float
         for step in range(1, length + 1):
             obs, reward, terminated, _, info = env.step(int(rng.integers(3)))
             views.append(obs)
-            assert (reward, terminated, info["decision"]) == (0.0, False, step == length)
-            assert info["choice"] == (step == length)
+            assert (reward, terminated, info["rl_expire.decision"]) == (0.0, False, step == length)
+            assert info["rl_expire.choice"] == (step == length)
         seen.append(np.stack(views))
     for views in seen[1:]:
         np.testing.assert_array_equal(views, seen[0])
@@ -122,7 +122,7 @@ def test_without_the_walkway_the_agent_walks_and_turns_by_itself() -> None:
     state = cast(CorridorVectorEnv, env.core)._state
     for action in (FORWARD, FORWARD, FORWARD, LEFT, LEFT, FORWARD):
         *_, info = env.step(action)
-        assert info["choice"]
+        assert info["rl_expire.choice"]
     assert (state.x[0], state.direction[0]) == (2, WEST)
 
 
@@ -162,9 +162,9 @@ def test_autoreset_returns_the_new_start_and_keeps_the_last_observation() -> Non
     np.testing.assert_array_equal(obs[0], single.reset()[0])
     if not info["final_info"]["success"][0]:
         np.testing.assert_array_equal(info["final_obs"], before)
-        assert info["final_info"]["decision"][0]
+        assert info["final_info"]["rl_expire.decision"][0]
     assert info["final_info"]["length"][0] == 5
-    assert info["relevant"][0]
+    assert info["rl_expire.relevant"][0]
     assert not info["success"][0]
 
 
@@ -258,8 +258,8 @@ def test_the_agent_walks_tens_of_thousands_of_columns() -> None:
     env.reset(seed=0)
     env._state.x[:] = 49_999
     *_, info = env.step(np.array([FORWARD]))
-    assert info["decision"][0]
-    assert not info["relevant"][0]
+    assert info["rl_expire.decision"][0]
+    assert not info["rl_expire.relevant"][0]
 
 
 def test_changed_options_are_checked_together_and_all_kept_if_one_is_refused() -> None:

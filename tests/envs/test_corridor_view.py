@@ -88,7 +88,7 @@ def test_view_and_relevance_equal_minigrids_everywhere(options: dict[str, Any]) 
                     naive = NaiveCorridor(core)
                     np.testing.assert_array_equal(core.observe()[0], naive.gen_obs()["image"])
                     shown = any(naive.in_view(k, 0) for k in range(solved, core.options.num_cues))
-                    assert core.describe()["relevant"][0] == shown
+                    assert core.describe()["rl_expire.relevant"][0] == shown
 
 
 def test_distractors_have_their_probability_and_are_not_beside_cues_or_junctions() -> None:

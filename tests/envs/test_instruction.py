@@ -131,9 +131,9 @@ def test_distances_and_visits_are_as_documented(options: dict[str, Any]) -> None
     env = InstructionVectorEnv(300, **options)
     infos = walk_on(env)
     size = env.options
-    text = np.stack([info["text"] for info in infos])
-    relevant = np.stack([info["relevant"] for info in infos])
-    withdrawn = np.stack([info["withdrawn"] for info in infos])
+    text = np.stack([info["rl_expire.text"] for info in infos])
+    relevant = np.stack([info["rl_expire.relevant"] for info in infos])
+    withdrawn = np.stack([info["rl_expire.withdrawn"] for info in infos])
     assert (relevant.sum(0) == size.instructions).all()
     assert (withdrawn.sum(0) == size.withdrawn).all()
     distances = []
@@ -171,7 +171,7 @@ def test_distances_and_visits_are_as_documented(options: dict[str, Any]) -> None
 def test_the_share_of_chatter_is_as_chosen() -> None:
     for share in (0.2, 0.5, 0.8):
         env = InstructionVectorEnv(300, chatter=share, max_distance=150)
-        text = np.stack([info["text"] for info in walk_on(env)])
+        text = np.stack([info["rl_expire.text"] for info in walk_on(env)])
         walked = text[env.options.first_arrival :].ravel()
         spoken = np.mean(~np.char.startswith(walked, "you reach"))
         assert spoken == pytest.approx(share, abs=0.06)
@@ -182,7 +182,7 @@ def decisions(**options: Any) -> tuple[InstructionEnv, list[dict[str, Any]]]:
     env = InstructionEnv(**options)
     _, info = env.reset(seed=1)
     infos = [info]
-    while not info["decision"]:
+    while not info["rl_expire.decision"]:
         *_, info = env.step(0)
         infos.append(info)
     return env, infos
@@ -190,10 +190,10 @@ def decisions(**options: Any) -> tuple[InstructionEnv, list[dict[str, Any]]]:
 
 def deed_of(infos: list[dict[str, Any]]) -> int:
     """Return the right action at the last of these steps."""
-    place = read(infos[-1]["text"]).place
+    place = read(infos[-1]["rl_expire.text"]).place
     for info in infos:
-        meaning = read(info["text"])
-        if info["relevant"] and meaning.place == place:
+        meaning = read(info["rl_expire.text"])
+        if info["rl_expire.relevant"] and meaning.place == place:
             assert meaning.deed is not None
             return 1 + meaning.deed
     raise AssertionError("no instruction for this place was given")
@@ -236,13 +236,17 @@ def test_carrying_out_a_withdrawn_instruction_or_a_decoy_ends_the_episode(mistak
         false: dict[int, int] = {}
         true: set[int] = set()
         for _ in range(101):
-            meaning = read(info["text"])
+            meaning = read(info["rl_expire.text"])
             if meaning.kind == "instruction" and meaning.place is not None:
                 assert meaning.deed is not None
-                is_false = info["withdrawn"] if mistake == "withdrawn" else meaning.to is not None
+                is_false = (
+                    info["rl_expire.withdrawn"]
+                    if mistake == "withdrawn"
+                    else meaning.to is not None
+                )
                 if is_false:
                     false[meaning.place] = 1 + meaning.deed
-                elif info["relevant"]:
+                elif info["rl_expire.relevant"]:
                     true.add(meaning.place)
             at = meaning.place if meaning.kind == "arrival" else None
             if at in false and at not in true:
@@ -261,12 +265,13 @@ def test_a_deed_out_of_order_ends_the_episode_if_order_is_required() -> None:
         _, info = env.reset(seed=seed)
         given: dict[int, int] = {}
         for _ in range(101):
-            meaning = read(info["text"])
-            if info["relevant"]:
+            meaning = read(info["rl_expire.text"])
+            if info["rl_expire.relevant"]:
                 assert meaning.place is not None
                 assert meaning.deed is not None
                 given[meaning.place] = 1 + meaning.deed
-            if meaning.kind == "arrival" and meaning.place in given and not info["decision"]:
+            arrived = meaning.kind == "arrival" and meaning.place in given
+            if arrived and not info["rl_expire.decision"]:
                 assert meaning.place != next(iter(given)), "the first is always in its turn"
                 _, reward, terminated, _, _ = env.step(given[meaning.place])
                 assert (reward, terminated) == (0.0, True)
@@ -297,7 +302,7 @@ def test_easier_options_take_effect_at_the_next_episode() -> None:
 def test_current_episodes_are_not_affected_by_changed_options_or_copying(ordered: bool) -> None:
     def texts(env: InstructionVectorEnv) -> list[list[str]]:
         step = np.zeros(env.num_envs, np.int64)
-        return [env.step(step)[-1]["text"].tolist() for _ in range(95)]
+        return [env.step(step)[-1]["rl_expire.text"].tolist() for _ in range(95)]
 
     plain, changed, copied = (InstructionVectorEnv(16, ordered=ordered) for _ in range(3))
     for env in (plain, changed):
@@ -336,9 +341,9 @@ def test_the_due_instruction_is_known_after_copying() -> None:
 def test_episodes_are_rendered_as_text_and_as_pictures() -> None:
     env = InstructionEnv(render_mode="ansi")
     _, info = env.reset(seed=0)
-    assert env.render() == info["text"]
+    assert env.render() == info["rl_expire.text"]
     *_, info = env.step(0)
-    assert env.render() == info["text"]
+    assert env.render() == info["rl_expire.text"]
     batch = InstructionVectorEnv(2, render_mode="rgb_array")
     batch.reset(seed=0)
     frames = []

@@ -28,4 +28,4 @@ def test_pages_list_all_options_and_info_keys(name: str) -> None:
     assert make.with_table(page, make.OPTIONS[name]) == page, "run docs/environments/make.py"
     _, info = gymnasium.make(f"RLExpire/{name.capitalize()}-v0").reset(seed=0)
     section = page.partition("## Info\n")[2].partition("\n## ")[0]
-    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(info)
+    assert sorted(re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE)) == sorted(info)

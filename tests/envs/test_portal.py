@@ -40,12 +40,9 @@ def take(env: PortalEnv, door: int) -> tuple[float, bool, bool, dict[str, Any]]:
 def maze(**options: Any) -> PortalEnv:
     env = PortalEnv(**options)
     _, info = env.reset(seed=0)
-    assert (info["room"], info["reached"], info["relevant"], info["decision"]) == (
-        0,
-        0,
-        False,
-        False,
-    )
+    assert (info["room"], info["reached"]) == (0, 0)
+    assert not info["rl_expire.relevant"]
+    assert not info["rl_expire.decision"]
     return env
 
 
@@ -56,7 +53,9 @@ def test_doors_lead_on_or_back_and_only_first_visits_are_rewarded() -> None:
     for right in (True, False, False, True, True, True):
         door = right_door(env) if right else 1 - right_door(env)
         reward, terminated, truncated, info = take(env, door)
-        outcomes.append((info["room"], info["reached"], reward, info["relevant"], terminated))
+        outcomes.append(
+            (info["room"], info["reached"], reward, info["rl_expire.relevant"], terminated)
+        )
         assert not truncated
         assert (state.x[0], state.direction[0]) == (0, EAST)
     assert outcomes == [
@@ -68,21 +67,21 @@ def test_doors_lead_on_or_back_and_only_first_visits_are_rewarded() -> None:
         (3, 3, 1.0, False, True),  # the last room, where nothing is left to be needed
     ]
     assert info["success"]
-    assert not info["decision"]
+    assert not info["rl_expire.decision"]
 
 
 def test_a_decision_is_marked_between_the_doors() -> None:
     env = maze()
     *_, info = env.step(FORWARD)
-    assert info["decision"]
+    assert info["rl_expire.decision"]
     *_, info = env.step(FORWARD)
-    assert (info["decision"], info["room"]) == (True, 0), "the east wall blocks"
+    assert (info["rl_expire.decision"], info["room"]) == (True, 0), "the east wall blocks"
     for turn in (LEFT, LEFT, FORWARD):
         *_, info = env.step(turn)
-    assert not info["decision"]
+    assert not info["rl_expire.decision"]
     for turn in (RIGHT, FORWARD):
         *_, info = env.step(turn)
-    assert (info["decision"], info["room"]) == (False, 0), "the sign blocks"
+    assert (info["rl_expire.decision"], info["room"]) == (False, 0), "the sign blocks"
 
 
 @pytest.mark.parametrize(

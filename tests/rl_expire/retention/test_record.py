@@ -109,7 +109,7 @@ def test_a_trace_matches_a_replay_of_its_actions() -> None:
     for t, step in enumerate(trace.steps):
         np.testing.assert_array_equal(trace.frames[t], env.render())
         flags.append((step.relevant, step.decision))
-        assert flags[-1] == (info["relevant"], info["decision"])
+        assert flags[-1] == (info["rl_expire.relevant"], info["rl_expire.decision"])
         _, reward, terminated, truncated, info = env.step(step.action)
         assert step.reward == reward
         assert (terminated or truncated) == (t == len(trace.steps) - 1)
@@ -215,7 +215,7 @@ def test_the_text_of_each_observation_is_recorded() -> None:
     trace = trace_episode(agent_for(env), env, seed=0, greedy=False)
     _, info = env.reset(seed=0)
     for step in trace.steps:
-        assert step.text == info["text"]
+        assert step.text == info["rl_expire.text"]
         *_, info = env.step(step.action)
     assert all(step.text is None for step in traced()[0].steps)
 

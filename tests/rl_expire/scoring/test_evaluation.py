@@ -134,10 +134,10 @@ def test_an_agent_without_memories_to_view_has_no_numbers_per_layer() -> None:
 def test_without_relevant_observations_their_lifetime_is_nan() -> None:
     class Irrelevant(CountingEnv):
         def reset(self, **options: Any) -> tuple[np.ndarray, dict[str, Any]]:
-            return super().reset(**options)[0], {"relevant": False}
+            return super().reset(**options)[0], {"rl_expire.relevant": False}
 
         def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-            return *super().step(action)[:4], {"relevant": False}
+            return *super().step(action)[:4], {"rl_expire.relevant": False}
 
     score = score_of(counting_envs(2, SAME, Irrelevant), 2)
     assert math.isnan(score.span_relevant)

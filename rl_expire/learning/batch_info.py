@@ -1,0 +1,68 @@
+"""Read the `info` of a vector environment, whichever way its values were batched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from rl_expire.info import flag, scalar
+from rl_expire.types import FLAGS
+from rl_expire.vector.faults import EnvFaultError
+
+
+def read_flags(info: Mapping[str, Any], rows: int) -> dict[str, np.ndarray]:
+    """Return those of `types.FLAGS` that `info` holds, `[B]` bool each.
+
+    Args:
+        info: of B environments. A mask under the key with an underscore in front says which
+            environments have set it; the others have the default.
+        rows: B.
+
+    Raises:
+        EnvFaultError: a value is no flag; the message names key and environment.
+    """
+    return {key: _read_flag(info, key, rows) for key in FLAGS if key in info}
+
+
+def _read_flag(info: Mapping[str, Any], key: str, rows: int) -> np.ndarray:
+    """Return the flag `key` of B environments, `[B]` bool."""
+    values, given = info[key], info.get(f"_{key}", np.ones(rows, bool))
+    if not _is_batch(values, rows):
+        raise EnvFaultError(f"info[{key!r}] is not an array of {rows} flags, one an environment")
+    if isinstance(values, np.ndarray) and values.dtype == bool and values.ndim == 1:
+        return np.where(given, values, FLAGS[key])
+    flags = np.full(rows, FLAGS[key])
+    for row in np.flatnonzero(given):
+        try:
+            flags[row] = flag(values[row], key)
+        except ValueError as error:
+            raise EnvFaultError(f"environment {row}: {error}") from None
+    return flags
+
+
+def row_scalars(info: Mapping[str, Any], row: int, rows: int) -> dict[str, float]:
+    """Return the finite numbers that one environment has set in `info`.
+
+    Args:
+        info: of B environments.
+        row: index of the environment.
+        rows: B.
+    """
+    scalars = {}
+    for name, values in info.items():
+        given = info.get(f"_{name}")
+        if name.startswith("_") or not _is_batch(values, rows) or not (given is None or given[row]):
+            continue
+        number = scalar(values[row])
+        if number is not None:
+            scalars[name] = number
+    return scalars
+
+
+def _is_batch(values: Any, rows: int) -> bool:
+    """Return whether `values` holds one value for each of B environments."""
+    is_array = isinstance(values, np.ndarray | Tensor) and len(values.shape) > 0
+    return (is_array or isinstance(values, list | tuple)) and len(values) == rows
