@@ -49,7 +49,8 @@ def test_any_environment_leaves_a_run_that_can_be_resumed(
     assert results["eval.success"] is None or 0 <= results["eval.success"] <= 1
     assert (results["eval.success"] is None) == (name == "pixels in processes")
     assert (run / "retention.mp4").exists() == (name == "pixels in processes")
-    done = call("train", "--resume", "run", "--no-video", "--train.total-steps", "64")
+    words = ("--resume", "run", "--no-video", "--train.total-steps", "64")
+    done = call("train", *words, "--trust", "tests.faulty")
     assert done.code == 0, done.err
     assert read_json(run / "results.json")["train.steps"] == 64
     assert RunFolder.open(run)[1]["train"]["total_steps"] == 64
@@ -104,15 +105,16 @@ def test_a_fault_stops_the_run_which_goes_on_with_restarts(
     done = call("train", *words, "--train.total-steps", "48", "--out", "run")
     assert done.code == 0, done.err
     (tmp_path / "once").unlink()
+    assert "add --trust tests.faulty" in call("train", "--resume", "run").line
     resume = ("--resume", "run", "--no-video", "--train.total-steps", "96")
-    done = call("train", *resume)
+    done = call("train", FAULTY[0], *resume)
     assert done.code == 1
     (line,) = done.err.splitlines()
     assert line.startswith("rl-expire: error: after 48 steps environment ")
     assert "step 3 of its episode" in line
-    assert "rl-expire train --resume run" in line
+    assert "rl-expire train --resume run --trust tests.faulty" in line
     (tmp_path / "once").unlink()
-    done = call("train", *resume, "--on-env-fault", "restart")
+    done = call("train", *resume, "--trust", "tests", "--on-env-fault", "restart")
     assert done.code == 0, done.err
     assert "the environment is rebuilt and its episode truncated" in done.out
     last = RunFolder(tmp_path / "run").checkpoints.load(lambda state: state)["trainer"]

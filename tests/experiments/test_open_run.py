@@ -77,7 +77,7 @@ BROKEN: dict[Callable[[Path], None], str] = {
     impossible_agent_option: "layers is 0",
     another_width: "does not fit the agent",
     no_agent: "is not the configuration of a run",
-    a_list_as_config: "is not the configuration of a run",
+    a_list_as_config: "not a run folder",
     no_config: "not a run folder",
     damaged_checkpoint: "it is cut off",
     weights_of_something_else: "does not fit the agent",

@@ -172,7 +172,7 @@ def checkpoint_of_an_earlier_version(run: Path) -> None:
 
 
 BROKEN: dict[Callable[[Path], None], str] = {
-    incomplete_config: "does not have the options of this version",
+    incomplete_config: "is not the configuration of a run",
     unknown_option: "does not have the options of this version",
     other_environment: "is a run of RLExpire/Elsewhere-v0",
     damaged_checkpoint: "it is cut off, or not a safetensors file",
@@ -236,7 +236,7 @@ def checkpoint_names(run: Path) -> list[str]:
     return [path.name for path in RunFolder(run).checkpoints.paths()]
 
 
-@pytest.mark.parametrize(("kills", "start"), [(1, NewProcess), (12, ForkedProcess)])
+@pytest.mark.parametrize(("kills", "start"), [(1, NewProcess), (8, ForkedProcess)])
 def test_a_run_that_is_killed_at_random_moments_ends_like_one_that_is_not(
     kills: int, start: type[NewProcess | ForkedProcess], tmp_path: Path, call: Call
 ) -> None:

@@ -1,4 +1,4 @@
-"""Every task, from its command line to its run folder, video, scores by level and timings."""
+"""Every task, from its command line to its run folder, video and scores by level."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ tasks = pytest.mark.parametrize("task", TASKS)
 
 
 @tasks
-def test_a_run_is_evaluated_filmed_scored_by_level_and_timed(
+def test_a_run_is_evaluated_filmed_scored_by_level_timed_and_resumed(
     task: str, call: Call, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -43,7 +43,9 @@ def test_a_run_is_evaluated_filmed_scored_by_level_and_timed(
     assert done.code == 0, done.err
     assert [row["level"] for row in read_json(run / "levels.json")["levels"]] == [level]
     assert call("bench", "act", "--run", "run", "--lengths", str(level), *FEW).code == 0
-    assert call("bench", "agents", "--runs", "run", "--updates", "1", *FEW).code == 0
+    done = call("train", task, "--resume", "run", "--no-video", "--train.total-steps", "256")
+    assert done.code == 0, done.err
+    assert read_json(run / "results.json")["train.steps"] == 256
 
 
 @tasks

@@ -18,8 +18,8 @@ from tests.traces import random_trace
 def test_two_runs_are_filmed_in_the_same_episodes(
     own_run: Path, lstm_run: Path, tmp_path: Path, call: Call
 ) -> None:
-    pictures = ("--gif", "b.gif", "--still", "c.png")
-    done = call("watch", "run", "--compare", "lstm", "--seeds", "2", "3", *FAST, *pictures)
+    words = ("--seeds", "2", "3", "--sampled", *FAST, "--gif", "b.gif", "--still", "c.png")
+    done = call("watch", "run", "--compare", "lstm", *words)
     assert done.code == 0, done.err
     frames = frames_of(own_run / "compare.mp4")
     assert f"compare.mp4: {frames} frames of 2 episodes" in done.out
@@ -33,7 +33,8 @@ def test_two_runs_are_filmed_in_the_same_episodes(
 def test_the_video_of_a_pair_goes_where_it_is_asked_to(
     own_run: Path, tmp_path: Path, call: Call
 ) -> None:
-    done = call("watch", "run", "--compare", "run", "--seeds", "2", *FAST, "--out", "a.mp4")
+    words = ("--seeds", "2", "--sampled", *FAST, "--out", "a.mp4")
+    done = call("watch", "run", "--compare", "run", *words)
     assert done.code == 0, done.err
     assert (tmp_path / "a.mp4").exists()
     assert not (own_run / "compare.mp4").exists()
