@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+from torch import Tensor
 
-from agents import AGENT_CONFIGS, make_agent
+from agents import AGENT_CONFIGS, AgentConfig, make_agent
 from rl_expire.runs.policy import read_policy, set_weights
 from rl_expire.types import Agent
+from rl_expire.validate import options_from_json
+from rl_expire.vector.faults import error_summary
 
 
 def load_policy(
@@ -34,14 +37,62 @@ def load_policy(
     """
     config, weights = read_policy(source, revision=revision)
     try:
-        name, options = config["agent"]["name"], config["agent"]["options"]
-        agent = make_agent(observation_space, action_space, AGENT_CONFIGS[name](**options))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        agent_config = read_agent_config(config.get("agent"))
+    except ValueError as error:
         raise ValueError(
             f"{source}: config.json describes no agent that this version can build ({error})"
         ) from error
     try:
-        set_weights(agent, weights)
+        return agent_with_weights(observation_space, action_space, agent_config, weights)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
+
+
+def read_agent_config(entry: Any) -> AgentConfig:
+    """Return the options of the agent that the entry `agent` of a `config.json` describes.
+
+    Raises:
+        ValueError: this version has no such agent, or the agent no such options.
+    """
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise ValueError("agent has no name")
+    name = entry["name"]
+    if name not in AGENT_CONFIGS:
+        raise ValueError(f"agent {name[:40]!r} is unknown, known are {', '.join(AGENT_CONFIGS)}")
+    return options_from_json(AGENT_CONFIGS[name], entry.get("options"), "agent/options")
+
+
+def agent_with_weights(
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    config: AgentConfig,
+    weights: dict[str, Tensor],
+) -> Agent[Any]:
+    """Return an agent with trained weights.
+
+    An agent larger than `weights` is refused before it is built, so that sizes in a file cannot
+    exhaust memory.
+
+    Args:
+        observation_space: observation space of the environment to play.
+        action_space: action space of the environment to play.
+        config: the agent's options.
+        weights: the trained weights, by name.
+
+    Raises:
+        ValueError: the agent cannot be built, or the weights do not fit it.
+    """
+    numbers = sum(value.numel() for value in weights.values())
+    # Each layer has several tensors, and matrices of at least this size.
+    least = config.layers * config.width**2 * config.feed_forward
+    if config.layers > len(weights) or least > numbers:
+        raise ValueError(
+            f"it does not fit the agent: it holds {numbers:,} numbers, too few for "
+            f"{config.layers:,} layers of width {config.width:,}"
+        )
+    try:
+        agent = make_agent(observation_space, action_space, config)
+    except (ArithmeticError, MemoryError, RuntimeError, TypeError) as error:
+        raise ValueError(f"the agent cannot be built: {error_summary(error)}") from error
+    set_weights(agent, weights)
     return agent

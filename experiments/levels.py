@@ -31,6 +31,7 @@ def levels(
     levels: tuple[int, ...] = (),
     episodes: int = 64,
     threads: int = 1,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Write levels.json into the run folder: success, memory and time at each level.
 
@@ -39,11 +40,13 @@ def levels(
         levels: Levels of difficulty, such as lengths of the corridor; by default the task's own.
         episodes: Greedy episodes at each level, all played at once.
         threads: CPU threads; 0: one per core.
+        trust: Modules that the environment of RUN may import, besides those of rl_expire, Gymnasium
+            and MiniGrid.
     """
     at_least(1, episodes=episodes)
     use_threads(threads)
     device = torch.device("cpu")
-    folder, config, agent = load_run(run, device)
+    folder, config, agent = load_run(run, device, trust)
     env = config["env"]
     if not env.get("level"):
         raise ValueError(f"{folder.config} does not name an option that sets difficulty")

@@ -30,6 +30,7 @@ def watch(
     stills: Path | None = None,
     compare: Path | None = None,
     level: int | None = None,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Film what a trained agent remembers.
 
@@ -48,6 +49,8 @@ def watch(
         compare: Run folder of a second agent, shown below the first on the same episodes.
         level: Difficulty of the episodes, such as the length of the corridor; by default as in
             training.
+        trust: Modules that the environment of RUN may import, besides those of rl_expire, Gymnasium
+            and MiniGrid.
     """
     if not seeds:
         raise ValueError("--seeds is empty: give one or more")
@@ -68,6 +71,7 @@ def watch(
         stills=stills,
         compare=compare,
         level=level,
+        trust=trust,
     )
     print_peak_memory()
 

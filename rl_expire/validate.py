@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+import types
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
 from torch import Tensor
+
+LARGEST_INTEGER = 2**53
+"""Largest integer to accept from a file; floats hold all up to here exactly."""
+INFINITIES = (math.inf, -math.inf)
+
+C = TypeVar("C")
 
 
 class OptionError(ValueError):
@@ -166,6 +173,61 @@ def check_number(
             f"from {least} to {most}"
         )
     return value
+
+
+def options_from_json(config: type[C], values: Any, name: str) -> C:
+    """Return a dataclass of options with values read from a JSON file.
+
+    Args:
+        config: the class of the options. Missing values keep their defaults.
+        values: the content of a JSON object.
+        name: what to call `values` in an error message.
+
+    Raises:
+        ValueError: a name is unknown, a value has another type than its field, or a number is not
+            finite or not below 2^53; or the class rejects the values.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{name} is not a JSON object")
+    kinds = get_type_hints(config, include_extras=True)
+    known = {field: kinds[field] for field in getattr(config, "__dataclass_fields__", {})}
+    if unknown := set(values) - set(known):
+        raise ValueError(f"{name} has unknown keys: {_listed(unknown)}")
+    fields = {}
+    for field, value in values.items():
+        try:
+            fields[field] = _of_kind(known[field], value)
+        except TypeError:
+            raise ValueError(
+                f"{name}/{field} is {str(value)[:40]!r}, which is not a value of this option"
+            ) from None
+    return config(**fields)
+
+
+def _of_kind(kind: Any, value: Any) -> Any:
+    """Return a JSON value as an object of the annotated type `kind`.
+
+    Raises:
+        TypeError: it is of another type.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _of_kind(arguments[0], value)
+    if origin in (Union, types.UnionType):
+        for choice in arguments:
+            try:
+                return _of_kind(choice, value)
+            except TypeError:
+                continue
+    elif origin is tuple and isinstance(value, list):
+        return tuple(_of_kind(arguments[0], item) for item in value)
+    elif origin is Literal and isinstance(value, str) and value in arguments:
+        return value
+    elif type(value) is int and kind in (int, float) and abs(value) <= LARGEST_INTEGER:
+        return kind(value)
+    elif type(value) is kind and kind is not int and value == value and value not in INFINITIES:
+        return value
+    raise TypeError
 
 
 def _listed(names: set[str]) -> str:

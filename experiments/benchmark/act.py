@@ -25,6 +25,7 @@ def bench_act(
     num_envs: int = 64,
     repeats: int = 3,
     threads: int = 1,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Time a trained agent acting in episodes of several levels of difficulty.
 
@@ -34,11 +35,13 @@ def bench_act(
         num_envs: Environments stepped together, each for one episode per row.
         repeats: Number of measurements of each row, taken in turn; the median is printed.
         threads: CPU threads; 0: one per core.
+        trust: Modules that the environment of RUN may import, besides those of rl_expire, Gymnasium
+            and MiniGrid.
     """
     use_threads(threads)
     at_least(1, num_envs=num_envs, repeats=repeats)
     device = torch.device("cpu")
-    folder, config, agent = load_run(run, device)
+    folder, config, agent = load_run(run, device, trust)
     env = config["env"]
     if not env.get("level"):
         raise ValueError(f"{folder.config} does not name an option that sets difficulty")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,6 +61,7 @@ def bench_agents(
     updates: int = 12,
     repeats: int = 3,
     threads: int = 1,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Time greedy acting and training updates of trained agents, in turn in one process.
 
@@ -69,21 +71,23 @@ def bench_agents(
         updates: Updates in each measurement.
         repeats: Number of measurements, taken in turn; the median is printed.
         threads: CPU threads; 0: one per core.
+        trust: Modules that the environments of RUNS may import, besides those of rl_expire,
+            Gymnasium and MiniGrid.
     """
     use_threads(threads)
     at_least(1, num_envs=num_envs, updates=updates, repeats=repeats)
     if not runs:
         raise ValueError("--runs is empty: give one or more run folders")
     timings = {run: Timings() for run in runs}
-    learners = {run: frozen_trainer(run, "learn") for run in timings}
+    learners = {run: frozen_trainer(run, "learn", trust) for run in timings}
     forgetters = {
-        run: frozen_trainer(run, "forget")
+        run: frozen_trainer(run, "forget", trust)
         for run in timings
         if learners[run].agent.span_parameters()
     }
     for _ in range(repeats):
         for run, timing in timings.items():
-            timing.acting.append(act(run, num_envs))
+            timing.acting.append(act(run, num_envs, trust))
             timing.learning.append(time_updates(learners[run], updates).steps_per_second)
             if run in forgetters:
                 speed = time_updates(forgetters[run], updates).steps_per_second
@@ -91,16 +95,18 @@ def bench_agents(
     print_timings(timings, num_envs)
 
 
-def act(run: Path, num_envs: int) -> Score:
+def act(run: Path, num_envs: int, trust: Collection[str]) -> Score:
     """Evaluate the agent of a run at its hardest level, one episode in each environment."""
-    _, config, agent = load_run(run, CPU)
+    _, config, agent = load_run(run, CPU, trust)
     env = config["env"]
     options = at_hardest(env["options"], env["level"])
     with closing(make_envs(env["id"], num_envs, options)) as envs:
         return evaluate(agent, envs, num_envs, seed=EVAL_SEED, greedy=True, device=CPU)
 
 
-def frozen_trainer(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]:
+def frozen_trainer(
+    run: Path, phase: Literal["learn", "forget"], trust: Collection[str] = ()
+) -> Trainer[Any]:
     """Return a trainer for timing: at the full task, with the weights and memories of a run.
 
     However many updates are made, it stays in its phase and at its level, and its weights do not
@@ -109,9 +115,10 @@ def frozen_trainer(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]
     Args:
         run: run folder.
         phase: whether its updates learn the policy or the lifetimes.
+        trust: modules that its environment may come from (see `check_trusted`).
     """
-    _, config = RunFolder.open(run)
-    options = options_of_run(task_of(config["env"]["id"]), run)
+    _, config, agent = load_run(run, CPU, trust)
+    options = options_of_run(task_of(config["env"]["id"]), run, trust)
     options = replace(
         options,
         train=replace(options.train, total_steps=ENDLESS),
@@ -122,7 +129,6 @@ def frozen_trainer(run: Path, phase: Literal["learn", "forget"]) -> Trainer[Any]
     )
     torch.manual_seed(options.seed)
     trainer = make_trainer(options, CPU)
-    _, _, agent = load_run(run, CPU)
     trainer.agent.load_state_dict(agent.state_dict())
     curriculum = trainer.schedule.curriculum
     curriculum.go_to(len(curriculum.levels) - 1)

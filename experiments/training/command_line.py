@@ -1,7 +1,7 @@
 """The command line of a training command, parsed in two passes.
 
-The first reads `--agent` and `--resume`, which decide what the other options are and what their
-defaults are; the second reads all others.
+The first reads `--agent`, `--resume` and `--trust`, which decide what the other options are and
+what their defaults are; the second reads all others.
 """
 
 from __future__ import annotations
@@ -69,11 +69,15 @@ def parse_options(experiment: type[Experiment], words: list[str], prog: str) -> 
     first = _FirstPass(prog=prog, add_help=False, allow_abbrev=False)
     first.add_argument("--agent", nargs="?", const="")  # without a name: unknown agent ''
     first.add_argument("--resume")
+    first.add_argument("--trust", nargs="+", action="extend", default=[])
     given, rest = first.parse_known_args(words)
     if given.resume is None:
         before, default = None, experiment()
     else:
-        before = default = options_of_run(experiment, run_to_resume(experiment, given.resume))
+        named = [word.rpartition("=")[2].partition(":")[0] for word in rest if ":" in word]
+        trust = (*given.trust, *filter(None, named))
+        path = run_to_resume(experiment, given.resume)
+        before = default = replace(options_of_run(experiment, path, trust), trust=trust)
         if given.agent not in (None, before.agent.name):
             raise contradiction(before, "--agent", given.agent, before.agent.name)
     default = replace(default, agent=agent_config(default.agent, given.agent))

@@ -15,7 +15,7 @@ from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
-from rl_expire.validate import OptionError, check_range
+from rl_expire.validate import OptionError, check_range, options_from_json
 from rl_expire.vector.make import EnvConfig
 
 GROUPS = ("train", "curriculum", "learning", "ppo", "forgetting", "eval")
@@ -34,6 +34,9 @@ class Experiment:
     """Run folder to resume, or `latest`: the one under runs/ that was saved last. The options are
     those of the run; only --train.total-steps, --train.checkpoint-every, --train.keep-last,
     --train.most-skipped, the learning rates and what is done about faults can be given anew."""
+    trust: tuple[str, ...] = ()
+    """Modules that the run to resume may import, besides those of rl_expire, Gymnasium and
+    MiniGrid. Modules of --env-id and --wrappers that are given with --resume are trusted too."""
     device: str = "auto"
     """`cpu`, `cuda`, or `auto`: a GPU where there is one."""
     threads: int = 1
@@ -114,7 +117,8 @@ class Experiment:
 
     def env_from(self, entry: Mapping[str, Any]) -> Any:
         """Return the environment's options from the entry `env` of a `config.json`."""
-        return type(getattr(self, "env"))(**entry["options"])  # noqa: B009
+        kind = type(getattr(self, "env"))  # noqa: B009
+        return options_from_json(kind, entry["options"], "env/options")
 
     def flag(self, group: str, name: str) -> str:
         """Return the command-line option of a field; `group` is empty for the fields here."""

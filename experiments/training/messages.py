@@ -9,6 +9,7 @@ import torch
 
 from experiments.command_line.errors import program
 from experiments.training.experiment import Experiment
+from experiments.trust import trust_option, trusted_by_training
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.json_file import write_json
@@ -16,11 +17,17 @@ from rl_expire.runs.run_folder import RunFolder
 from rl_expire.vector.faults import EnvFaultError
 
 
-def killed_message(folder: RunFolder, prog: str) -> str:
+def resume_command(options: Experiment, folder: RunFolder, prog: str) -> str:
+    """Return the command that resumes a run."""
+    modules = trusted_by_training(options.id_of_env(), options.env_config().wrappers)
+    return f"{prog} --resume {folder.path} {trust_option(modules)}".rstrip()
+
+
+def killed_message(options: Experiment, folder: RunFolder, prog: str) -> str:
     """Return the message after a second Ctrl-C."""
     return (
         f"{program()}: stopped at once; what was learned since the last checkpoint is lost. "
-        f"Go on with {prog} --resume {folder.path}"
+        f"Go on with {resume_command(options, folder, prog)}"
     )
 
 
@@ -39,9 +46,16 @@ def not_exact(options: Experiment, trainer: Trainer[Any], device: torch.device) 
 
 
 def describe_nonfinite(
-    error: NonFiniteLossError, trainer: Trainer[Any], folder: RunFolder, prog: str
+    error: NonFiniteLossError, trainer: Trainer[Any], folder: RunFolder, resume: str
 ) -> str:
-    """Write `nonfinite.json`, which describes the batch; return the message."""
+    """Write `nonfinite.json`, which describes the batch; return the message.
+
+    Args:
+        error: what happened.
+        trainer: the state of the run.
+        folder: the run folder.
+        resume: the command that resumes the run.
+    """
     phase = trainer.schedule.phase
     where = {"update": trainer.updates + 1, "steps": trainer.steps, "phase": phase}
     write_json(folder.nonfinite, {"error": str(error), **where, "batch": error.description})
@@ -50,17 +64,17 @@ def describe_nonfinite(
     return (
         f"{program()}: error: {error} at update {where['update']}, after "
         f"{trainer.steps:,} steps; {folder.nonfinite} describes the batch. Go on from the last "
-        f"checkpoint with {prog} --resume {folder.path} and a --{group}.learning-rate "
+        f"checkpoint with {resume} and a --{group}.learning-rate "
         f"below {rate:g}"
     )
 
 
 def env_fault_message(
-    error: EnvFaultError, trainer: Trainer[Any], folder: RunFolder, prog: str
+    error: EnvFaultError, trainer: Trainer[Any], folder: RunFolder, resume: str
 ) -> str:
-    """Return the message for an environment fault that ends the run."""
+    """Return the message for an environment fault that ends the run; arguments as above."""
     return (
         f"{program()}: error: after {trainer.steps:,} steps {error}. Go on with "
-        f"{prog} --resume {folder.path} once the environment is mended, or with "
+        f"{resume} once the environment is mended, or with "
         "--on-env-fault restart"
     )

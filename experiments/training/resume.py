@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from agents import AGENT_CONFIGS
+from agents.pretrained import read_agent_config
+from experiments.open_run import read_run
 from experiments.training.experiment import Experiment
-from rl_expire.runs.run_folder import RunFolder, RunFolderError, latest_run
+from rl_expire.runs.run_folder import RunFolderError, latest_run
+from rl_expire.validate import check_number, options_from_json
 
 MAY_CHANGE = (
     *(("train", name) for name in ("total_steps", "checkpoint_every", "keep_last", "most_skipped")),
@@ -34,28 +37,39 @@ def run_to_resume(experiment: type[Experiment], name: str) -> Path:
     return path
 
 
-def options_of_run(experiment: type[Experiment], path: Path) -> Experiment:
+def options_of_run(
+    experiment: type[Experiment], path: Path, trust: Collection[str] = ()
+) -> Experiment:
     """Return the options that the run at `path` was made with, with `path` as their `resume`.
 
+    Args:
+        experiment: the task.
+        path: run folder.
+        trust: modules that the environment and its wrappers may come from (see `check_trusted`).
+
     Raises:
-        ValueError: it is no run, or a run of another task.
+        ValueError: it is no run, a run of another task, or needs modules that are not trusted.
     """
-    folder, config = RunFolder.open(path)
+    folder, config = read_run(path, trust)
+    entry = config["env"]
     try:
-        env_id = config["env"]["id"]
-        if experiment.made(config["env"]):
+        if experiment.made(entry):
             default = experiment()
-            made = {name: type(getattr(default, name))(**config[name]) for name in default.groups}
-            made["env"] = default.env_from(config["env"])
-            agent = AGENT_CONFIGS[config["agent"]["name"]](**config["agent"]["options"])
-            return replace(default, seed=config["seed"], resume=path, agent=agent, **made)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+            made = {
+                name: options_from_json(type(getattr(default, name)), config[name], name)
+                for name in default.groups
+            }
+            made["env"] = default.env_from(entry)
+            agent = read_agent_config(config["agent"])
+            seed = check_number(config["seed"], int, 0, 2**32 - 1, "seed")
+            return replace(default, seed=seed, resume=path, agent=agent, **made)
+    except (LookupError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"{folder.config} does not have the options of this version ({error}): "
             "choose another run, or start a new one"
         ) from error
     raise ValueError(
-        f"--resume {path} is a run of {str(env_id)[:80]}, "
+        f"--resume {path} is a run of {entry['id'][:80]}, "
         f"not of {experiment.env_id}: use the command of that environment"
     )
 

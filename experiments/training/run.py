@@ -20,7 +20,9 @@ from experiments.training.messages import (
     env_fault_message,
     killed_message,
     not_exact,
+    resume_command,
 )
+from experiments.trust import trusted_by_training
 from experiments.watching.film import film
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.random_state import make_deterministic, seed_all
@@ -66,9 +68,9 @@ def run(options: Experiment, prog: str) -> None:
             _run(options, trainer, folder, device, interrupt, prog)
         except KeyboardInterrupt:
             if not trainer.finished:
-                raise SystemExit(killed_message(folder, prog)) from None
+                raise SystemExit(killed_message(options, folder, prog)) from None
             print(f"Stopped; {folder.path} is trained, but not evaluated yet")
-            print(f"Evaluate it with:  {prog} --resume {folder.path}")
+            print(f"Evaluate it with:  {resume_command(options, folder, prog)}")
 
 
 def _new_folder(options: Experiment) -> RunFolder:
@@ -107,15 +109,16 @@ def _run(
         if interrupt.requested:
             tracker.finish(None)
             print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
-            print(f"Go on with:  {prog} --resume {folder.path}")
+            print(f"Go on with:  {resume_command(options, folder, prog)}")
             return
         interrupt.graceful = False
         results = _evaluate(options, trainer, folder, device, seconds)
     except (NonFiniteLossError, EnvFaultError) as error:
         if tracker is not None:
             tracker.finish(None)
+        resume = resume_command(options, folder, prog)
         explain = describe_nonfinite if isinstance(error, NonFiniteLossError) else env_fault_message
-        raise SystemExit(explain(error, trainer, folder, prog)) from None  # type: ignore[arg-type]
+        raise SystemExit(explain(error, trainer, folder, resume)) from None  # type: ignore[arg-type]
     if options.video:
         _film(options, folder)
     tracker.finish(results, folder.pictures())
@@ -212,4 +215,5 @@ def _film(options: Experiment, folder: RunFolder) -> None:
         return
     print(f"writing {folder.video} ...", flush=True)
     plots = options.track and importlib.util.find_spec("matplotlib") is not None
-    film(folder.path, page=True, stills=folder.stills if plots else None)
+    trust = trusted_by_training(options.id_of_env(), options.env_config().wrappers)
+    film(folder.path, page=True, stills=folder.stills if plots else None, trust=trust)

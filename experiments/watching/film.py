@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ def film(
     stills: Path | None = None,
     compare: Path | None = None,
     level: int | None = None,
+    trust: Collection[str] = (),
 ) -> None:
     """Play one episode per seed and write what was asked for; see `watch` for the arguments.
 
@@ -46,7 +47,7 @@ def film(
         ValueError: a run cannot be opened or shown, or a file not be written; nothing is written.
     """
     paths = (run,) if compare is None else (run, compare)
-    runs = [load_run(path, CPU) for path in paths]
+    runs = [load_run(path, CPU, trust) for path in paths]
     configs = [config for _, config, _ in runs]
     check_same_env(paths, configs)
     folder = runs[0][0]

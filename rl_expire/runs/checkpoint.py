@@ -86,6 +86,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         FileNotFoundError: there is no such file.
         CheckpointError: it cannot be read, or is not a safetensors file.
     """
+    if path.exists() and not path.is_file():  # a pipe, for instance, could be endless
+        raise CheckpointError("it is not a regular file")
     try:
         data = path.read_bytes()
     except FileNotFoundError:

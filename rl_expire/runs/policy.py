@@ -7,7 +7,6 @@ path.
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,12 @@ from torch import Tensor, nn
 
 from rl_expire.runs.atomic import atomic_folder
 from rl_expire.runs.checkpoint import CheckpointError, read_tensors, save_weights
-from rl_expire.runs.earlier_versions import rename_trainer_state
-from rl_expire.runs.json_file import write_json
+from rl_expire.runs.earlier_versions import complete_weights, rename_trainer_state
+from rl_expire.runs.json_file import read_config, write_json
 from rl_expire.runs.run_folder import CONFIG, RunFolder
 from rl_expire.validate import check_finite, check_fit
 
 WEIGHTS = "model.safetensors"
-LARGEST_CONFIG = 2**20
-"""Largest `config.json` to read, in bytes."""
 HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*", re.ASCII)
 
 
@@ -45,6 +42,7 @@ def set_weights(agent: nn.Module, weights: dict[str, Tensor]) -> None:
     Raises:
         ValueError: they do not fit or are not finite; the agent is unchanged.
     """
+    weights = complete_weights(weights)
     try:
         check_fit(weights, agent.state_dict(), "weights")
     except ValueError as error:
@@ -107,7 +105,10 @@ def read_policy(
         raise ValueError(
             f"{str(source)!r} is neither a folder nor an id owner/name on the Hub: choose one"
         )
-    config = _read_config(config_path)
+    try:
+        config = read_config(config_path)
+    except ValueError as error:
+        raise CheckpointError(f"{error}: choose the folder of an exported policy") from error
     try:
         weights, _ = read_tensors(weights_path)
         for name, value in weights.items():
@@ -119,23 +120,6 @@ def read_policy(
     except ValueError as error:
         raise CheckpointError(f"{source}: {WEIGHTS} cannot be used: {error}") from error
     return config, weights
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    """Read a policy's `config.json`.
-
-    Raises:
-        CheckpointError: it is missing, too large, or not a JSON object.
-    """
-    try:
-        if path.stat().st_size > LARGEST_CONFIG:
-            raise ValueError("it is too large")
-        config = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not the configuration of a policy ({error})") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path} is not the configuration of a policy")
-    return config
 
 
 def _download(repository: str, revision: str | None) -> tuple[Path, Path]:

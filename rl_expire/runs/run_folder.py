@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from rl_expire.runs.atomic import UnwritableError, atomic_folder
 from rl_expire.runs.checkpoint_folder import CheckpointFolder
-from rl_expire.runs.json_file import write_json
+from rl_expire.runs.json_file import read_config, write_json
 
 CONFIG, CHECKPOINTS = "config.json", "checkpoints"
 
@@ -69,13 +68,12 @@ class RunFolder:
         """
         run = RunFolder(path)
         try:
-            config = json.loads(run.config.read_text())
-        except (OSError, ValueError, RecursionError):
+            return run, read_config(run.config)
+        except ValueError:
             raise RunFolderError(
                 f"{path} is not a run folder (no readable {CONFIG}): "
                 "choose a folder that training has made, such as one under runs/"
             ) from None
-        return run, config
 
     def pictures(self) -> list[Path]:
         """Return the paths of the video, the page and the PNG figures that exist."""
