@@ -14,7 +14,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rl_expire.validate import OptionError
+from rl_expire.validate import OptionError, check_range, options_from_json
 from rl_expire.vector.faults import Guard
 from rl_expire.vector.plain_info import PlainInfo
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
@@ -48,10 +48,14 @@ class EnvConfig:
         """Return the configuration stored in the entry `env` of a run's `config.json`.
 
         Raises:
-            TypeError: it has an unknown key.
+            ValueError: it has an unknown key or an invalid value.
         """
-        values = dict(entry.get("making", {}))
-        return EnvConfig(**{**values, "wrappers": tuple(values.get("wrappers", ()))})
+        return options_from_json(EnvConfig, entry.get("making", {}), "env/making")
+
+    def __post_init__(self) -> None:
+        """Check the options."""
+        check_range(self, "most_faults", least=1)
+        check_range(self, "timeout", above=0)
 
 
 DEFAULT_ENV_CONFIG = EnvConfig()
