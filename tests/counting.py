@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from torch import Tensor
 
 from rl_expire.types import ActorOutput, Agent, AgentOutput, LayerView, Obs, TimeStep
@@ -79,6 +79,74 @@ def counting_envs(
     """Return a vector of `rows` counting environments."""
     makers = [lambda row=row: env(row) for row in range(rows)]
     return SyncVectorEnv(makers, autoreset_mode=mode, **options)
+
+
+class ObjectFinalObs(VectorWrapper):
+    """Returns final observations as an object array, as older versions of Gymnasium do."""
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Step all environments."""
+        obs, reward, terminated, truncated, info = self.env.step(actions)
+        if "final_obs" in info:
+            final = np.empty(self.num_envs, dtype=object)
+            for row in np.flatnonzero(terminated | truncated):
+                last = info["final_obs"]
+                final[row] = (
+                    {name: last[name][row] for name in ("who", "step")}
+                    if isinstance(last, dict)
+                    else last[row]
+                )
+            info["final_obs"] = final
+        return obs, reward, terminated, truncated, info
+
+
+class ReusedArrays(VectorWrapper):
+    """Returns all arrays of a step in the same memory as those of the step before."""
+
+    def __init__(self, envs: VectorEnv):
+        """Wrap environments."""
+        super().__init__(envs)
+        self.kept: tuple[np.ndarray, ...] = ()
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Step all environments."""
+        *arrays, info = self.env.step(actions)
+        arrays[1] = arrays[1].astype(np.float32)
+        if not self.kept:
+            self.kept = tuple(np.array(array) for array in arrays)
+        for kept, new in zip(self.kept, arrays, strict=True):
+            kept[...] = new
+        return *self.kept, info  # type: ignore[return-value]
+
+
+class ReusedObs(CountingEnv):
+    """Returns the same array from every reset and step."""
+
+    def __init__(self, row: int):
+        """Start before the first episode of `row`."""
+        super().__init__(row)
+        self.kept = super()._obs()
+
+    def _obs(self) -> np.ndarray:
+        """Return the current observation."""
+        self.kept[:] = super()._obs()
+        return self.kept
+
+
+class ReusedDict(DictCountingEnv):
+    """Returns the same dict from every reset and step."""
+
+    def __init__(self, row: int):
+        """Start before the first episode of `row`."""
+        super().__init__(row)
+        self.kept = super()._obs()
+
+    def _obs(self) -> Any:
+        """Return the current observation."""
+        new = super()._obs()
+        self.kept["who"][:] = new["who"]
+        self.kept["step"] = new["step"]
+        return self.kept
 
 
 @dataclass

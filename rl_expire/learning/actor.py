@@ -126,7 +126,7 @@ class Actor(Generic[M]):
         except Exception as error:
             raise EnvFaultError(f"the environments cannot step: {error_summary(error)}") from error
         self.seconds["env"] += perf_counter() - start
-        reward = np.asarray(reward, dtype=np.float32)
+        reward = np.array(reward, dtype=np.float32)  # copied, as all that outlives the next step
         check_batch(reward, obs)
         flags = read_flags(info, len(reward))
         terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
@@ -264,10 +264,18 @@ class Actor(Generic[M]):
 
 
 def to_tensor(obs: Any, device: torch.device) -> Obs:
-    """Return a batch of NumPy observations as tensors on `device`."""
+    """Return a copy of a batch of NumPy observations as tensors on `device`.
+
+    Environments may write their next observations into the same arrays.
+    """
     if isinstance(obs, dict):
-        return {name: torch.as_tensor(value, device=device) for name, value in obs.items()}
-    return torch.as_tensor(obs, device=device)
+        return {name: _tensor(value, device) for name, value in obs.items()}
+    return _tensor(obs, device)
+
+
+def _tensor(value: Any, device: torch.device) -> Tensor:
+    """Return a copy of an array as a tensor."""
+    return torch.as_tensor(value).to(device, copy=True)
 
 
 def take_rows(obs: Any, rows: np.ndarray) -> Any:

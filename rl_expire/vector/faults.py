@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -60,7 +61,7 @@ class Guard(gym.Wrapper):
             try:
                 obs, info = self.env.reset(seed=seed, options=options)
                 self._check(obs)
-                self.last_obs = obs
+                self._keep(obs)
                 return obs, {**info, **fault}
             except Exception as error:
                 fault = {FAULT: self._record_fault(error)}
@@ -82,10 +83,16 @@ class Guard(gym.Wrapper):
             fault = {FAULT: self._record_fault(error)}
             self.next_seed = self._rebuild()
             return self.last_obs, 0.0, False, True, fault
-        self.last_obs = obs
+        self._keep(obs)
         if terminated or truncated:
             self.consecutive_faults = 0
+            obs = deepcopy(obs)  # the reset that follows may write into the same arrays
         return obs, reward, terminated, truncated, info
+
+    def _keep(self, obs: Any) -> None:
+        """Keep a copy of the last valid observation, if a fault may need it."""
+        if self.max_faults:
+            self.last_obs = deepcopy(obs)
 
     def _check(self, obs: Any) -> None:
         """Check that `obs` belongs to the observation space.

@@ -4,12 +4,14 @@ The environment counts steps in its observation and the agent counts them in its
 step + 100 * step + 10000 * episode is right only if observation, memory and position match.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from torch import Tensor
 
 from rl_expire.learning.actor import Actor, take_rows
@@ -17,7 +19,17 @@ from rl_expire.learning.episode import Episode, success_of
 from rl_expire.learning.returns import gae
 from rl_expire.learning.rollout import collect
 from rl_expire.types import Rollout, TimeStep
-from tests.counting import CountingAgent, CountingEnv, DictCountingEnv, counting_envs
+from rl_expire.vector.faults import Guard
+from tests.counting import (
+    CountingAgent,
+    CountingEnv,
+    DictCountingEnv,
+    ObjectFinalObs,
+    ReusedArrays,
+    ReusedDict,
+    ReusedObs,
+    counting_envs,
+)
 from tests.support import (
     CPU,
     expire_agent,
@@ -31,22 +43,24 @@ modes = pytest.mark.parametrize("mode", [SAME, NEXT], ids=["same step", "next st
 kinds = pytest.mark.parametrize("kind", [CountingEnv, DictCountingEnv], ids=["box", "dict"])
 
 
-class ObjectFinalObs(VectorWrapper):
-    """Returns final observations as an object array, as older versions of Gymnasium do."""
+def guarded(kind: type[CountingEnv], mode: AutoresetMode) -> VectorEnv:
+    """Return counting environments in guards, as `make_envs` makes environments."""
+    makers = [
+        partial(Guard, partial(kind, row), row, restart=False, max_faults=1) for row in range(ROWS)
+    ]
+    return SyncVectorEnv(makers, copy=False, autoreset_mode=mode)
 
-    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        obs, reward, terminated, truncated, info = self.env.step(actions)
-        if "final_obs" in info:
-            final = np.empty(self.num_envs, dtype=object)
-            for row in np.flatnonzero(terminated | truncated):
-                last = info["final_obs"]
-                final[row] = (
-                    {name: last[name][row] for name in ("who", "step")}
-                    if isinstance(last, dict)
-                    else last[row]
-                )
-            info["final_obs"] = final
-        return obs, reward, terminated, truncated, info
+
+ALIGNED: dict[str, Callable[[AutoresetMode], VectorEnv]] = {
+    "box": lambda mode: counting_envs(ROWS, mode),
+    "dict": lambda mode: counting_envs(ROWS, mode, DictCountingEnv),
+    "without copies": lambda mode: counting_envs(ROWS, mode, copy=False),
+    "dict without copies": lambda mode: counting_envs(ROWS, mode, DictCountingEnv, copy=False),
+    "reused arrays": lambda mode: ReusedArrays(counting_envs(ROWS, mode)),
+    "reused observation": lambda mode: guarded(ReusedObs, mode),
+    "reused dict": lambda mode: guarded(ReusedDict, mode),
+}
+"""Makers of vector environments that may reuse what they return."""
 
 
 def actor_of(envs: VectorEnv, agent: Any = None) -> Actor[Any]:
@@ -66,11 +80,11 @@ def length_of(row: int, episode: int) -> int:
 
 
 @modes
-@kinds
+@pytest.mark.parametrize("make", ALIGNED.values(), ids=ALIGNED)
 def test_every_tensor_is_aligned_with_its_step(
-    mode: AutoresetMode, kind: type[CountingEnv]
+    mode: AutoresetMode, make: Callable[[AutoresetMode], VectorEnv]
 ) -> None:
-    actor = actor_of(counting_envs(ROWS, mode, kind))
+    actor = actor_of(make(mode))
     ends: set[str] = set()
     for _ in range(3):
         rollout = collect(actor, T)

@@ -16,7 +16,7 @@ from rl_expire.learning.actor import Actor
 from rl_expire.vector.faults import FAULT, EnvFaultError, Guard, check_batch, space_mismatch
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
 from rl_expire.vector.state import env_state, load_env_state
-from tests.counting import CountingAgent, CountingEnv
+from tests.counting import CountingAgent, CountingEnv, ReusedObs
 from tests.faulty import FAULTS, LENGTH, FaultyEnv
 from tests.support import CPU
 
@@ -102,6 +102,20 @@ def test_only_the_faulty_environment_is_rebuilt_and_its_episode_truncated(
     ends = [results[at + n][2][1] for n in range(1, LENGTH + 1) if at + n < len(results)]
     assert ends == [n == LENGTH for n in range(1, len(ends) + 1)], "without further faults"
     envs.close()
+
+
+def test_the_last_good_observation_outlives_a_fault_that_overwrites_it() -> None:
+    class Overwriting(ReusedObs):
+        def step(self, action: int) -> Any:
+            if self.count == 1:
+                self.kept[:] = np.nan
+                raise RuntimeError("too late")
+            return super().step(action)
+
+    guard = Guard(partial(Overwriting, 3), 0, restart=True, max_faults=1)
+    guard.reset(seed=0)
+    guard.step(0)
+    assert guard.step(0)[0].tolist() == [3, 0, 1]
 
 
 def test_rebuilding_is_deterministic(tmp_path: Path) -> None:
