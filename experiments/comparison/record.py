@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.comparison.metrics import read_metrics
 from experiments.comparison.runs import Run
+from rl_expire.learning.recent_episodes import WINDOW
 from rl_expire.runs.json_file import read_results
 
 Record = dict[str, Any]
@@ -48,6 +49,8 @@ def read_record(run: Run) -> Record:
 def minutes_to_solve(metrics: Sequence[dict[str, Any]], goal: int, oracle: float | None) -> float:
     """Return the minutes of training until the full task gave 95 % of the oracle's return.
 
+    The return is the mean over as many episodes of the full task as the metrics average over.
+
     Args:
         metrics: lines of `metrics.jsonl`.
         goal: level of the full task.
@@ -59,8 +62,8 @@ def minutes_to_solve(metrics: Sequence[dict[str, Any]], goal: int, oracle: float
     if oracle is None:
         return math.nan
     for line in metrics:
-        enough = line["return"] is not None and line["return"] >= NEARLY_SOLVED * oracle
-        if line["level"] >= goal and enough:
+        measured = line["level"] >= goal and line.get("episodes", WINDOW) >= WINDOW
+        if measured and line["return"] is not None and line["return"] >= NEARLY_SOLVED * oracle:
             return line["seconds"] / 60
     return math.nan
 

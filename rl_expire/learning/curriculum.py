@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rl_expire.learning.episode import Episode, success_rate
 from rl_expire.validate import OptionError, check_keys, check_number, check_range
@@ -41,6 +41,20 @@ class CurriculumConfig:
                 "retreat_at",
                 f"is {self.retreat_at}, above advance_at {self.advance_at}: lower it",
             )
+
+
+class Result(NamedTuple):
+    """The outcome of a finished episode.
+
+    Attributes:
+        difficulty: its difficulty, on the scale of the levels.
+        success: 1 being perfect; NaN if it is unknown.
+        total_reward: its return.
+    """
+
+    difficulty: float
+    success: float
+    total_reward: float
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ class Curriculum:
         """Start at the first level."""
         self.levels, self.config = levels, config
         self.index = 0
-        self._recent: deque[float] = deque(maxlen=config.window)
+        self._recent: deque[Result] = deque(maxlen=config.window)
 
     @property
     def level(self) -> int:
@@ -113,20 +127,24 @@ class Curriculum:
 
     @property
     def success(self) -> float:
-        """Success rate over the recent episodes of the harder half; NaN before the first one."""
-        return success_rate(self._recent)
+        """Success rate over the recent episodes of the harder half; NaN if it is unknown."""
+        return success_rate([result.success for result in self._recent])
+
+    @property
+    def mean_return(self) -> float:
+        """Mean return of these episodes; NaN before the first one."""
+        returns = [result.total_reward for result in self._recent]
+        return sum(returns) / len(returns) if returns else math.nan
 
     @property
     def measured(self) -> bool:
         """Whether enough episodes of this level have finished to judge it."""
         return len(self._recent) == self.config.window
 
-    def observe(self, results: Iterable[tuple[float, float]]) -> None:
-        """Record `(difficulty, success)` of finished episodes."""
+    def observe(self, results: Iterable[Result]) -> None:
+        """Record finished episodes."""
         half = self.level / 2
-        self._recent.extend(
-            success for difficulty, success in results if half < difficulty <= self.level
-        )
+        self._recent.extend(r for r in results if half < r.difficulty <= self.level)
 
     def move(self) -> Move | None:
         """Advance or retreat by one level if the recent success rate calls for it.
@@ -151,8 +169,12 @@ class Curriculum:
         self._recent.clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the level and the recent results on it."""
-        return {"index": self.index, "recent": list(self._recent)}
+        """Return the level, and success and return of the recent episodes on it."""
+        return {
+            "index": self.index,
+            "recent": [result.success for result in self._recent],
+            "returns": [result.total_reward for result in self._recent],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state that `state_dict` returned.
@@ -160,26 +182,34 @@ class Curriculum:
         Raises:
             ValueError: `state` is not the state of a curriculum with as many levels.
         """
-        check_keys(state, ("index", "recent"), "curriculum")
+        check_keys(state, ("index", "recent", "returns"), "curriculum")
         index = check_number(state["index"], int, 0, len(self.levels) - 1, "curriculum/index")
-        recent = state["recent"]
-        if not isinstance(recent, list) or not all(isinstance(x, int | float) for x in recent):
-            raise ValueError("curriculum/recent is not a list of numbers")
+        for name in ("recent", "returns"):
+            numbers = state[name]
+            if not isinstance(numbers, list) or {type(x) for x in numbers} - {int, float}:
+                raise ValueError(f"curriculum/{name} is not a list of numbers")
+        recent, returns = state["recent"], state["returns"] or [math.nan] * len(state["recent"])
+        if len(returns) != len(recent):
+            raise ValueError(f"curriculum/returns is not a list of length {len(recent)}")
         self.go_to(index)
-        self._recent.extend(recent)
+        pairs = zip(recent, returns, strict=True)
+        self._recent.extend(Result(self.level, success, total) for success, total in pairs)
 
 
 def episode_results(
     episodes: Iterable[Episode], difficulty: str | None, measure: str
-) -> list[tuple[float, float]]:
-    """Return `(difficulty, success)` of each episode.
+) -> list[Result]:
+    """Return the result of each episode.
 
     Args:
         episodes: finished episodes.
         difficulty: key of their info that holds the difficulty; None: all have difficulty 1.
         measure: key of their info that holds success, 1 being perfect. Where it is missing, success
-            is 0; without a difficulty, NaN.
+            is 0; without a difficulty, it is unknown.
     """
     if difficulty is None:
-        return [(1.0, e.info.get(measure, math.nan)) for e in episodes]
-    return [(e.info.get(difficulty, math.nan), e.info.get(measure, 0.0)) for e in episodes]
+        return [Result(1.0, e.info.get(measure, math.nan), e.total_reward) for e in episodes]
+    return [
+        Result(e.info.get(difficulty, math.nan), e.info.get(measure, 0.0), e.total_reward)
+        for e in episodes
+    ]

@@ -13,6 +13,9 @@ from rl_expire.learning.episode import Episode, success_rate
 from rl_expire.types import InfoKey
 from rl_expire.validate import check_keys, check_layout
 
+WINDOW = 512
+"""Number of episodes to keep by default."""
+
 
 class RecentEpisodes:
     """Difficulty, success and return of the most recent episodes.
@@ -21,7 +24,7 @@ class RecentEpisodes:
         window: number of episodes to keep.
     """
 
-    def __init__(self, window: int = 512):
+    def __init__(self, window: int = WINDOW):
         """Start without episodes."""
         self._episodes: deque[tuple[float, float, float]] = deque(maxlen=window)
 
@@ -37,10 +40,9 @@ class RecentEpisodes:
             level = 1.0 if difficulty is None else e.info.get(difficulty, math.nan)
             self._episodes.append((level, success, e.total_reward))
 
-    @property
-    def mean_return(self) -> float:
-        """Mean return; NaN before the first episode."""
-        return _mean([r for _, _, r in self._episodes])
+    def clear(self) -> None:
+        """Forget all episodes, as when those to come are of another level."""
+        self._episodes.clear()
 
     def summary(self, level: int) -> dict[str, float]:
         """Return the scalars to log.
@@ -50,13 +52,16 @@ class RecentEpisodes:
 
         Returns:
             Mean `success`; `success_longest`, the mean over episodes of at least 90 % of the
-            level's difficulty; and mean `return`. NaN where there is no episode.
+            level's difficulty; mean `return`; and the number of `episodes`. NaN where there is no
+            episode, and for success where it is unknown.
         """
+        returns = [r for _, _, r in self._episodes]
         longest = [s for d, s, _ in self._episodes if d >= 0.9 * level]
         return {
             "success": success_rate([s for _, s, _ in self._episodes]),
             "success_longest": success_rate(longest),
-            "return": self.mean_return,
+            "return": sum(returns) / len(returns) if returns else math.nan,
+            "episodes": len(returns),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -74,8 +79,3 @@ class RecentEpisodes:
         check_layout(episodes, np.zeros((len(episodes), 3)), "recent/episodes")
         self._episodes.clear()
         self._episodes.extend((d, s, r) for d, s, r in episodes.tolist())
-
-
-def _mean(values: list[float]) -> float:
-    """Return the mean, NaN for an empty list."""
-    return sum(values) / len(values) if values else math.nan

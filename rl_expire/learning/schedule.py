@@ -6,11 +6,17 @@ The phases of a run:
   the curriculum grows; after a collapse the last good weights are restored.
 - `settle`, once the task is solved, or mastered without further progress: learning rate and entropy
   bonus fall to zero. Sooner or later a moving average passes any threshold by chance, so the score
-  must still pass it at the end of this phase.
+  must still pass it at the end of this phase; otherwise the task is no longer solved, and learning
+  goes on.
 - `forget`: the lifetimes learn. The span penalty is reduced while the score is down, and the
   learning rate of lifetimes falls to zero at the end of the phase. The policy slowly adapts to the
   memories that remain, on features that are frozen.
 - `end`.
+
+A phase lasts for all of its steps. If the steps of the run are spent before, it remains unfinished,
+and goes on when the run is given more.
+
+The score is the success rate or, where success is unknown, the mean return.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from rl_expire.learning.curriculum import Curriculum, Move
+from rl_expire.learning.curriculum import Curriculum, Move, Result
 from rl_expire.validate import check_keys, check_number, check_range
 
 Phase = Literal["learn", "settle", "forget", "end"]
@@ -42,7 +48,8 @@ class LearningConfig:
     """When the task counts as solved, and how learning rate and entropy bonus fall on the way."""
 
     solved_at: float = 0.985
-    """Success rate on the harder half of the full task at which it counts as solved."""
+    """Success rate on the harder half of the full task at which it counts as solved. Where success
+    is unknown, the mean return has to reach the environment's `reward_threshold`."""
     settle_steps: int = 300_000
     """Environment steps for which the learning rate falls to 0 once the task is solved."""
     entropy_start: float = 0.02
@@ -88,7 +95,7 @@ class Plan:
 
 
 class Schedule:
-    """Moves a run through its phases by the success rate.
+    """Moves a run through its phases by the score.
 
     Args:
         curriculum: the curriculum, which also measures success.
@@ -97,6 +104,8 @@ class Schedule:
         forget_steps: environment steps of the forgetting phase; 0: end after settling; None: learn
             for all of `total_steps`, as the paper's joint training does.
         tolerance: fraction of the score whose loss while forgetting sets the span penalty to zero.
+        reward_threshold: mean return at which the task counts as solved where success is unknown;
+            None: it never does.
     """
 
     def __init__(
@@ -107,10 +116,12 @@ class Schedule:
         total_steps: int,
         forget_steps: int | None,
         tolerance: float,
+        reward_threshold: float | None = None,
     ):
         """Start in the phase `learn`."""
         self.curriculum, self.config = curriculum, config
         self.total_steps, self.forget_steps, self.tolerance = total_steps, forget_steps, tolerance
+        self.reward_threshold = reward_threshold
         self.phase: Phase = "learn"
         self.phase_start = 0
         self.steps = 0
@@ -121,9 +132,9 @@ class Schedule:
         self.plateau_start: int | None = None
         """Step at which the plateau began; None while there is none."""
         self.reference = math.nan
-        """Success rate when the phase began."""
+        """Score when the phase began."""
         self.solved_step: int | None = None
-        """Step at which the full task was solved first; None before."""
+        """Step since which the full task has been solved; None while it is not."""
 
     def plan(self) -> Plan:
         """Return the plan of the next update."""
@@ -145,12 +156,12 @@ class Schedule:
             annealed if self.phase == "forget" else 0.0,
         )
 
-    def observe(self, steps: int, results: Iterable[tuple[float, float]]) -> Move | None:
+    def observe(self, steps: int, results: Iterable[Result]) -> Move | None:
         """Record the outcome of an update, and move on to the next level or phase when due.
 
         Args:
             steps: environment steps taken so far.
-            results: `(difficulty, success)` of the episodes that finished.
+            results: the episodes that finished.
 
         Returns:
             The curriculum's move. After `retreat`, restore the weights that mastered the level that
@@ -164,13 +175,20 @@ class Schedule:
         elif move == "advance":
             self.collapse_scale = min(1.0, self.collapse_scale / self.config.rate_after_collapse)
         self._update_plateau(moved=move is not None)
-        if self.solved_step is None and self.solved():
-            self.solved_step = steps
         phase = self._next_phase(move)
+        if self._collapsed() or (self.phase, phase) == ("settle", "learn"):
+            self.solved_step = None
+        elif self.solved_step is None and self.solved():
+            self.solved_step = steps
         if phase != self.phase:
             self.phase, self.phase_start = phase, steps
-            self.reference = self.curriculum.success
+            self.reference = self.score
         return move
+
+    def count_steps(self, steps: int) -> None:
+        """Count environment steps between two phases, before the first update of the new one."""
+        self.steps += steps
+        self.phase_start = self.steps
 
     def _update_plateau(self, *, moved: bool) -> None:
         """Lower the learning rate after `patience` steps with the full task nearly mastered."""
@@ -193,17 +211,21 @@ class Schedule:
             return "settle"
         if self.phase == "settle" and move == "retreat":
             return "learn"
-        if self.phase == "settle" and self.phase_done >= 1:
+        if self.phase == "settle" and self._lasted(self.config.settle_steps):
             if not enough:
                 return "learn"
             return "forget" if self.forget_steps else "end"
-        if self.phase == "forget" and self.phase_done >= 1:
+        if self.phase == "forget" and self._lasted(self.forget_steps or 0):
             return "end"
         return self.phase
 
+    def _lasted(self, steps: int) -> bool:
+        """Return whether the current phase has lasted for `steps`."""
+        return self.steps - self.phase_start >= steps
+
     @property
     def phase_steps(self) -> int:
-        """Length of the current phase in environment steps; an upper bound while learning."""
+        """Length of the current phase within the run's steps; an upper bound while learning."""
         longest = {
             "learn": self.total_steps,
             "settle": self.config.settle_steps,
@@ -228,9 +250,20 @@ class Schedule:
             left = min(left, self.phase_start + self.phase_steps + following - self.steps)
         return max(0, left)
 
+    @property
+    def score(self) -> float:
+        """Success rate of the recent episodes, or their mean return where success is unknown."""
+        success = self.curriculum.success
+        return self.curriculum.mean_return if math.isnan(success) else success
+
     def solved(self) -> bool:
         """Return whether the full task is solved at present."""
         return self._reached(self.config.solved_at)
+
+    def _collapsed(self) -> bool:
+        """Return whether the score on the full task is so low that it has to be learned again."""
+        nearly = self._reached(self.curriculum.config.retreat_at)
+        return not self.curriculum.at_goal or (self.curriculum.measured and not nearly)
 
     def _mastered_without_progress(self) -> bool:
         """Whether the full task is mastered, and lower learning rates no longer improve on it."""
@@ -238,15 +271,26 @@ class Schedule:
         return self.plateau_scale <= PLATEAU_SCALE_MIN and mastered
 
     def _reached(self, success: float) -> bool:
-        """Whether the success rate measured on the full task is at least `success`."""
-        curriculum = self.curriculum
-        return curriculum.at_goal and curriculum.measured and curriculum.success >= success
+        """Return whether the score on the full task is at least `success`.
+
+        Where success is unknown, the return that corresponds to it is as far below the threshold,
+        relative to its size, as `success` is below `solved_at`.
+        """
+        if not (self.curriculum.at_goal and self.curriculum.measured):
+            return False
+        if not math.isnan(self.curriculum.success):
+            return self.curriculum.success >= success
+        threshold = self.reward_threshold
+        if threshold is None:
+            return False
+        margin = (1 - success / self.config.solved_at) * abs(threshold)
+        return self.curriculum.mean_return >= threshold - margin
 
     def _alpha_share(self) -> float:
         """Return the factor on the span penalty: the less, the more of the score is lost."""
         if self.phase != "forget":
             return 0.0
-        lost = (self.reference - self.curriculum.success) / self.reference
+        lost = (self.reference - self.score) / (abs(self.reference) or 1.0)
         return min(1.0, max(0.0, 1 - lost / self.tolerance))
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic, Protocol, cast
@@ -214,12 +213,14 @@ class Trainer(Generic[M]):
             self._refresh_memory()
         if move is not None:
             self.set_level()
+            self.recent.clear()
         if phase != "forget" and self.schedule.phase == "forget":
             self._calibrate_spans()
 
     def _calibrate_spans(self) -> None:
         """Calibrate the spans on a new rollout, before they begin to learn."""
         rollout = collect(self.actor, self.rollout_length)
+        self.schedule.count_steps(rollout.action.numel())
         cast(ForgettingAgent[M], self.agent).calibrate_spans(rollout.acted_on, rollout.memory)
         self._refresh_memory()
 
@@ -234,15 +235,9 @@ class Trainer(Generic[M]):
 
     @property
     def score(self) -> tuple[int, float] | None:
-        """Level and success rate on it, by which checkpoints are compared; None before it is known.
-
-        Where success is unknown, the mean return takes its place.
-        """
+        """Level and score on it, by which checkpoints are compared; None before it is known."""
         curriculum = self.schedule.curriculum
-        if not curriculum.measured:
-            return None
-        unknown = math.isnan(curriculum.success)
-        return curriculum.index, self.recent.mean_return if unknown else curriculum.success
+        return (curriculum.index, self.schedule.score) if curriculum.measured else None
 
     @property
     def last_loss_finite(self) -> bool:

@@ -23,8 +23,11 @@ SCHEDULE = {
     "near_from": "plateau_start",
 }
 """Keys of the schedule's state within it."""
-ADDED: dict[str, dict[str, Any]] = {"actor": {"tells_success": False}}
-"""Values of keys that were added to parts of the trainer's state."""
+ADDED: dict[str, Any] = {
+    "actor": {"tells_success": False},
+    "schedule": {"curriculum": {"returns": []}},
+}
+"""Values of keys that were added to the trainer's state."""
 REWARD_SCALE = "embedding.reward_scale"
 """Where the weights of an agent hold the scale of its rewards."""
 
@@ -46,8 +49,7 @@ def rename_trainer_state(state: Any) -> Any:
         state = _rename(state, TRAINER)
         if isinstance(state["schedule"], dict):
             state["schedule"] = _rename(state["schedule"], SCHEDULE)
-    parts = {name: state[name] for name in ADDED if isinstance(state.get(name), dict)}
-    return state | {name: ADDED[name] | part for name, part in parts.items()} if parts else state
+    return _complete(state, ADDED)
 
 
 def complete_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -56,6 +58,17 @@ def complete_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(weights)
     one = torch.ones((), dtype=torch.float64)
     return {**weights, **{f"{REWARD_SCALE}.{name}": one for name in ("rms", "_squares", "_count")}}
+
+
+def _complete(state: dict[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `state` with what it lacks of `added`, but without parts that it does not have."""
+    for key, value in added.items():
+        if not isinstance(value, dict):
+            state = {key: value} | state
+        elif isinstance(state.get(key), dict):
+            part = _complete(state[key], value)
+            state = state if part is state[key] else state | {key: part}
+    return state
 
 
 def _rename(content: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

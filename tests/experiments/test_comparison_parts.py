@@ -69,11 +69,20 @@ def test_minutes_count_until_the_full_task_gives_nearly_the_return_of_the_oracle
         {"level": 12, "return": 1.89, "seconds": 180.0},
         {"level": 12, "return": 1.9, "seconds": 240.0},
         {"level": 12, "return": 2.0, "seconds": 300.0},
-    ]
+    ]  # of an earlier version, which did not count episodes
     assert minutes_to_solve(lines, 12, 2.0) == 4.0
     assert math.isnan(minutes_to_solve(lines, 12, 3.0))
     assert math.isnan(minutes_to_solve(lines, 12, math.nan))
     assert math.isnan(minutes_to_solve(lines, 12, None))
+
+
+def test_minutes_count_episodes_of_the_full_task_only() -> None:
+    lines = [
+        {"level": 12, "return": 2.0, "episodes": count, "seconds": 60.0 * minute}
+        for minute, count in enumerate((1, 40, 511, 512), start=1)
+    ]
+    assert minutes_to_solve(lines, 12, 2.0) == 4.0
+    assert math.isnan(minutes_to_solve(lines[:-1], 12, 2.0))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from rl_expire.learning.curriculum import (
     Curriculum,
     CurriculumConfig,
     Level,
+    Result,
     episode_results,
     ladder,
 )
@@ -27,7 +28,7 @@ def finish(
 ) -> str | None:
     """Report episodes, by default of the hardest kind, and return the move they lead to."""
     difficulty = curriculum.level if difficulty is None else difficulty
-    curriculum.observe((difficulty, success) for success in successes)
+    curriculum.observe(Result(difficulty, success, 0.0) for success in successes)
     return curriculum.move()
 
 
@@ -89,8 +90,25 @@ def test_only_episodes_of_the_harder_half_count() -> None:
 
 def test_success_is_the_mean_over_the_last_window() -> None:
     curriculum = curriculum_to(30)
-    curriculum.observe([(8, 0), (8, 0), (8, 1), (8, 1), (8, 0), (8, 1)])
+    curriculum.observe([Result(8, success, 2 * success) for success in (0, 0, 1, 1, 0, 1)])
     assert curriculum.success == 0.75
+    assert curriculum.mean_return == 1.5
+
+
+def test_unknown_success_counts_as_failure_beside_known_success_and_is_unknown_alone() -> None:
+    curriculum = curriculum_to(30)
+    assert finish(curriculum, math.nan, math.nan, math.nan, math.nan) is None
+    assert curriculum.measured
+    assert math.isnan(curriculum.success)
+    curriculum.observe([Result(8, 1.0, 0.0)])
+    assert curriculum.success == 0.25
+
+
+def test_an_episode_without_its_difficulty_does_not_count() -> None:
+    episodes = [Episode(0, 1.0, 5, {"success": 1.0}), Episode(0, 1.0, 5, {"length": 8.0})]
+    curriculum = curriculum_to(30)
+    curriculum.observe(episode_results(episodes, "length", "success"))
+    assert curriculum.success == 0.0, "the second one alone, which tells no success"
 
 
 @pytest.mark.parametrize(("successes", "move"), [((1, 1, 0, 0), None), ((1, 0, 0, 0), "retreat")])
@@ -162,19 +180,20 @@ def test_a_restored_curriculum_continues_as_the_original_does() -> None:
 
 def test_a_loaded_state_is_not_modified_later() -> None:
     curriculum = curriculum_to(30)
-    state = {"index": 1, "recent": []}
+    state = {"index": 1, "recent": [0.0], "returns": [2.0]}
     curriculum.load_state_dict(state)
+    assert curriculum.mean_return == 2.0
     assert finish(curriculum, 0, 0, 0, 0) == "retreat"
-    assert state == {"index": 1, "recent": []}
+    assert state == {"index": 1, "recent": [0.0], "returns": [2.0]}
 
 
 def test_results_are_read_from_info_and_missing_success_counts_as_failure() -> None:
     solved = Episode(0, 1.0, 5, {"length": 7.0, "success": 1.0})
     unknown = Episode(1, 1.0, 5, {"length": 3.0})
     results = episode_results([solved, unknown], "length", "success")
-    assert results == [(7.0, 1.0), (3.0, 0.0)]
+    assert results == [(7.0, 1.0, 1.0), (3.0, 0.0, 1.0)]
 
 
 def test_without_a_difficulty_missing_success_is_unknown() -> None:
     results = episode_results([Episode(0, 9.0, 5, {})], None, "success")
-    assert results == [(1.0, pytest.approx(math.nan, nan_ok=True))]
+    assert results == [(1.0, pytest.approx(math.nan, nan_ok=True), 9.0)]

@@ -1,12 +1,13 @@
 """The schedule: the phases of a run, its learning rates, and the weight of the span penalty."""
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
+from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, Result, ladder
 from rl_expire.learning.schedule import LearningConfig, Schedule
 
 GOAL, WINDOW = 32, 10
@@ -28,9 +29,14 @@ def make_schedule(start: int = GOAL, window: int = WINDOW, **options: Any) -> Sc
     return Schedule(curriculum, learning, **sizes)
 
 
-def results(level: int, successes: int, count: int = WINDOW) -> list[tuple[float, float]]:
+def results(level: int, successes: int, count: int = WINDOW) -> list[Result]:
     """Return the results of `count` episodes, the first `successes` of them solved."""
-    return [(level, float(n < successes)) for n in range(count)]
+    return [Result(level, float(n < successes), 0.0) for n in range(count)]
+
+
+def returns(*values: float) -> list[Result]:
+    """Return the results of a window of episodes of unknown success, with these returns in turn."""
+    return [Result(GOAL, math.nan, values[n % len(values)]) for n in range(WINDOW)]
 
 
 def forgetting(score: float = 1.0, window: int = WINDOW, **options: Any) -> Schedule:
@@ -61,7 +67,9 @@ def test_a_task_that_was_solved_by_chance_is_learned_further() -> None:
     schedule = make_schedule()
     schedule.observe(100, results(GOAL, 9))
     schedule.observe(150, results(GOAL, 8))
-    assert (schedule.phase, schedule.plan().rate, schedule.solved_step) == ("learn", 0.25, 100)
+    assert (schedule.phase, schedule.plan().rate, schedule.solved_step) == ("learn", 0.25, None)
+    schedule.observe(250, results(GOAL, 9))
+    assert (schedule.phase, schedule.solved_step) == ("settle", 250)
 
 
 def test_a_collapse_while_settling_returns_to_learning() -> None:
@@ -70,6 +78,84 @@ def test_a_collapse_while_settling_returns_to_learning() -> None:
     schedule.observe(100, results(GOAL, 9))
     assert schedule.observe(120, results(GOAL, 2)) == "retreat"
     assert (schedule.phase, schedule.curriculum.level) == ("learn", 16)
+    assert schedule.solved_step is None
+
+
+@pytest.mark.parametrize("forget_steps", [1000, None], ids=["forgetting", "joint"])
+def test_a_task_is_solved_no_longer_after_a_collapse(forget_steps: int | None) -> None:
+    schedule = make_schedule(forget_steps=forget_steps)
+    schedule.observe(100, results(GOAL, 10))
+    schedule.observe(150, [])
+    assert schedule.phase == ("learn" if forget_steps is None else "forget")
+    schedule.observe(200, results(GOAL, 7))
+    assert schedule.solved_step == 100, "a score that is somewhat lower is none"
+    schedule.observe(250, results(GOAL, 6))
+    assert schedule.solved_step is None
+    schedule.observe(300, results(GOAL, 9))
+    assert schedule.solved_step == 300
+
+
+def test_where_success_is_unknown_the_mean_return_has_to_reach_the_threshold() -> None:
+    schedule = make_schedule(reward_threshold=0.7)
+    for steps, values in [(100, (1.0, 0.0)), (200, (1.0, 1.0, 0.0, 1.0, 0.0))]:
+        schedule.observe(steps, returns(*values))
+        assert schedule.phase == "learn"
+    schedule.observe(300, returns(1.0, 1.0, 1.0, 0.0, 0.5))  # in most episodes below or above it
+    assert (schedule.phase, schedule.solved_step) == ("settle", 300)
+    schedule.observe(350, [])
+    assert (schedule.phase, schedule.reference) == ("forget", pytest.approx(0.7))
+    assert make_schedule().observe(100, returns(9.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("threshold", "reference", "lower"), [(475.0, 500.0, 475.0), (-100.0, -80.0, -84.0)]
+)
+def test_the_span_penalty_falls_with_the_return_lost(
+    threshold: float, reference: float, lower: float
+) -> None:
+    schedule = make_schedule(reward_threshold=threshold)
+    schedule.observe(100, returns(reference))
+    schedule.observe(150, [])
+    assert (schedule.phase, schedule.plan().alpha_share) == ("forget", 1.0)
+    schedule.observe(160, returns(lower))  # 5 % of the reference, with tolerance 0.1
+    assert schedule.plan().alpha_share == pytest.approx(0.5)
+    assert schedule.solved_step == 100
+    schedule.observe(170, returns(threshold - 0.4 * abs(threshold)))
+    assert (schedule.plan().alpha_share, schedule.solved_step) == (0.0, None)
+
+
+def test_success_counts_before_the_return() -> None:
+    schedule = make_schedule(reward_threshold=1.0)
+    schedule.observe(100, [Result(GOAL, 0.0, 100.0)] * WINDOW)
+    assert schedule.phase == "learn"
+    told_once = [Result(GOAL, 1.0 if n == 0 else math.nan, 100.0) for n in range(WINDOW)]
+    schedule.observe(200, told_once)
+    assert (schedule.phase, schedule.curriculum.success) == ("learn", 0.1)
+
+
+@pytest.mark.parametrize(("phase", "start"), [("settle", 100), ("forget", 150)])
+def test_a_phase_that_the_budget_cut_short_goes_on_with_a_larger_one(
+    phase: str, start: int
+) -> None:
+    schedule = make_schedule(total_steps=start + 20)
+    for steps in (100, 150):
+        if steps <= start:
+            schedule.observe(steps, results(GOAL, 10))
+    schedule.observe(start + 20, results(GOAL, 10))
+    assert (schedule.phase, schedule.phase_done, schedule.remaining_steps) == (phase, 1.0, 0)
+    larger = make_schedule()
+    larger.load_state_dict(schedule.state_dict())
+    left = {"settle": 50 - 20 + 1000, "forget": 1000 - 20}[phase]
+    assert (larger.phase, larger.remaining_steps) == (phase, left)
+    larger.observe(start + 20 + left, [])
+    larger.observe(start + 20 + left + 1000, [])
+    assert larger.phase == "end"
+
+
+def test_steps_before_the_first_update_of_a_phase_count_but_do_not_shorten_it() -> None:
+    schedule = forgetting()
+    schedule.count_steps(40)
+    assert (schedule.steps, schedule.phase_done, schedule.remaining_steps) == (190, 0.0, 1000)
 
 
 def test_learning_rate_and_entropy_bonus_fall_to_zero_while_settling() -> None:

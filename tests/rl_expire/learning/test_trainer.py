@@ -221,7 +221,35 @@ def test_the_forgetting_phase_ends_the_run() -> None:
     trainer = make_trainer(start=GOAL)
     begin_forgetting(trainer)
     train(trainer, report=lambda _: None, save=lambda: None)
-    assert trainer.steps == 64
+    assert trainer.steps == ROWS * LENGTH + 64, "the rollout that calibrates the spans, and 64"
+
+
+def test_episodes_of_earlier_levels_are_not_reported() -> None:
+    trainer = make_trainer()
+    finish_window(trainer, 1.0)
+    assert trainer.recent.summary(6)["episodes"] == 0
+    finish_window(trainer, 0.75)
+    assert trainer.recent.summary(6) == {
+        **dict.fromkeys(("success", "success_longest", "return"), 0.75),
+        "episodes": WINDOW,
+    }
+
+
+@pytest.mark.parametrize("phase", ["learn", "forget"])
+def test_a_run_that_spent_its_steps_goes_on_when_it_is_given_more(phase: str) -> None:
+    def make(total_steps: int) -> Trainer[Any]:
+        return make_trainer(START[phase], train=replace(SIZES, total_steps=total_steps))
+
+    trainer = make(32 if phase == "learn" else 48)
+    if phase == "forget":
+        begin_forgetting(trainer)
+    assert train(trainer, report=lambda _: None, save=lambda: None)
+    assert trainer.schedule.phase == phase
+    longer = make(160)
+    longer.load_state_dict(trainer.state_dict())
+    assert not longer.finished
+    assert train(longer, report=lambda _: None, save=lambda: None)
+    assert longer.steps == (160 if phase == "learn" else ROWS * LENGTH + 64)
 
 
 @pytest.mark.parametrize("phase", ["learn", "forget"])

@@ -57,4 +57,7 @@ def test_weights_from_before_rewards_were_scaled_see_rewards_as_they_are() -> No
 def test_what_was_added_to_the_state_gets_its_default() -> None:
     state = rename_trainer_state({"actor": {"steps": 1}})
     assert state == {"actor": {"steps": 1, "tells_success": False}}
+    state = {"schedule": {"curriculum": {"index": 2, "recent": [1.0]}}}
+    curriculum = rename_trainer_state(state)["schedule"]["curriculum"]
+    assert curriculum == {"index": 2, "recent": [1.0], "returns": []}
     assert rename_trainer_state({"actor": {"tells_success": True}})["actor"]["tells_success"]
