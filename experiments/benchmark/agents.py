@@ -36,7 +36,7 @@ ENDLESS = 10**15
 WARM_UP_STEPS = 400
 """Minimum number of steps before timing starts, so that memories have filled up."""
 FROZEN_RATE = 1e-12
-"""A learning rate at which updates cost the same but leave the weights as they are."""
+"""A learning rate at which updates cost the same but learn nothing."""
 
 
 @dataclass
@@ -109,8 +109,7 @@ def frozen_trainer(
 ) -> Trainer[Any]:
     """Return a trainer for timing: at the full task, with the weights and memories of a run.
 
-    However many updates are made, it stays in its phase and at its level, and its weights do not
-    change.
+    However many updates are made, it stays in its phase and at its level, and learns nothing.
 
     Args:
         run: run folder.

@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 import torch
 
+from agents.blocks.value_head import ValueHead
 from experiments.benchmark.agents import frozen_trainer
 from tests.experiments.conftest import SCRIPTS, Call, change_config
 from tests.support import copy_of
@@ -94,7 +95,7 @@ def test_agents_are_timed_side_by_side(
 
 
 @pytest.mark.parametrize("phase", ["learn", "forget"])
-def test_timed_updates_change_neither_weights_nor_phase_nor_level(
+def test_timed_updates_learn_nothing_and_stay_in_their_phase_and_level(
     tiny_run: Path, phase: Literal["learn", "forget"]
 ) -> None:
     trainer = frozen_trainer(tiny_run, phase)
@@ -104,8 +105,12 @@ def test_timed_updates_change_neither_weights_nor_phase_nor_level(
         assert ("distillation" in metrics) == (phase == "forget")
         assert metrics["level"] == 6
     assert before.keys() == trainer.agent.state_dict().keys()
-    for name, value in trainer.agent.state_dict().items():
-        torch.testing.assert_close(value, before[name], atol=1e-8, rtol=0)
+    # Running scales of rewards and values go on, and the value head is rescaled with them.
+    rescaled = [n for n, m in trainer.agent.named_modules() if isinstance(m, ValueHead)]
+    assert len(rescaled) == 1
+    for name, weight in trainer.agent.named_parameters():
+        if name.rpartition(".")[0] not in rescaled:
+            torch.testing.assert_close(weight.detach(), before[name], atol=1e-8, rtol=0)
 
 
 @pytest.mark.parametrize(
