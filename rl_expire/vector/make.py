@@ -18,7 +18,7 @@ from rl_expire.validate import OptionError, check_range, options_from_json
 from rl_expire.vector.faults import Guard
 from rl_expire.vector.plain_info import PlainInfo
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
-from rl_expire.vector.reading import Reading, apply_reading, decide_reading
+from rl_expire.vector.tokenize_text import tokenize_text
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,9 @@ def make_envs(
     """
     mode = env_config.vectorization
     try:
-        if mode == "auto":
-            native = find_spec(env_id).vector_entry_point is not None
-            native = native and not (env_config.wrappers or env_config.restart)
-            mode = "native" if native else "sync"
-        if mode == "native":
+        if is_native(env_id, env_config):
             return gym.make_vec(env_id, num_envs, "vector_entry_point", **options)
-        make = partial(_make_plain, find_spec(env_id), options, env_config, [])
+        make = partial(_make_plain, find_spec(env_id), options, env_config)
         if mode == "async":
             for path in env_config.wrappers:  # report errors from here, not from another process
                 _import_wrapper(path, env_config)
@@ -102,6 +98,17 @@ def make_envs(
         raise
     except Exception as error:  # an environment may raise anything
         raise ValueError(f"environment {env_id} cannot be made: {error}") from error
+
+
+def is_native(env_id: str, env_config: EnvConfig = DEFAULT_ENV_CONFIG) -> bool:
+    """Return whether `make_envs` makes the environment's own vectorized form.
+
+    Raises:
+        ValueError: the environment is unknown.
+    """
+    if env_config.vectorization == "auto" and not (env_config.wrappers or env_config.restart):
+        return find_spec(env_id).vector_entry_point is not None
+    return env_config.vectorization == "native"
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -136,8 +143,7 @@ def make_env(
         ValueError: the environment is unknown, rejects its options or cannot render frames.
     """
     try:
-        render = {"render_mode": "rgb_array"}
-        return _make_one(find_spec(env_id), options | render, env_config, [])
+        return _make_one(find_spec(env_id), options | {"render_mode": "rgb_array"}, env_config)
     except ValueError:
         raise
     except Exception as error:
@@ -151,30 +157,14 @@ def can_render(env_id: str, options: dict[str, Any]) -> bool:
     return "rgb_array" in env.metadata.get("render_modes", ())
 
 
-def _make_one(
-    spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig, readings: list[Reading]
-) -> gym.Env:
-    """Make one environment, apply its wrappers, and prepare its observations for agents.
+def _make_one(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:
+    """Make one environment, apply its wrappers, and tokenize text observations.
 
-    Args:
-        spec: the spec and not the id, which may not be registered in another process.
-        options: keyword arguments of the environment.
-        env_config: its wrappers.
-        readings: how to read its observations. If it is empty, that is decided and appended: pass
-            the same list for all environments of a batch.
+    It takes a spec and not an id, because in another process the id may not be registered.
 
     Raises:
         OptionError: a wrapper cannot be imported or applied.
     """
-    env = _make_wrapped(spec, options, env_config)
-    if not readings:
-        make = partial(_make_wrapped, spec, options, env_config)
-        readings.append(decide_reading(env, make))
-    return apply_reading(env, readings[0])
-
-
-def _make_wrapped(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:
-    """Make one environment and apply its wrappers."""
     env = gym.make(spec, **options)
     for path in env_config.wrappers:
         wrapper = _import_wrapper(path, env_config)
@@ -183,14 +173,12 @@ def _make_wrapped(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig)
         except Exception as error:
             problem = f"{path} cannot wrap {spec.id} ({type(error).__name__}: {error})"
             raise OptionError(env_config, "wrappers", problem) from error
-    return env
+    return tokenize_text(env)
 
 
-def _make_plain(
-    spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig, readings: list[Reading]
-) -> gym.Env:
+def _make_plain(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:
     """Make one environment of a batch, with an `info` of numbers only."""
-    return PlainInfo(_make_one(spec, options, env_config, readings))
+    return PlainInfo(_make_one(spec, options, env_config))
 
 
 def _import_wrapper(path: str, env_config: EnvConfig) -> Callable[[gym.Env], Any]:
