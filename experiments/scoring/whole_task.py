@@ -16,7 +16,7 @@ from experiments.scoring.measures import MEASURES, Scores
 from rl_expire.scoring.evaluation import Score, evaluate, quotas
 from rl_expire.types import Agent, M
 from rl_expire.validate import check_range
-from rl_expire.vector.make import EnvConfig, make_envs
+from rl_expire.vector.make import EnvConfig, is_native, make_envs
 
 EVAL_SEED = 1_000_000
 """Seed of evaluations, far from the seeds of training."""
@@ -62,27 +62,34 @@ def evaluate_all(
     hardest = at_hardest(options, level)
     rows = min(config.num_envs, config.episodes)
 
-    def score(task: dict[str, Any], greedy: bool) -> Score:
+    def score(task: dict[str, Any]) -> tuple[Score, Score]:
+        """Return the scores of greedy and of sampled actions."""
         with closing(make_envs(env_id, rows, task, env_config)) as envs:
-            return evaluate(
-                agent,
-                envs,
-                config.episodes,
-                seed=EVAL_SEED,
-                greedy=greedy,
-                device=device,
-                solved_return=env_config.solved_return,
+            greedy, sampled = (
+                evaluate(
+                    agent,
+                    envs,
+                    config.episodes,
+                    seed=EVAL_SEED,
+                    greedy=greedy,
+                    device=device,
+                    solved_return=env_config.solved_return,
+                )
+                for greedy in (True, False)
             )
+        return greedy, sampled
 
     def ceiling_of(task: dict[str, Any]) -> float:
+        """Return the mean return of perfect memory; only native environments may know it."""
+        if not is_native(env_id, env_config):
+            return math.nan
         with closing(make_envs(env_id, 1, task, env_config)) as envs:
             return expected_return(envs)
 
-    ceiling, ceiling_hardest = ceiling_of(options), ceiling_of(hardest)
-    whole = score(options, True)
-    longest = score(hardest, True) if level else whole
-    sampled = score(options, False)
-    longest_sampled = score(hardest, False) if level else sampled
+    whole, sampled = score(options)
+    longest, longest_sampled = score(hardest) if level else (whole, sampled)
+    ceiling = ceiling_of(options)
+    ceiling_hardest = ceiling_of(hardest) if level else ceiling
     scores = Scores(
         whole=whole,
         hardest=longest,
@@ -114,7 +121,12 @@ def at_hardest(options: dict[str, Any], level: Sequence[str]) -> dict[str, Any]:
 def oracle_return(
     env_id: str, options: dict[str, Any], config: EvalConfig, env_config: EnvConfig
 ) -> float:
-    """Return the mean return of the environment's scripted oracle; NaN if it has none."""
+    """Return the mean return of the environment's scripted oracle; NaN if it has none.
+
+    Only native environments can have one.
+    """
+    if not is_native(env_id, env_config):
+        return math.nan
     rows = min(config.num_envs, config.episodes)
     with closing(make_envs(env_id, rows, options, env_config)) as envs:
         make_oracle = getattr(envs.unwrapped, "oracle", None)

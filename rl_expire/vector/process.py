@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -14,9 +15,14 @@ import numpy as np
 from gymnasium.vector import SyncVectorEnv
 from gymnasium.vector.utils import iterate
 
+STARTING = 4 * (os.cpu_count() or 1)
+"""Number of processes that start at the same time, at most."""
+
 
 class EnvProcess(gym.Env):
     """An environment that runs in another process.
+
+    Making one only starts the process, so that several can start at the same time.
 
     Args:
         make: makes the environment, in that process.
@@ -28,7 +34,7 @@ class EnvProcess(gym.Env):
     """
 
     def __init__(self, make: Callable[[], gym.Env], timeout: float):
-        """Start the process, and wait until it has made the environment."""
+        """Start the process."""
         self.timeout = timeout
         self.connection, child = multiprocessing.Pipe()
         self.process = multiprocessing.Process(
@@ -37,7 +43,17 @@ class EnvProcess(gym.Env):
         self.process.start()
         child.close()
         self.step_pending = False
-        self.observation_space, self.action_space, self.metadata = self._receive()
+        self.made = False
+
+    def wait(self) -> None:
+        """Wait until the process has made the environment.
+
+        Raises:
+            Exception: making it failed.
+        """
+        if not self.made:
+            self.observation_space, self.action_space, self.metadata = self._receive()
+            self.made = True
 
     def step_async(self, action: Any) -> None:
         """Start a step without waiting for its result; the next call of `step` returns it."""
@@ -76,6 +92,7 @@ class EnvProcess(gym.Env):
 
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a function in the process and return its result; drop a pending step's."""
+        self.wait()
         if self.step_pending:
             self.step_pending = False
             with suppress(Exception):
@@ -146,12 +163,42 @@ def _capture(
 
 
 class AsyncEnvs(SyncVectorEnv):
-    """A vector of environments, each an `EnvProcess` at its core, that step in parallel."""
+    """A vector of environments, each an `EnvProcess` at its core, that start and step in parallel.
+
+    Args:
+        env_fns: start the processes.
+        options: further arguments of `SyncVectorEnv`.
+    """
+
+    def __init__(self, env_fns: Sequence[Callable[[], gym.Env]], **options: Any):
+        """Start up to `STARTING` processes at a time, and wait until all are ready.
+
+        Raises:
+            Exception: an environment cannot be made; all processes have been stopped.
+        """
+        envs: list[gym.Env] = []
+        try:
+            for n, start in enumerate(env_fns):
+                envs.append(start())
+                if n >= STARTING:
+                    _process(envs[n - STARTING]).wait()
+            for env in envs:
+                _process(env).wait()
+            super().__init__([lambda env=env: env for env in envs], **options)
+        except Exception:
+            for env in envs:
+                env.close()
+            raise
 
     def step(self, actions: Any) -> Any:
         """Start the steps of all environments, then wait for their results in order."""
         for env, action in zip(self.envs, iterate(self.action_space, actions), strict=True):
-            process = env.unwrapped
-            assert isinstance(process, EnvProcess)
-            process.step_async(action)
+            _process(env).step_async(action)
         return super().step(actions)
+
+
+def _process(env: gym.Env) -> EnvProcess:
+    """Return the process at the core of a wrapped environment."""
+    process = env.unwrapped
+    assert isinstance(process, EnvProcess)
+    return process
