@@ -48,8 +48,9 @@ class AnyEnv:
     restarts are asked for, else sync."""
     solved_return: Annotated[float | None, PLAIN_NAME] = None
     """Return from which an episode counts as a success, if the environment's info has no `success`
-    or `is_success`. By default any reward in MiniGrid, else the registered `reward_threshold`;
-    without one success is unknown, and the run takes all its steps."""
+    or `is_success`; by default any reward in MiniGrid. Elsewhere success is then unknown, and the
+    task is solved once the mean return comes as near to the registered `reward_threshold` as
+    --learning.solved-at says. Without one, the run takes all its steps."""
 
     def __post_init__(self) -> None:
         # Written in one way, so that equal options are equal words.
@@ -177,7 +178,11 @@ class Train(Experiment):
         spec = find_spec(self.env.env_id)
         if self.env.solved_return is not None:
             return self.env.solved_return
-        return MINIGRID_SOLVED if spec.id.startswith("MiniGrid-") else spec.reward_threshold
+        return MINIGRID_SOLVED if spec.id.startswith("MiniGrid-") else None
+
+    def reward_threshold(self) -> float | None:
+        """Return the mean return of a solved task, for one whose success is unknown."""
+        return find_spec(self.env.env_id).reward_threshold
 
     @classmethod
     def made(cls, entry: Mapping[str, Any]) -> bool:

@@ -37,6 +37,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
         total_steps=options.train.total_steps,
         forget_steps=forget_steps[forgetting.method],
         tolerance=forgetting.tolerance,
+        reward_threshold=options.reward_threshold(),
     )
     try:
         return Trainer(

@@ -104,14 +104,18 @@ def describe(metrics: dict[str, Any], speed: float, left: str) -> dict[str, str]
         "phase": PHASES.get(metrics["phase"], metrics["phase"]),
         "steps": f"{metrics['steps']:,} ({speed:,.0f}/s)",
         "level": f"{metrics['level']}",
-        "success": percent(metrics["success"]),
-        "success at the hardest": percent(metrics["success_longest"]),
     }
+    if math.isnan(metrics["success"]) and not math.isnan(metrics["return"]):
+        rows["mean return"] = f"{metrics['return']:.4g}"
+    else:
+        rows["success"] = percent(metrics["success"])
+        rows["success at the hardest"] = percent(metrics["success_longest"])
     if held:
         rows["memories held"] = ", ".join(f"{n:.1f}" for n in held)
     if "span_other" in metrics:
-        relevant, other = metrics.get("span_relevant", math.nan), metrics["span_other"]
-        rows["lifetimes in steps"] = f"{relevant:.0f} relevant, {other:.0f} other"
+        relevant, other = metrics.get("span_relevant", math.nan), f"{metrics['span_other']:.0f}"
+        marked = not math.isnan(relevant)
+        rows["lifetimes in steps"] = f"{relevant:.0f} relevant, {other} other" if marked else other
     rows["time left"] = left
     return rows
 

@@ -16,6 +16,7 @@ METRICS: dict[str, Any] = {
     "level": 34,
     "success": 0.5,
     "success_longest": math.nan,
+    "return": 0.5,
     "kept/1": 3.0,
     "kept/0": 12.26,
     "span_relevant": 250.4,
@@ -56,7 +57,15 @@ def test_metrics_that_an_agent_does_not_have_are_left_out() -> None:
     metrics = {k: v for k, v in METRICS.items() if not k.startswith(("kept", "span"))}
     assert not {"memories held", "lifetimes in steps"} & describe(metrics, 1, "").keys()
     rows = describe(METRICS | {"span_relevant": math.nan}, 1, "")
-    assert rows["lifetimes in steps"] == "nan relevant, 32 other"
+    assert rows["lifetimes in steps"] == "32"
+
+
+def test_the_mean_return_is_shown_where_success_is_unknown() -> None:
+    rows = describe(METRICS | {"success": math.nan, "return": 1234.56}, 1, "")
+    assert rows["mean return"] == "1235"
+    assert not {"success", "success at the hardest"} & rows.keys()
+    rows = describe(METRICS | {"success": math.nan, "return": math.nan}, 1, "")
+    assert rows["success"] == "-", "no episode has finished yet"
 
 
 def test_an_unknown_phase_is_shown_by_its_name() -> None:
