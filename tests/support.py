@@ -35,16 +35,18 @@ from rl_expire.types import (
     TimeStep,
     map_obs,
 )
+from rl_expire.vector.cells import as_cells
 
 CPU = torch.device("cpu")
 ACTIONS = spaces.Discrete(3)
 VECTOR = spaces.Box(-5.0, 5.0, (4,), np.float32)
+CELLS = as_cells(spaces.Box(0, 255, (3, 3, 3), np.uint8))
 SPACES: dict[str, gym.Space] = {
     "vector": VECTOR,
     "tokens": spaces.MultiDiscrete([7, 7, 7]),
     "one token": spaces.Discrete(5),
-    "minigrid": spaces.Box(0, 255, (3, 3, 3), np.uint8),
-    "dict": spaces.Dict({"image": spaces.Box(0, 255, (3, 3, 3), np.uint8), "compass": VECTOR}),
+    "minigrid": CELLS,
+    "dict": spaces.Dict({"image": CELLS, "compass": VECTOR}),
 }
 
 SMALL = ExpireSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)
@@ -118,9 +120,8 @@ def sample_obs(space: gym.Space, shape: tuple[int, ...], rng: np.random.Generato
         return torch.as_tensor(rng.integers(0, 2, (*shape, *space.shape), dtype=np.int8))
     assert isinstance(space, spaces.Box)
     if space.dtype == np.uint8:
-        cells = space.shape[-1] == 3 and max(space.shape) <= 32
-        most = 4 if cells else 256
-        return torch.as_tensor(rng.integers(0, most, (*shape, *space.shape), dtype=np.uint8))
+        beyond = space.high.astype(np.int64) + 1
+        return torch.as_tensor(rng.integers(0, beyond, (*shape, *space.shape)).astype(np.uint8))
     return torch.as_tensor(rng.normal(size=(*shape, *space.shape)).astype(space.dtype))
 
 

@@ -19,21 +19,17 @@ class Encoder(nn.Module, ABC):
     target_size: int
 
     @abstractmethod
+    def describe(self) -> str:
+        """Return what observations are read as, such as `a vector of 4 numbers`."""
+
+    @abstractmethod
     def forward(self, obs: Obs) -> Tensor:
-        """Return the codes `[..., D]` of observations."""
+        """Return the codes `[..., D]` of observations.
+
+        Raises:
+            ValueError: an observation is not in the space that the encoder was made for.
+        """
 
     @abstractmethod
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
         """Return the mean loss `[]` of predictions `[..., K]` of observations."""
-
-
-def categorical_loss(logits: Tensor, categories: Tensor) -> Tensor:
-    """Return the mean cross-entropy `[]`, in nats per place, over P places of C categories each.
-
-    Args:
-        logits: `[..., P * C]`.
-        categories: `[..., P]` int64.
-    """
-    places = categories.shape[-1]
-    by_place = logits.unflatten(-1, (places, -1)).flatten(0, -2)
-    return nn.functional.cross_entropy(by_place, categories.flatten())

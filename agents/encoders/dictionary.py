@@ -15,30 +15,48 @@ class DictEncoder(Encoder):
     """Encode a dictionary of observations as the sum of the codes of its entries.
 
     Args:
-        parts: the encoder of each entry.
+        parts: the encoder of each entry, by its key.
     """
 
     def __init__(self, parts: Mapping[str, Encoder]):
         """Keep the encoders of the entries."""
         super().__init__()
-        self.parts = nn.ModuleDict(parts)
+        self.keys = list(parts)
+        self.parts = nn.ModuleDict({module_name(key): part for key, part in parts.items()})
         self.target_size = sum(encoder.target_size for encoder in parts.values())
+
+    def encoders(self) -> dict[str, Encoder]:
+        """Return the encoders of the entries, by key."""
+        parts = (part for part in self.parts.values() if isinstance(part, Encoder))
+        return dict(zip(self.keys, parts, strict=True))
+
+    def describe(self) -> str:
+        """Return what each entry is read as."""
+        parts = self.encoders().items()
+        return "; ".join(f"{key!r}: {encoder.describe()}" for key, encoder in parts)
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode a dict of tensors with equal leading dimensions."""
         assert isinstance(obs, dict)
-        return torch.stack([encoder(obs[name]) for name, encoder in self._encoders()]).sum(0)
+        return torch.stack([encoder(obs[key]) for key, encoder in self.encoders().items()]).sum(0)
 
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
         """Return the sum of the losses of all entries."""
         assert isinstance(obs, dict)
-        parts = prediction.split([encoder.target_size for _, encoder in self._encoders()], dim=-1)
+        encoders = self.encoders()
+        parts = prediction.split([encoder.target_size for encoder in encoders.values()], dim=-1)
         losses = [
-            encoder.reconstruction_loss(part, obs[name])
-            for part, (name, encoder) in zip(parts, self._encoders(), strict=True)
+            encoder.reconstruction_loss(part, obs[key])
+            for part, (key, encoder) in zip(parts, encoders.items(), strict=True)
         ]
         return torch.stack(losses).sum()
 
-    def _encoders(self) -> list[tuple[str, Encoder]]:
-        """Return names and encoders of the entries."""
-        return [(name, part) for name, part in self.parts.items() if isinstance(part, Encoder)]
+
+def module_name(key: str) -> str:
+    """Return a name for the submodule of `key`: the key itself, wherever PyTorch allows it.
+
+    PyTorch allows neither dots nor an empty name nor the attributes of modules, such as `type` and
+    `keys`. Different keys have different names.
+    """
+    name = key.replace("%", "%25").replace(".", "%2E")
+    return f"%{name}" if not name or hasattr(nn.ModuleDict(), name) else name

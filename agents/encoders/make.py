@@ -9,16 +9,17 @@ from gymnasium import spaces
 
 from agents.encoders.base import Encoder
 from agents.encoders.dictionary import DictEncoder
-from agents.encoders.grid import GridEncoder, is_grid
+from agents.encoders.grid import GridEncoder
 from agents.encoders.pixels import PixelEncoder, channel_axis
 from agents.encoders.tokens import TokenEncoder
 from agents.encoders.vector import VectorEncoder
+from rl_expire.vector.cells import is_cells
 
 
 def make_encoder(space: gym.Space, width: int, path: str = "") -> Encoder:
     """Return a new encoder for `space`.
 
-    MiniGrid cells (uint8 `[h, w, 3]`) are encoded as categories, other uint8 images as pixels,
+    MiniGrid cells (see `is_cells`) are encoded as categories, other uint8 images as pixels,
     `Discrete` and `MultiDiscrete` vectors as token sequences, all other boxes and `MultiBinary` as
     vectors, and a `Dict` of these as the sum of its entries.
 
@@ -30,14 +31,16 @@ def make_encoder(space: gym.Space, width: int, path: str = "") -> Encoder:
     Raises:
         ValueError: the space is not supported.
     """
-    if isinstance(space, spaces.Dict) and not path:
-        parts = {name: make_encoder(part, width, f"[{name!r}]") for name, part in space.items()}
+    if isinstance(space, spaces.Dict) and len(space) and not path:
+        parts = {key: make_encoder(part, width, f"[{key!r}]") for key, part in space.items()}
+        if other := [key for key in parts if not isinstance(key, str)]:
+            raise ValueError(f"observation key {other[0]!r} is not supported: use a string")
         return DictEncoder(parts)
     if isinstance(space, spaces.Discrete):
         return TokenEncoder(int(space.n), int(space.start), None, width)
     if isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1:
         return TokenEncoder(int(space.nvec.max()), space.start, space.shape[0], width)
-    if isinstance(space, spaces.Box) and is_grid(space):
+    if isinstance(space, spaces.Box) and is_cells(space):
         return GridEncoder(space, width)
     if isinstance(space, spaces.Box) and (axis := channel_axis(space)) is not None:
         return PixelEncoder(space, axis, width)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.encoders.base import Encoder, categorical_loss
+from agents.encoders.base import Encoder
+from agents.encoders.categories import CategoryTarget
 from rl_expire.types import Obs
 
 
@@ -14,7 +15,7 @@ class TokenEncoder(Encoder):
     """Embed token ids with their positions, and pool them by learned attention.
 
     Args:
-        vocabulary: number of different tokens; ids beyond count as the last one.
+        vocabulary: number of different tokens.
         start: first id, for all positions or for each.
         length: number of tokens; None for observations that are one token without an axis.
         width: D.
@@ -26,12 +27,18 @@ class TokenEncoder(Encoder):
         """Create the weights."""
         super().__init__()
         self.single = length is None
-        self.target_size = (length or 1) * vocabulary
+        self.target = CategoryTarget(length or 1, vocabulary)
+        self.target_size = self.target.size
         self.register_buffer("start", torch.as_tensor(start), persistent=False)
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Parameter(torch.randn(length or 1, width) * 0.02)
         self.score = nn.Linear(width, 1)
         self.net = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def describe(self) -> str:
+        """Return the number of tokens and of ids."""
+        count = "one token" if self.single else f"{len(self.position)} tokens"
+        return f"{count} with {self.token.num_embeddings:,} ids"
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode integers `[..., length]`, or `[...]` with length None."""
@@ -41,10 +48,20 @@ class TokenEncoder(Encoder):
 
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
         """Return the mean cross-entropy of a token, in nats."""
-        return categorical_loss(prediction, self._tokens(obs))
+        return self.target.loss(prediction, self._tokens(obs))
 
     def _tokens(self, obs: Obs) -> Tensor:
-        """Return the token ids counted from 0, `[..., length]`."""
+        """Return the token ids counted from 0, `[..., length]`.
+
+        Raises:
+            ValueError: an id is not one of the vocabulary.
+        """
         assert isinstance(obs, Tensor)
-        tokens = (obs.to(torch.int64) - self.start).clamp(0, self.token.num_embeddings - 1)
+        tokens = obs.to(torch.int64) - self.start
+        if bool(((tokens < 0) | (tokens >= self.token.num_embeddings)).any()):
+            raise ValueError(
+                "an observation holds a token that the observation space does not allow: "
+                f"{int(tokens.min())} to {int(tokens.max())}, counted from the first, where there "
+                f"are {self.token.num_embeddings:,}"
+            )
         return tokens.unsqueeze(-1) if self.single else tokens

@@ -8,9 +8,18 @@ from torch import Tensor, nn
 from agents.encoders.base import Encoder
 from rl_expire.types import Obs
 
+MOST_TARGETS = 1024
+"""Longest vector that is reconstructed number by number."""
+SUMS = 512
+"""Number of sums that are reconstructed of a longer vector."""
+
 
 class VectorEncoder(Encoder):
     """Encode boxes of numbers, flattened to a vector and compressed by a signed logarithm.
+
+    Of a vector longer than `MOST_TARGETS`, random sums are reconstructed instead of each number:
+    every number is added to one of `SUMS` sums, with a random sign (feature hashing, Weinberger et
+    al. 2009). They tell different vectors apart, and cost the same for any length.
 
     Args:
         inputs: number of values in one observation.
@@ -18,20 +27,36 @@ class VectorEncoder(Encoder):
         width: D.
     """
 
+    sum_of: Tensor
+    sign: Tensor
+
     def __init__(self, inputs: int, dims: int, width: int):
         """Create the weights."""
         super().__init__()
-        self.dims = dims
-        self.target_size = inputs
+        self.inputs, self.dims = inputs, dims
+        self.target_size = inputs if inputs <= MOST_TARGETS else SUMS
         self.net = nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width))
+        if self.target_size < inputs:
+            draw = torch.Generator().manual_seed(0)
+            sum_of = torch.randint(SUMS, (inputs,), generator=draw)
+            sign = torch.randint(2, (inputs,), generator=draw) * 2.0 - 1.0
+            self.register_buffer("sum_of", sum_of, persistent=False)
+            self.register_buffer("sign", sign * (SUMS / inputs) ** 0.5, persistent=False)
+
+    def describe(self) -> str:
+        """Return the number of values."""
+        return f"a vector of {self.inputs:,} numbers" if self.inputs != 1 else "one number"
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode numbers `[..., *shape]`."""
         return self.net(self._symlog(obs))
 
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
-        """Return the mean squared error of the compressed numbers."""
-        return (prediction - self._symlog(obs)).pow(2).mean()
+        """Return the mean squared error of the compressed numbers, or of their sums."""
+        target = self._symlog(obs)
+        if self.target_size < self.inputs:
+            target = torch.zeros_like(prediction).index_add_(-1, self.sum_of, target * self.sign)
+        return (prediction - target).pow(2).mean()
 
     def _symlog(self, obs: Obs) -> Tensor:
         """Return sign(x) * log(1 + |x|) of the flattened observations, `[..., inputs]`."""

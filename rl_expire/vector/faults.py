@@ -11,6 +11,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from rl_expire.vector.cells import category_mismatch
+
 FAULT = "rl_expire.env_fault"
 """Info key that holds the error message of an environment that was rebuilt."""
 
@@ -146,8 +148,8 @@ def error_summary(error: Exception) -> str:
 def space_mismatch(space: gym.Space, obs: Any, path: str = "") -> str | None:
     """Explain why `obs` does not belong to `space`.
 
-    Keys, shape, dtype and finiteness are checked. Bounds are not: many environments exceed their
-    own slightly.
+    Keys, shape, dtype, finiteness and categories are checked. The bounds of other numbers are not:
+    many environments exceed their own slightly.
 
     Args:
         space: the observation space.
@@ -173,7 +175,8 @@ def space_mismatch(space: gym.Space, obs: Any, path: str = "") -> str | None:
         return f"{name} is {value.dtype}, not {space.dtype}"
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         return f"{name} is not finite"
-    return None
+    problem = category_mismatch(space, value)
+    return f"{name} {problem}" if problem else None
 
 
 def check_batch(reward: np.ndarray, obs: Any) -> None:

@@ -18,7 +18,7 @@ from rl_expire.validate import OptionError, check_range, options_from_json
 from rl_expire.vector.faults import Guard
 from rl_expire.vector.plain_info import PlainInfo
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
-from rl_expire.vector.tokenize_text import tokenize_text
+from rl_expire.vector.reading import Reading, apply_reading, decide_reading
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def make_envs(
     try:
         if is_native(env_id, env_config):
             return gym.make_vec(env_id, num_envs, "vector_entry_point", **options)
-        make = partial(_make_plain, find_spec(env_id), options, env_config)
+        make = partial(_make_plain, find_spec(env_id), options, env_config, [])
         if mode == "async":
             for path in env_config.wrappers:  # report errors from here, not from another process
                 _import_wrapper(path, env_config)
@@ -143,7 +143,8 @@ def make_env(
         ValueError: the environment is unknown, rejects its options or cannot render frames.
     """
     try:
-        return _make_one(find_spec(env_id), options | {"render_mode": "rgb_array"}, env_config)
+        render = {"render_mode": "rgb_array"}
+        return _make_one(find_spec(env_id), options | render, env_config, [])
     except ValueError:
         raise
     except Exception as error:
@@ -157,14 +158,30 @@ def can_render(env_id: str, options: dict[str, Any]) -> bool:
     return "rgb_array" in env.metadata.get("render_modes", ())
 
 
-def _make_one(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:
-    """Make one environment, apply its wrappers, and tokenize text observations.
+def _make_one(
+    spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig, readings: list[Reading]
+) -> gym.Env:
+    """Make one environment, apply its wrappers, and prepare its observations for agents.
 
-    It takes a spec and not an id, because in another process the id may not be registered.
+    Args:
+        spec: the spec and not the id, which may not be registered in another process.
+        options: keyword arguments of the environment.
+        env_config: its wrappers.
+        readings: how to read its observations. If it is empty, that is decided and appended: pass
+            the same list for all environments of a batch.
 
     Raises:
         OptionError: a wrapper cannot be imported or applied.
     """
+    env = _make_wrapped(spec, options, env_config)
+    if not readings:
+        make = partial(_make_wrapped, spec, options, env_config)
+        readings.append(decide_reading(env, make))
+    return apply_reading(env, readings[0])
+
+
+def _make_wrapped(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:
+    """Make one environment and apply its wrappers."""
     env = gym.make(spec, **options)
     for path in env_config.wrappers:
         wrapper = _import_wrapper(path, env_config)
@@ -173,12 +190,14 @@ def _make_one(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> 
         except Exception as error:
             problem = f"{path} cannot wrap {spec.id} ({type(error).__name__}: {error})"
             raise OptionError(env_config, "wrappers", problem) from error
-    return tokenize_text(env)
+    return env
 
 
-def _make_plain(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:
+def _make_plain(
+    spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig, readings: list[Reading]
+) -> gym.Env:
     """Make one environment of a batch, with an `info` of numbers only."""
-    return PlainInfo(_make_one(spec, options, env_config))
+    return PlainInfo(_make_one(spec, options, env_config, readings))
 
 
 def _import_wrapper(path: str, env_config: EnvConfig) -> Callable[[gym.Env], Any]:

@@ -1,8 +1,10 @@
-"""Turn text observations into token ids, and drop texts that never change."""
+"""Turn text observations into token ids, and leave out texts that never change."""
 
 from __future__ import annotations
 
+import warnings
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -28,44 +30,55 @@ def is_text(space: gym.Space) -> bool:
     return isinstance(space, spaces.Text | MissionSpace)
 
 
-def is_constant(space: gym.Space) -> bool:
-    """Return whether a text never changes, as a MiniGrid mission without placeholders."""
+def may_be_constant(space: gym.Space) -> bool:
+    """Return whether `space` allows one text only: a mission without placeholders.
+
+    Most BabyAI environments declare their missions so although each episode has another one, hence
+    only episodes can tell: see `read_env`.
+    """
     return isinstance(space, MissionSpace) and space.ordered_placeholders is None
 
 
-def tokenize_text(env: gym.Env) -> gym.Env:
-    """Wrap `env` in `TokenizeText` if it has dict observations that contain text."""
-    space = env.observation_space
-    if isinstance(space, spaces.Dict) and any(map(is_text, space.values())):
-        return TokenizeText(env)
-    return env
-
-
 class TokenizeText(gym.ObservationWrapper):
-    """Drops constant texts from a dict observation, and turns the others into token ids."""
+    """Turns the texts of a dict observation into token ids, and leaves out constant ones.
 
-    def __init__(self, env: gym.Env):
+    Args:
+        env: an environment with dict observations.
+        constant: the texts to leave out, by key.
+    """
+
+    def __init__(self, env: gym.Env, constant: Mapping[str, str]):
         """Replace the texts in the observation space of `env`."""
         super().__init__(env)
         space = env.observation_space
         assert isinstance(space, spaces.Dict)
-        texts = {name: s for name, s in space.items() if is_text(s)}
-        self.dropped = {name for name, s in texts.items() if is_constant(s)}
-        self.tokenized = set(texts) - self.dropped
+        self.constant = dict(constant)
+        self.tokenized = {key for key, s in space.items() if is_text(s)} - set(constant)
+        ids = spaces.MultiDiscrete([VOCABULARY] * MAX_WORDS)
         self.observation_space = spaces.Dict(
             {
-                name: (
-                    spaces.MultiDiscrete([VOCABULARY] * MAX_WORDS) if name in self.tokenized else s
-                )
-                for name, s in space.items()
-                if name not in self.dropped
+                key: ids if key in self.tokenized else s
+                for key, s in space.items()
+                if key not in constant
             }
         )
 
     def observation(self, observation: dict[str, Any]) -> dict[str, Any]:
-        """Return the observation without constant texts, the others as `tokens`."""
+        """Return the observation without constant texts, the others as `tokens`.
+
+        Warns:
+            UserWarning: a constant text has changed.
+        """
+        for key, text in self.constant.items():
+            if observation[key] != text:
+                warnings.warn(
+                    f"observation[{key!r}] is left out, because it was {text!r} in all the first "
+                    f"episodes, but now is {observation[key]!r}: declare its space as "
+                    "gymnasium.spaces.Text to show it to the agent",
+                    stacklevel=2,
+                )
         return {
-            name: tokens(value) if name in self.tokenized else value
-            for name, value in observation.items()
-            if name not in self.dropped
+            key: tokens(value) if key in self.tokenized else value
+            for key, value in observation.items()
+            if key not in self.constant
         }

@@ -1,6 +1,7 @@
 """Encoders: all supported observation spaces are encoded, all others refused in one line."""
 
 import math
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -24,6 +25,8 @@ MORE = {
     "grey pixels": spaces.Box(0, 255, (36, 36, 1), np.uint8),
     "stacked frames": spaces.Box(0, 255, (4, 36, 40), np.uint8),
     "tiny grey pixels": spaces.Box(0, 255, (7, 7, 1), np.uint8),
+    "large pixels": spaces.Box(0, 255, (3, 70, 66), np.uint8),
+    "many tokens": spaces.MultiDiscrete([2048] * 12),
     "integers": spaces.Box(0, 9, (4,), np.int64),
     "bits": spaces.MultiBinary(4),
     "grid with bounds": spaces.Box(
@@ -159,29 +162,128 @@ def test_tokens_are_counted_from_the_start_of_their_space() -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "beyond", "last"),
+    ("space", "beyond"),
     [
-        (SPACES["minigrid"], torch.full((3, 3, 3), 255), torch.tensor([10, 5, 3]).expand(3, 3, 3)),
-        (
-            MORE["grid with bounds"],
-            torch.full((2, 2, 3), 99),
-            torch.tensor([10, 5, 3]).expand(2, 2, 3),
-        ),
-        (SPACES["tokens"], torch.tensor([7, 99, 8]), torch.tensor([6, 6, 6])),
-        (SPACES["one token"], torch.tensor(5), torch.tensor(4)),
-        (MORE["tokens from 3 on"], torch.tensor(8), torch.tensor(7)),
-        (MORE["tokens from 3 on"], torch.tensor(0), torch.tensor(3)),
+        (SPACES["minigrid"], torch.full((3, 3, 3), 4)),
+        (MORE["grid with bounds"], torch.tensor([11, 5, 3]).expand(2, 2, 3)),
+        (SPACES["tokens"], torch.tensor([6, 7, 0])),
+        (SPACES["one token"], torch.tensor(5)),
+        (MORE["tokens from 3 on"], torch.tensor(8)),
+        (MORE["tokens from 3 on"], torch.tensor(2)),
+        (spaces.MultiDiscrete([4, 6], start=[10, 20]), torch.tensor([9, 20])),
     ],
 )
-def test_values_out_of_bounds_count_as_the_nearest_category(
-    space: gym.Space, beyond: Tensor, last: Tensor
-) -> None:
+def test_values_out_of_bounds_are_refused(space: gym.Space, beyond: Tensor) -> None:
     encoder = make_encoder(space, WIDTH)
     if isinstance(space, spaces.Box):
-        beyond, last = beyond.to(torch.uint8), last.to(torch.uint8)
-    torch.testing.assert_close(encoder(beyond), encoder(last))
-    other = last + 1 if (last == 3).all() else last - 1
-    assert not torch.allclose(encoder(beyond), encoder(other)), "all values have the same code"
+        beyond = beyond.to(torch.uint8)
+    prediction = torch.zeros(encoder.target_size)
+    for use in (encoder, partial(encoder.reconstruction_loss, prediction)):
+        with pytest.raises(ValueError, match=r"an observation .* the observation space") as caught:
+            use(beyond)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bound", [1, 2, 32, 255])
+def test_cells_are_told_from_images_by_their_bounds(bound: int) -> None:
+    space = spaces.Box(0, bound, (7, 7, 3), np.uint8)
+    kind = "MiniGrid cells" if bound < 32 else "images of 7 x 7 pixels"
+    assert kind in make_encoder(space, WIDTH).describe()
+
+
+@pytest.mark.parametrize("keys", [["agent.pos", "type", "values", "keys", "train", "", "%"]])
+def test_any_string_can_be_the_key_of_an_observation(keys: list[str]) -> None:
+    keys = [*keys, "agent%2Epos", "%type", "%25", "training", "a/b", "two words", "parts.0"]
+    space = spaces.Dict({key: spaces.Box(-1.0, 1.0, (2,)) for key in keys})
+    encoder = make_encoder(space, WIDTH)
+    assert len(encoder.state_dict()) == 4 * len(keys)
+    obs = sample_obs(space, (2,), np.random.default_rng(0))
+    assert isinstance(obs, dict)
+    code = encoder(obs)
+    for key in keys:
+        assert not torch.allclose(encoder(obs | {key: obs[key] + 1}), code), key
+    prediction = torch.zeros(2, encoder.target_size)
+    assert encoder.reconstruction_loss(prediction, obs) > 0
+
+
+def test_the_weights_of_ordinary_keys_are_named_after_them() -> None:
+    space = spaces.Dict({"image": VECTOR, "goal_position": VECTOR})
+    names = {name.split(".")[1] for name in make_encoder(space, WIDTH).state_dict()}
+    assert names == {"image", "goal_position"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "problem"), [({}, "is not supported"), ({3: VECTOR}, "use a string")]
+)
+def test_dictionaries_without_string_keys_are_refused(parts: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        make_encoder(spaces.Dict(parts), WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        (spaces.MultiDiscrete([2048] * 48), spaces.MultiDiscrete([2**20] * 48)),
+        (spaces.Discrete(5000), spaces.Discrete(2**20)),
+        (spaces.Box(-1.0, 1.0, (2000,)), spaces.Box(-1.0, 1.0, (132_720,))),
+    ],
+)
+def test_predictions_of_large_observations_stay_small(small: gym.Space, large: gym.Space) -> None:
+    """They grow with the logarithm of a vocabulary, and not with the length of a vector."""
+    sizes = [make_encoder(space, 1).target_size for space in (small, large)]
+    assert sizes[0] <= 48 * 11
+    assert sizes[1] <= 20 / 11 * sizes[0]
+
+
+def test_loss_of_many_categories_is_the_cross_entropy_of_their_digits() -> None:
+    encoder = make_encoder(spaces.MultiDiscrete([4096, 4096]), WIDTH)
+    prediction, tokens = torch.randn(24), torch.tensor([5, 4095])
+    digits = [5 >> n & 1 for n in range(12)] + [1] * 12
+    naive = sum(
+        math.log1p(math.exp(-x if digit else x))
+        for x, digit in zip(prediction.tolist(), digits, strict=True)
+    )
+    loss = encoder.reconstruction_loss(prediction, tokens)
+    assert float(loss) == pytest.approx(naive / 2, rel=1e-5)
+    uniform = encoder.reconstruction_loss(torch.zeros(24), tokens)
+    assert float(uniform) == pytest.approx(math.log(4096), rel=1e-5)
+
+
+def test_long_vectors_are_reconstructed_by_sums_that_tell_them_apart() -> None:
+    encoder = make_encoder(spaces.Box(-1.0, 1.0, (30, 70)), WIDTH)
+    obs = torch.randn(2, 30, 70)
+    mean_square = (torch.sign(obs) * torch.log1p(obs.abs())).pow(2).mean()
+    nothing = encoder.reconstruction_loss(torch.zeros(2, encoder.target_size), obs)
+    assert float(nothing) == pytest.approx(float(mean_square), rel=0.2)
+    prediction = torch.zeros(2, encoder.target_size, requires_grad=True)
+    loss = encoder.reconstruction_loss(prediction, obs)
+    (gradient,) = torch.autograd.grad(loss, prediction)
+    right = prediction.detach() - gradient * prediction.numel() / 2  # the minimum of a mean square
+    assert float(encoder.reconstruction_loss(right, obs)) == pytest.approx(0, abs=1e-9)
+    changed = obs.clone()
+    changed[:, 29, 69] += 1
+    assert float(encoder.reconstruction_loss(right, changed)) > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "order"),
+    [
+        ((8, 8, 3), 3, "last"),
+        ((3, 8, 8), 3, "first"),
+        ((3, 9, 16), 3, "first"),
+        ((4, 84, 84), 4, "first"),
+        ((12, 20, 20), 12, "first"),
+        ((10, 10, 6), 6, "last"),
+        ((4, 4, 3), 3, "last"),
+        ((3, 4, 4), 3, "first"),
+        ((3, 3, 3), 3, "last"),
+        ((16, 12, 3), 3, "last"),
+        ((1, 1, 3), 3, "last"),
+    ],
+)
+def test_the_channel_axis_is_found(shape: tuple[int, ...], channels: int, order: str) -> None:
+    described = make_encoder(spaces.Box(0, 255, shape, np.uint8), WIDTH).describe()
+    assert f"{channels} channels ({order} axis)" in described
 
 
 def test_huge_numbers_are_compressed() -> None:

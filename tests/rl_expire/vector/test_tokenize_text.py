@@ -1,4 +1,4 @@
-"""Texts in dict observations become token ids; texts that never change are dropped."""
+"""Texts in dict observations become token ids."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import zlib
 
 import gymnasium as gym
 import numpy as np
+import pytest
 from gymnasium import spaces
 
-from rl_expire.vector.tokenize_text import (
-    MAX_WORDS,
-    VOCABULARY,
-    TokenizeText,
-    tokenize_text,
-    tokens,
-)
+from rl_expire.vector.tokenize_text import MAX_WORDS, VOCABULARY, TokenizeText, tokens
+
+
+def talking() -> gym.Env:
+    """Return an environment whose observation space has two texts and a number."""
+    env = gym.make("CartPole-v1")
+    texts = {"said": spaces.Text(20), "motto": spaces.Text(20)}
+    env.observation_space = spaces.Dict({**texts, "n": spaces.Discrete(3)})
+    return env
 
 
 def test_a_word_has_the_same_token_in_every_text_and_on_every_machine() -> None:
@@ -26,25 +29,18 @@ def test_a_word_has_the_same_token_in_every_text_and_on_every_machine() -> None:
     assert tokens("word " * 99).all()
 
 
-def test_a_mission_that_never_changes_is_dropped() -> None:
-    env = tokenize_text(gym.make("MiniGrid-MemoryS13Random-v0"))
-    obs, _ = env.reset(seed=0)
-    assert set(obs) == {"image", "direction"}
-    assert env.observation_space.contains(obs)
-
-
-def test_a_mission_that_changes_becomes_tokens() -> None:
-    env = tokenize_text(gym.make("MiniGrid-GoToObject-6x6-N2-v0"))
-    assert isinstance(env, TokenizeText)
-    missions = {tuple(env.reset(seed=seed)[0]["mission"]) for seed in range(8)}
-    assert len(missions) > 1
-    assert env.observation_space.contains(env.reset(seed=0)[0])
-
-
-def test_only_text_is_changed_and_environments_without_text_are_not_wrapped() -> None:
-    plain = gym.make("CartPole-v1")
-    assert tokenize_text(plain) is plain
-    plain.observation_space = spaces.Dict({"said": spaces.Text(20), "n": spaces.Discrete(3)})
-    obs = TokenizeText(plain).observation({"said": "left", "n": 2})
+def test_only_text_is_changed() -> None:
+    env = TokenizeText(talking(), {})
+    obs = env.observation({"said": "left", "motto": "", "n": 2})
     np.testing.assert_array_equal(obs["said"], tokens("left"))
     assert obs["n"] == 2
+    assert env.observation_space.contains({**obs, "n": np.int64(2)})
+
+
+def test_a_text_that_is_left_out_warns_when_it_changes() -> None:
+    env = TokenizeText(talking(), {"motto": "go on"})
+    obs = {"said": "left", "motto": "go on", "n": 2}
+    assert set(env.observation(obs)) == {"said", "n"}
+    assert "motto" not in str(env.observation_space)
+    with pytest.warns(UserWarning, match=r"observation\['motto'\] is left out, .* is 'go back'"):
+        env.observation(obs | {"motto": "go back"})
