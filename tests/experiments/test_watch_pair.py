@@ -76,7 +76,8 @@ def test_runs_with_different_episodes_are_not_compared(
     keys: tuple[str, ...], value: Any, message: str, lstm_run: Path, call: Call, files: Files
 ) -> None:
     if value == "RLExpire/Portal-v0":
-        change_config(lstm_run, "env", "options", value={})
+        change_config(lstm_run, "env", "options", value={"rooms": 2})
+        change_config(lstm_run, "env", "level", value=["rooms"])
     change_config(lstm_run, "env", *keys, value=value)
     before = files()
     assert f"--compare lstm: {message}" in call("watch", "run", "--compare", "lstm", *FAST).line
