@@ -39,6 +39,7 @@ def parse(target: Any, words: list[str], prog: str, **options: Any) -> Any:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
+            words = gathered(words, target, **options)
             return tyro.cli(target, args=words, prog=prog, **options)
     except SystemExit as error:
         if error.code != BAD_INPUT:
@@ -50,6 +51,32 @@ def parse(target: Any, words: list[str], prog: str, **options: Any) -> Any:
         if isinstance(cause, OptionError) or re.match(r"\w+=", str(cause)):
             raise cause from None
         raise ValueError(_one_line(printed.getvalue())) from None
+
+
+def gathered(words: list[str], target: Any, **options: Any) -> list[str]:
+    """Return `words` with the values of a repeated option behind one another.
+
+    `--wrappers A --wrappers B` means `--wrappers A B`: the parser alone would take the last one.
+    Of an option with one value the last one counts, as usual.
+    """
+    groups: list[list[str]] = [[]]
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--"):
+            groups[-1].append(word)
+        else:
+            groups.append([name.replace("_", "-"), *([value] if equals else [])])
+    names = [group[0] for group in groups[1:]]
+    if len(set(names)) == len(names):
+        return words
+    actions = tyro.extras.get_parser(target, **options)._actions
+    many = {name for a in actions if a.nargs in ("*", "+") for name in a.option_strings}
+    first: dict[str, list[str]] = {}
+    for group in groups[1:]:
+        if group[0] in many:
+            first.setdefault(group[0], group[:1]).extend(group[1:])
+    kept = [g for g in groups[1:] if g[0] not in many]
+    return [word for group in [groups[0], *kept, *first.values()] for word in group]
 
 
 def _one_line(box: str) -> str:
