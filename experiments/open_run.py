@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from rl_expire.runs.checkpoint import CheckpointError
 from rl_expire.runs.policy import WEIGHTS, agent_weights, read_policy
 from rl_expire.runs.run_folder import RunFolder, RunFolderError
 from rl_expire.types import Agent
+from rl_expire.vector.faults import closing_envs
 from rl_expire.vector.make import EnvConfig, make_envs
 
 
@@ -42,7 +42,9 @@ def load_run(
             "choose another run"
         ) from error
     try:
-        with closing(make_envs(env["id"], 1, env["options"], EnvConfig.from_json(env))) as envs:
+        with closing_envs(
+            make_envs(env["id"], 1, env["options"], EnvConfig.from_json(env))
+        ) as envs:
             spaces = envs.single_observation_space, envs.single_action_space
         if (path / WEIGHTS).exists():  # an exported policy
             _, weights = read_policy(path)

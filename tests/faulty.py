@@ -14,7 +14,8 @@ from gymnasium import spaces
 
 LENGTH = 6
 """Number of steps of an episode."""
-FAULTS = ["raise", "nan reward", "inf obs", "shape", "dtype", "key", "reset", "hang", "die"]
+REWARDS = {"nan reward": np.nan, "no reward": None, "reward array": np.ones(1)}
+FAULTS = [*REWARDS, "raise", "inf obs", "shape", "dtype", "key", "reset", "hang", "die"]
 
 
 class FaultyEnv(gym.Env):
@@ -68,7 +69,7 @@ class FaultyEnv(gym.Env):
             return False
         return True
 
-    def _fail(self, obs: Any, reward: float) -> tuple[Any, float]:
+    def _fail(self, obs: Any, reward: float) -> tuple[Any, Any]:
         """Raise, hang or die, or return an invalid observation or reward."""
         if self.fault == "raise":
             raise ZeroDivisionError("the physics\nbroke down")
@@ -82,7 +83,15 @@ class FaultyEnv(gym.Env):
             "dtype": {"count": np.array(["a", "b"])},
             "key": {"size": np.zeros(2, np.float32)},
         }
-        return invalid.get(self.fault, obs), np.nan if self.fault == "nan reward" else reward
+        return invalid.get(self.fault, obs), REWARDS.get(self.fault, reward)
+
+
+class UnclosableEnv(FaultyEnv):
+    """Fails when it is closed."""
+
+    def close(self) -> None:
+        """Raise."""
+        raise RuntimeError("the window\nis in use")
 
 
 class PixelsEnv(gym.Env):
@@ -135,6 +144,7 @@ def nested(**_: Any) -> gym.Env:
 
 
 gym.register("Faulty-v0", entry_point="tests.faulty:FaultyEnv")
+gym.register("Unclosable-v0", entry_point="tests.faulty:UnclosableEnv")
 gym.register("Pixels-v0", entry_point="tests.faulty:PixelsEnv")
 gym.register("Continuous-v0", entry_point="tests.faulty:continuous")
 gym.register("Nested-v0", entry_point="tests.faulty:nested")

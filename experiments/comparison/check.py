@@ -17,6 +17,7 @@ from experiments.tasks import TASKS
 from experiments.training.build import make_trainer
 from experiments.training.command_line import parse_options
 from experiments.training.config_file import configuration
+from rl_expire.vector.faults import close_envs
 from rl_expire.vector.make import make_envs
 
 SET_BY_COMPARE = {
@@ -107,7 +108,7 @@ def check_levels(env: dict[str, Any], levels: Sequence[int]) -> None:
     """
     for level in levels:
         try:
-            make_envs(env["id"], 1, at_level(env["options"], env["level"], level)).close()
+            close_envs(make_envs(env["id"], 1, at_level(env["options"], env["level"], level)))
         except ValueError as error:
             raise ValueError(f"--levels {level}: {error}") from error
 

@@ -35,7 +35,7 @@ from rl_expire.runs.provenance import commit, hardware
 from rl_expire.runs.run_folder import RunFolder
 from rl_expire.runs.saver import Saver
 from rl_expire.runs.tracking import Tracker
-from rl_expire.vector.faults import EnvFaultError
+from rl_expire.vector.faults import EnvFaultError, close_envs
 from rl_expire.vector.make import can_render
 
 LOG_EVERY = 10
@@ -105,7 +105,7 @@ def _run(
             try:
                 seconds = _train(trainer, saver, progress, tracker, interrupt, before)
             finally:
-                trainer.envs.close()
+                close_envs(trainer.envs)
         if interrupt.requested:
             tracker.finish(None)
             print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")

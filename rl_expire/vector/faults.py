@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 
 from rl_expire.vector.cells import category_mismatch
+
+V = TypeVar("V", bound=VectorEnv)
 
 FAULT = "rl_expire.env_fault"
 """Info key that holds the error message of an environment that was rebuilt."""
@@ -79,8 +83,7 @@ class Guard(gym.Wrapper):
         try:
             obs, reward, terminated, truncated, info = self.env.step(action)
             self._check(obs)
-            if not np.isfinite(float(reward)):
-                raise ValueError(f"its reward is {float(reward)}")
+            reward = _finite_number(reward)
         except Exception as error:
             fault = {FAULT: self._record_fault(error)}
             self.next_seed = self._rebuild()
@@ -90,6 +93,10 @@ class Guard(gym.Wrapper):
             self.consecutive_faults = 0
             obs = deepcopy(obs)  # the reset that follows may write into the same arrays
         return obs, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Close the environment; if that fails, print a line to stderr."""
+        close_envs(self.env, f"environment {self.row}")
 
     def _keep(self, obs: Any) -> None:
         """Keep a copy of the last valid observation, if a fault may need it."""
@@ -132,6 +139,47 @@ class Guard(gym.Wrapper):
                 return int(self.seeds.integers(2**31))
             except Exception as error:
                 self._record_fault(error)
+
+
+def _finite_number(reward: Any) -> float:
+    """Return a reward as a number.
+
+    Raises:
+        ValueError: it is not a finite number.
+    """
+    if np.ndim(reward):
+        raise ValueError(f"its reward has shape {np.shape(reward)}: return a number")
+    try:
+        number = float(reward)
+    except (TypeError, ValueError):
+        raise ValueError(f"its reward is {str(reward)[:40]!r}: return a number") from None
+    if not np.isfinite(number):
+        raise ValueError(f"its reward is {number}")
+    return number
+
+
+def close_envs(envs: gym.Env | VectorEnv, name: str = "the environments") -> None:
+    """Close environments; if that fails, print a line to stderr, since nothing depends on it.
+
+    Args:
+        envs: an environment, or a vector of them.
+        name: what to call them in the line.
+    """
+    try:
+        envs.close()
+    except Exception as error:  # an environment may raise anything
+        print(f"{name} cannot be closed: {error_summary(error)}", file=sys.stderr)
+        if isinstance(envs, VectorEnv):
+            envs.closed = True  # or it is closed again when it is deleted
+
+
+@contextmanager
+def closing_envs(envs: V) -> Iterator[V]:
+    """Close environments at the end of a `with` block, as `close_envs` does."""
+    try:
+        yield envs
+    finally:
+        close_envs(envs)
 
 
 def error_summary(error: Exception) -> str:
@@ -177,6 +225,25 @@ def space_mismatch(space: gym.Space, obs: Any, path: str = "") -> str | None:
         return f"{name} is not finite"
     problem = category_mismatch(space, value)
     return f"{name} {problem}" if problem else None
+
+
+def reward_array(reward: Any, rows: int) -> np.ndarray:
+    """Return a copy of the rewards of a batch of environments, `[B]` float32.
+
+    Args:
+        reward: what the environments returned.
+        rows: B.
+
+    Raises:
+        EnvFaultError: these are not B numbers.
+    """
+    try:
+        array = np.array(reward, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EnvFaultError(f"the rewards are no numbers ({error_summary(error)})") from error
+    if array.shape != (rows,):
+        raise EnvFaultError(f"the rewards have shape {array.shape}, not {(rows,)}")
+    return array
 
 
 def check_batch(reward: np.ndarray, obs: Any) -> None:

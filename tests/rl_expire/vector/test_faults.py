@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,16 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rl_expire.learning.actor import Actor
-from rl_expire.vector.faults import FAULT, EnvFaultError, Guard, check_batch, space_mismatch
+from rl_expire.vector.faults import (
+    FAULT,
+    EnvFaultError,
+    Guard,
+    check_batch,
+    close_envs,
+    closing_envs,
+    reward_array,
+    space_mismatch,
+)
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
 from rl_expire.vector.state import env_state, load_env_state
 from tests.counting import CountingAgent, CountingEnv, ReusedObs
@@ -23,6 +33,8 @@ from tests.support import CPU
 MESSAGES = {
     "raise": "step 3 of its episode: ZeroDivisionError: the physics broke down",
     "nan reward": "step 3 of its episode: its reward is nan",
+    "no reward": "step 3 of its episode: its reward is 'None': return a number",
+    "reward array": "step 3 of its episode: its reward has shape (1,): return a number",
     "inf obs": "step 3 of its episode: its observation['count'] is not finite",
     "shape": "step 3 of its episode: its observation['count'] has shape (3,), not (2,)",
     "dtype": "step 3 of its episode: its observation['count'] is <U1, not float32",
@@ -198,6 +210,52 @@ def test_a_number_in_a_batch_that_is_not_finite_is_reported_with_its_row() -> No
         check_batch(reward, obs)
     with pytest.raises(EnvFaultError, match="environment 1: its reward is not finite"):
         check_batch(np.array([0, np.inf, 0]), np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        (["good", "bad"], "the rewards are no numbers"),
+        (None, "the rewards have shape (), not (2,)"),
+        (np.ones((2, 1)), "the rewards have shape (2, 1), not (2,)"),
+    ],
+)
+def test_rewards_of_a_batch_that_are_no_numbers_are_reported(reward: Any, message: str) -> None:
+    with pytest.raises(EnvFaultError, match=re.escape(message)):
+        reward_array(reward, 2)
+
+
+def test_an_environment_that_cannot_be_closed_costs_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    closed: list[int] = []
+
+    class Unclosable(CountingEnv):
+        def close(self) -> None:
+            closed.append(self.row)
+            raise OSError("still\nin use")
+
+    makers = [
+        partial(Guard, partial(Unclosable, row), row, restart=False, max_faults=1)
+        for row in range(2)
+    ]
+    close_envs(SyncVectorEnv(makers))
+    assert closed == [0, 1]
+    expected = [f"environment {row} cannot be closed: OSError: still in use" for row in range(2)]
+    assert capsys.readouterr().err.splitlines() == expected
+
+
+def test_a_batch_of_its_own_kind_that_cannot_be_closed_costs_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Unclosable(SyncVectorEnv):
+        def close_extras(self, **_: Any) -> None:
+            raise OSError("in use")
+
+    with closing_envs(Unclosable([partial(CountingEnv, 0)])) as envs:
+        envs.reset(seed=0)
+    assert capsys.readouterr().err == "the environments cannot be closed: OSError: in use\n"
+    envs.close()
 
 
 def test_episodes_that_failed_are_not_counted_and_their_faults_are_recorded(tmp_path: Path) -> None:
