@@ -16,7 +16,13 @@ from rl_expire.learning.batch_info import read_flags, row_scalars
 from rl_expire.learning.episode import SUCCESS_KEYS, Episode, episode_from_dict, success_of
 from rl_expire.types import FLAGS, ActorOutput, Agent, InfoKey, M, Obs, TimeStep
 from rl_expire.validate import check_fit, check_keys, check_layout
-from rl_expire.vector.faults import FAULT, EnvFaultError, check_batch, error_summary
+from rl_expire.vector.faults import (
+    FAULT,
+    EnvFaultError,
+    check_batch,
+    error_summary,
+    reward_array,
+)
 from rl_expire.vector.state import env_state, load_env_state
 
 
@@ -126,7 +132,7 @@ class Actor(Generic[M]):
         except Exception as error:
             raise EnvFaultError(f"the environments cannot step: {error_summary(error)}") from error
         self.seconds["env"] += perf_counter() - start
-        reward = np.array(reward, dtype=np.float32)  # copied, as all that outlives the next step
+        reward = reward_array(reward, self.envs.num_envs)
         check_batch(reward, obs)
         flags = read_flags(info, len(reward))
         terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
