@@ -168,6 +168,13 @@ def test_a_fault_stops_the_run_which_goes_on_with_restarts(
     assert last_metrics(tmp_path / "run")["env_faults"] == 1
 
 
+def test_environments_that_cannot_be_closed_are_evaluated(call: Call, tmp_path: Path) -> None:
+    done = call("train", "tests.faulty:Unclosable-v0", *TINY, "--no-video", "--out", "run")
+    assert done.code == 0, done.err
+    assert read_json(tmp_path / "run" / "results.json")["eval.episodes"] == 2
+    assert "environment 0 cannot be closed: RuntimeError: the window is in use" in done.err
+
+
 def last_metrics(run: Path) -> Any:
     """Return the last line of `metrics.jsonl`."""
     return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
