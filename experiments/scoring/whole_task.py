@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from experiments.scoring.measures import MEASURES, Scores
 from rl_expire.scoring.evaluation import Score, evaluate, quotas
 from rl_expire.types import Agent, M
 from rl_expire.validate import check_range
+from rl_expire.vector.faults import closing_envs
 from rl_expire.vector.make import EnvConfig, is_native, make_envs
 
 EVAL_SEED = 1_000_000
@@ -64,7 +64,7 @@ def evaluate_all(
 
     def score(task: dict[str, Any]) -> tuple[Score, Score]:
         """Return the scores of greedy and of sampled actions."""
-        with closing(make_envs(env_id, rows, task, env_config)) as envs:
+        with closing_envs(make_envs(env_id, rows, task, env_config)) as envs:
             greedy, sampled = (
                 evaluate(
                     agent,
@@ -83,7 +83,7 @@ def evaluate_all(
         """Return the mean return of perfect memory; only native environments may know it."""
         if not is_native(env_id, env_config):
             return math.nan
-        with closing(make_envs(env_id, 1, task, env_config)) as envs:
+        with closing_envs(make_envs(env_id, 1, task, env_config)) as envs:
             return expected_return(envs)
 
     whole, sampled = score(options)
@@ -128,7 +128,7 @@ def oracle_return(
     if not is_native(env_id, env_config):
         return math.nan
     rows = min(config.num_envs, config.episodes)
-    with closing(make_envs(env_id, rows, options, env_config)) as envs:
+    with closing_envs(make_envs(env_id, rows, options, env_config)) as envs:
         make_oracle = getattr(envs.unwrapped, "oracle", None)
         return math.nan if make_oracle is None else _played(envs, make_oracle(), config.episodes)
 
