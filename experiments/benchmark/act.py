@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from experiments.scoring.whole_task import at_level
 from experiments.training.device import use_threads
 from rl_expire.runs.provenance import hardware
 from rl_expire.scoring.evaluation import Score, evaluate
+from rl_expire.vector.faults import closing_envs
 from rl_expire.vector.make import EnvConfig, make_envs
 
 
@@ -49,7 +49,9 @@ def bench_act(
     for seed in range(repeats):
         for length in scores:
             options = at_level(env["options"], env["level"], length)
-            with closing(make_envs(env["id"], num_envs, options, EnvConfig.from_json(env))) as envs:
+            with closing_envs(
+                make_envs(env["id"], num_envs, options, EnvConfig.from_json(env))
+            ) as envs:
                 score = evaluate(agent, envs, num_envs, seed=seed, greedy=True, device=device)
             scores[length].append(score)
     print_scores(scores, num_envs)
