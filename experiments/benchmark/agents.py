@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +27,7 @@ from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.provenance import hardware
 from rl_expire.runs.run_folder import RunFolder
 from rl_expire.scoring.evaluation import Score, evaluate
+from rl_expire.vector.faults import closing_envs
 from rl_expire.vector.make import make_envs
 
 CPU = torch.device("cpu")
@@ -100,7 +100,7 @@ def act(run: Path, num_envs: int, trust: Collection[str]) -> Score:
     _, config, agent = load_run(run, CPU, trust)
     env = config["env"]
     options = at_hardest(env["options"], env["level"])
-    with closing(make_envs(env["id"], num_envs, options)) as envs:
+    with closing_envs(make_envs(env["id"], num_envs, options)) as envs:
         return evaluate(agent, envs, num_envs, seed=EVAL_SEED, greedy=True, device=CPU)
 
 
