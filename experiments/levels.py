@@ -23,6 +23,7 @@ from experiments.tasks import task_of
 from experiments.training.device import use_threads
 from rl_expire.runs.json_file import write_json
 from rl_expire.scoring.evaluation import Score, evaluate
+from rl_expire.vector.faults import closing_envs
 from rl_expire.vector.make import make_envs
 
 
@@ -53,9 +54,10 @@ def levels(
     levels = levels or task_of(env["id"]).scored_at
     rows = []
     for level in levels:
-        envs = make_envs(env["id"], episodes, at_level(env["options"], env["level"], level))
-        score = evaluate(agent, envs, episodes, seed=EVAL_SEED, greedy=True, device=device)
-        share = score.return_mean / expected_return(envs)
+        task = at_level(env["options"], env["level"], level)
+        with closing_envs(make_envs(env["id"], episodes, task)) as envs:
+            score = evaluate(agent, envs, episodes, seed=EVAL_SEED, greedy=True, device=device)
+            share = score.return_mean / expected_return(envs)
         rows.append({"level": level, "share": share} | summary(score, episodes))
         print(f"{env['level'][0]} {level}: success {score.success:.3f}", flush=True)
     write_json(folder.levels, {"episodes": episodes, "levels": rows})
