@@ -26,8 +26,9 @@ from tests.experiments.conftest import call as call_in
 
 TINY = (
     *("--threads", "1", "--agent.width", "16", "--ppo.minibatches", "2"),
-    *("--train.num-envs", "4", "--train.rollout-length", "4", "--train.total-steps", "32"),
-    *("--train.checkpoint-every", "1", "--eval.episodes", "2", "--eval.num-envs", "2"),
+    *("--train.num-envs", "4", "--train.rollout-length", "4", "--train.longest-rollout", "4"),
+    *("--train.total-steps", "32", "--train.checkpoint-every", "1"),
+    *("--eval.episodes", "2", "--eval.num-envs", "2"),
 )
 FAULTY = ("tests.faulty:Faulty-v0", *TINY, "--no-video", "--train.total-steps", "320")
 TAXI = max(name for name in gym.registry if name.startswith("Taxi-v"))
