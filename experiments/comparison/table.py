@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.scoring.measures import MEASURES, Measure, text_of
+from rl_expire.scoring.statistics import MIN_BOOTSTRAP
 
 SCORE_DIGITS = 3
 """Decimals of measures that are scores from 0 to 1."""
@@ -18,7 +19,7 @@ Row = dict[str, Any]
 
 
 def with_interval(e: dict[str, Any], digits: int = 3) -> str:
-    """Format a mean and, if known, its confidence interval; a dash for NaN."""
+    """Format a mean and, if known, its interval; a dash for NaN."""
     if math.isnan(e["mean"]):
         return "-"
     interval = "" if math.isnan(e["low"]) else f" [{e['low']:.{digits}f}, {e['high']:.{digits}f}]"
@@ -28,6 +29,18 @@ def with_interval(e: dict[str, Any], digits: int = 3) -> str:
 def mean_of(e: dict[str, Any], digits: int = 0) -> str:
     """Format a mean; a dash for NaN."""
     return text_of(e["mean"], digits)
+
+
+def iqm(e: dict[str, Any]) -> str:
+    """Format an interquartile mean; a dash for fewer than four seeds, where it is the mean."""
+    return text_of(e["iqm"], SCORE_DIGITS) if e["n"] >= 4 else "-"
+
+
+def brackets(rows: list[Row]) -> str:
+    """Return what the numbers in brackets are."""
+    if min(len(row["seeds"]) for row in rows) < MIN_BOOTSTRAP:
+        return "lowest and highest seed"
+    return "bootstrap 95 % confidence interval"
 
 
 def minutes_to_solve(row: Row) -> str:
@@ -55,8 +68,8 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "agent": lambda r: r["variant"],
     **{m.column: column_of(m) for m in MEASURES if m.column},
     "of the oracle": lambda r: with_interval(r["share_of_oracle"]),
-    "IQM of success": lambda r: text_of(r["scores"]["eval.success"]["iqm"], 3),
-    "IQM at the hardest": lambda r: text_of(r["scores"]["eval.success_at_hardest"]["iqm"], 3),
+    "IQM of success": lambda r: iqm(r["scores"]["eval.success"]),
+    "IQM at the hardest": lambda r: iqm(r["scores"]["eval.success_at_hardest"]),
     "solved": lambda r: f"{r['solved']} of {len(r['seeds'])}",
     "parameters": lambda r: f"{r['parameters']:,}",
     "steps (M)": lambda r: text_of(r["steps"]["mean"] / 1e6, 2),
@@ -79,8 +92,8 @@ PRINTED = (
 SCORED_BY = {"success": "success", "share": "share of perfect memory's return"}
 """What a task's measure is called in tables and plots."""
 LEGEND = """\
-Means over seeds, with their bootstrap 95 % confidence interval in brackets. IQM: interquartile
-mean. All episodes are greedy unless marked as sampled.
+Means over seeds, in brackets the {brackets}. IQM: interquartile
+mean, of four seeds and more. All episodes are greedy unless marked as sampled.
 - success, share: over the whole task; at the hardest: at {level_name} {goal} only.
 - share: return as a share of the mean return of perfect memory, which is known exactly.
 - of the oracle: return as a share of that of a scripted player with perfect memory.
@@ -101,7 +114,7 @@ mean. All episodes are greedy unless marked as sampled.
 
 def print_rows(rows: list[Row], task: str) -> None:
     """Print a table that fits a terminal, and the command of one run of each row."""
-    table = Table(title=f"{task}: mean over seeds [95 % confidence interval]")
+    table = Table(title=f"{task}: mean over seeds [{brackets(rows)}]")
     for name in PRINTED:
         is_agent = name == "agent"
         table.add_column(name, justify="left" if is_agent else "right", no_wrap=is_agent)
@@ -132,7 +145,7 @@ def markdown(rows: list[Row], about: dict[str, Any]) -> str:
     lines = [
         *markdown_table(list(COLUMNS), [[text(row) for text in COLUMNS.values()] for row in rows]),
         "",
-        LEGEND.format(**rows[0]),
+        LEGEND.format(**rows[0], brackets=brackets(rows)),
         f"Level by level, greedy: {SCORED_BY[rows[0]['measure']]}, by {rows[0]['level_name']}.",
         "",
         *markdown_table(["agent", *levels], scores),

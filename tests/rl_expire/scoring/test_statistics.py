@@ -14,11 +14,13 @@ def test_the_interquartile_mean_leaves_out_the_outer_quarters() -> None:
     assert result.n == 8
 
 
-def test_the_interval_of_two_values_goes_from_one_to_the_other() -> None:
-    # Of four equally likely resamples, a quarter are all low and a quarter all high.
-    result = estimate([0.2, 0.6])
-    assert (result.low, result.high) == pytest.approx((0.2, 0.6))
-    assert result.mean == result.iqm == pytest.approx(0.4)
+def test_few_values_have_a_range_and_no_confidence_interval() -> None:
+    result = estimate([0.2, 0.9, 0.4, 0.5])
+    assert (result.low, result.high) == (0.2, 0.9)
+    assert estimate([0.2, 0.6]).iqm == pytest.approx(0.4)
+    # The interval of five values is narrower than their range.
+    five = estimate([0.2, 0.9, 0.4, 0.5, 0.6])
+    assert 0.2 < five.low < five.mean < five.high < 0.9
 
 
 def test_the_interval_of_many_values_is_close_to_two_standard_errors() -> None:
