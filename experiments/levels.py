@@ -18,6 +18,7 @@ from experiments.command_line.parse import call_of
 from experiments.command_line.script import script
 from experiments.open_run import load_run
 from experiments.scoring.measures import overall, text_of
+from experiments.scoring.results_table import warn_of_cut
 from experiments.scoring.whole_task import EVAL_SEED, at_level, expected_return
 from experiments.tasks import task_of
 from experiments.training.device import use_threads
@@ -57,6 +58,7 @@ def levels(
         task = at_level(env["options"], env["level"], level)
         with closing_envs(make_envs(env["id"], episodes, task)) as envs:
             score = evaluate(agent, envs, episodes, seed=EVAL_SEED, greedy=True, device=device)
+            warn_of_cut(score)
             share = score.return_mean / expected_return(envs)
         rows.append({"level": level, "share": share} | summary(score, episodes))
         print(f"{env['level'][0]} {level}: success {score.success:.3f}", flush=True)

@@ -65,6 +65,8 @@ class ArrayVectorEnv(VectorEnv[Observation, npt.NDArray[Any], npt.NDArray[Any]])
     """Changeable options that cannot exceed their initial value, by which arrays are sized."""
     limit_terminates: ClassVar[bool] = False
     """Whether the step limit is part of the task: an episode that reaches it is terminated then."""
+    always_ends: ClassVar[bool] = True
+    """Every episode has a step limit, so none has to be cut off from outside."""
 
     options_type: ClassVar[type[Any]]
     """The type of `options`, a frozen dataclass that checks its fields."""

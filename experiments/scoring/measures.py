@@ -63,6 +63,7 @@ def overall(values: Sequence[float]) -> float:
 
 MEASURES = (
     Measure("eval.episodes", lambda s: len(s.whole.episodes)),
+    Measure("eval.cut_episodes", lambda s: s.whole.cut),
     Measure("eval.success", lambda s: s.whole.success, "success", "success"),
     Measure("eval.return_mean", lambda s: s.whole.return_mean, "mean return"),
     Measure("oracle.return_mean", lambda s: s.oracle_return, "mean return of the oracle"),
@@ -79,6 +80,12 @@ MEASURES = (
         "share",
     ),
     Measure("eval.share_at_hardest", lambda s: s.hardest.return_mean / s.ceiling_hardest),
+    Measure("eval_sampled.cut_episodes", lambda s: s.sampled.cut),
+    Measure(
+        "eval_sampled.return_mean",
+        lambda s: s.sampled.return_mean,
+        "mean return with sampled actions",
+    ),
     Measure(
         "eval_sampled.success",
         lambda s: s.sampled.success,

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from experiments.scoring.measures import MEASURES, text_of
+from rl_expire.scoring.evaluation import Score
+
+
+def warn_of_cut(score: Score) -> None:
+    """Print a warning if episodes of an evaluation were cut off."""
+    if score.cut:
+        longest = max(e.steps for e in score.episodes)
+        print(
+            f"warning: {score.cut} of {len(score.episodes)} episodes were not over after "
+            f"{longest:,} steps; they were cut off there and count as not solved",
+            file=sys.stderr,
+        )
 
 
 def print_table(results: dict[str, Any]) -> None:

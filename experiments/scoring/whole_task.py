@@ -12,11 +12,12 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from experiments.scoring.measures import MEASURES, Scores
-from rl_expire.scoring.evaluation import Score, evaluate, quotas
+from experiments.scoring.results_table import warn_of_cut
+from rl_expire.scoring.evaluation import MAX_STEPS, Score, evaluate, quotas
 from rl_expire.types import Agent, M
 from rl_expire.validate import check_range
 from rl_expire.vector.faults import closing_envs
-from rl_expire.vector.make import EnvConfig, is_native, make_envs
+from rl_expire.vector.make import EnvConfig, find_spec, is_native, make_envs
 
 EVAL_SEED = 1_000_000
 """Seed of evaluations, far from the seeds of training."""
@@ -61,6 +62,7 @@ def evaluate_all(
     """
     hardest = at_hardest(options, level)
     rows = min(config.num_envs, config.episodes)
+    max_steps = max(MAX_STEPS, find_spec(env_id).max_episode_steps or 0)
 
     def score(task: dict[str, Any]) -> tuple[Score, Score]:
         """Return the scores of greedy and of sampled actions."""
@@ -74,9 +76,12 @@ def evaluate_all(
                     greedy=greedy,
                     device=device,
                     solved_return=env_config.solved_return,
+                    max_steps=max_steps,
                 )
                 for greedy in (True, False)
             )
+        warn_of_cut(greedy)
+        warn_of_cut(sampled)
         return greedy, sampled
 
     def ceiling_of(task: dict[str, Any]) -> float:

@@ -179,6 +179,21 @@ class Actor(Generic[M]):
         """Return `[B]` bool, the flag `key` of the current observations, or its default."""
         return self.flags.get(key, np.full(self.envs.num_envs, FLAGS[key]))
 
+    def restart(self) -> None:
+        """Reset all environments, and drop their unfinished episodes."""
+        self._start_episodes(*self.envs.reset())
+
+    def unfinished(self, row: int) -> Episode:
+        """Return the episode of an environment as far as it has been played, as a failure."""
+        known = self.tells_success or self.solved_return is not None
+        info = {InfoKey.SUCCESS: 0.0} if known else {}
+        return Episode(row, float(self._total_reward[row]), int(self._steps[row]), info)
+
+    @property
+    def episode_steps(self) -> np.ndarray:
+        """Number of steps `[B]` of the episodes that are being played."""
+        return self._steps.copy()
+
     def playing(self) -> np.ndarray:
         """Return `[B]` bool, false where the next step will only reset the environment."""
         return ~self._ended if self.next_step_mode else np.ones(self.envs.num_envs, bool)

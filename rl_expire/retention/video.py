@@ -127,7 +127,10 @@ def left_out(scene: Scene) -> list[str]:
             at_a_time = trace.importance.every
             notes.append(f"seed {seed}: importance is measured for {at_a_time} steps at a time")
         if trace.cut:
-            notes.append(f"seed {seed}: steps after {len(trace.steps):,} were not recorded")
+            notes.append(
+                f"seed {seed}: not over after {len(trace.steps):,} steps; it counts as not solved, "
+                "and no more is recorded"
+            )
     return notes
 
 

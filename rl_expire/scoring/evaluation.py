@@ -14,6 +14,9 @@ from rl_expire.learning.episode import Episode, success_rate
 from rl_expire.scoring.recall import RecallMeter
 from rl_expire.types import Agent, InfoKey, LayerView, M
 
+MAX_STEPS = 10_000
+"""Steps after which an episode is cut off by default: without a time limit, a greedy policy that
+stands still would play for ever."""
 MARKS = (InfoKey.RELEVANT, InfoKey.WITHDRAWN)
 """Info keys that mark observations: needed later, and withdrawn later."""
 
@@ -27,7 +30,8 @@ class Score:
     are empty if the environment marks no observation.
 
     Attributes:
-        episodes: the finished episodes.
+        episodes: the episodes, in the order in which they finished.
+        cut: how many of them were cut off at `max_steps`, and count as failures.
         kept_per_layer: memories held, averaged over all steps of all episodes.
         kept_at_end_per_layer: memories held at the last step, averaged over episodes.
         bytes_held: size of one environment's memory tensors in bytes, averaged over steps.
@@ -41,6 +45,7 @@ class Score:
     """
 
     episodes: list[Episode]
+    cut: int
     kept_per_layer: list[float]
     kept_at_end_per_layer: list[float]
     bytes_held: float
@@ -84,8 +89,13 @@ def evaluate(
     greedy: bool,
     device: torch.device,
     solved_return: float | None = None,
+    max_steps: int = MAX_STEPS,
 ) -> Score:
     """Play exactly `episodes` episodes.
+
+    An episode is cut off after `max_steps` steps, unless the environments have an attribute
+    `always_ends` that is true. Its environment goes on when the others have finished, since only
+    all of them together can be reset.
 
     Args:
         agent: the policy.
@@ -96,22 +106,29 @@ def evaluate(
         device: the agent's device.
         solved_return: return from which an episode counts as a success, if the environment does
             not report success itself.
+        max_steps: longest episode.
 
     Returns:
         The score over those episodes.
 
     Raises:
-        ValueError: `episodes` is below 1.
+        ValueError: `episodes` or `max_steps` is below 1.
     """
-    if episodes < 1:
-        raise ValueError(f"episodes is {episodes}: choose 1 or more")
+    for name, value in (("episodes", episodes), ("max_steps", max_steps)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}: choose 1 or more")
+    limit = math.inf if getattr(envs.unwrapped, "always_ends", False) else max_steps
     actor = Actor(envs, agent, device, seed, solved_return)
     left = quotas(episodes, envs.num_envs)
     totals = _Totals()
     meters = {mark: RecallMeter(envs.num_envs) for mark in MARKS if mark in actor.flags}
     finished: list[Episode] = []
+    stuck = np.zeros(envs.num_envs, bool)
     while (left > 0).any():
-        counted = (left > 0) & actor.playing()
+        if not ((left > 0) & ~stuck).any():
+            actor.restart()
+            stuck[:] = False
+        counted = (left > 0) & ~stuck & actor.playing()
         is_first = actor.step.is_first.cpu().numpy()
         decides = counted & actor.flag(InfoKey.DECISION)
         marks = {mark: actor.flag(mark) for mark in MARKS}
@@ -121,10 +138,14 @@ def evaluate(
             meter.add(views, is_first, marks[mark], decides)
         transition = actor.advance(output.action)
         ended = counted & (transition.terminated | transition.truncated) & ~transition.failed
+        cut = counted & (actor.episode_steps >= limit)
         nbytes = actor.memory.nbytes / envs.num_envs
-        totals.add(views, nbytes, counted, marks[InfoKey.RELEVANT], ended)
+        totals.add(views, nbytes, counted, marks[InfoKey.RELEVANT], ended | cut)
+        totals.cut += int(cut.sum())
         finished += [e for e in actor.take_episodes() if counted[e.row]]
-        left -= ended
+        finished += [actor.unfinished(int(row)) for row in np.flatnonzero(cut)]
+        left -= ended | cut
+        stuck |= cut
     return totals.score(finished, meters, actor.seconds["act"])
 
 
@@ -136,6 +157,7 @@ class _Totals:
         steps: steps of all environments.
         batch_steps: steps of the batch.
         ends: last steps of episodes.
+        cut: episodes that were cut off.
         kept: memories held, over `steps`.
         kept_at_end: memories held, over `ends`.
         nbytes: bytes per environment, over `batch_steps`.
@@ -146,6 +168,7 @@ class _Totals:
     steps: int = 0
     batch_steps: int = 0
     ends: int = 0
+    cut: int = 0
     kept: np.ndarray = field(default_factory=lambda: np.zeros(0))
     kept_at_end: np.ndarray = field(default_factory=lambda: np.zeros(0))
     nbytes: float = 0.0
@@ -194,6 +217,7 @@ class _Totals:
         needed, withdrawn = (meters.get(mark, RecallMeter(0)) for mark in MARKS)
         return Score(
             episodes=episodes,
+            cut=self.cut,
             kept_per_layer=(self.kept / self.steps).tolist(),
             kept_at_end_per_layer=(self.kept_at_end / max(1, self.ends)).tolist(),
             bytes_held=self.nbytes / self.batch_steps,

@@ -35,3 +35,18 @@ def test_environments_are_made_only_to_be_played_or_asked(
     scores = evaluate_all(agent, env_id, {}, (), few, torch.device("cpu"), config)
     assert made == sizes
     assert math.isnan(scores["oracle.return_mean"])
+
+
+def test_without_a_time_limit_an_evaluation_ends_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(whole_task, "MAX_STEPS", 25)
+    env_id = "CliffWalking-v1"
+    envs = make_envs(env_id, 1, {})
+    spaces = envs.single_observation_space, envs.single_action_space
+    agent = make_agent(*spaces, MemorylessConfig(width=8, heads=1))
+    few = EvalConfig(episodes=3, num_envs=2)
+    scores = evaluate_all(agent, env_id, {}, (), few, torch.device("cpu"), EnvConfig())
+    assert scores["eval.episodes"] == scores["eval.cut_episodes"] == 3
+    assert scores["eval_sampled.return_mean"] <= scores["eval_sampled.cut_episodes"] * -25 / 3
+    assert "warning: 3 of 3 episodes were not over after 25 steps" in capsys.readouterr().err

@@ -232,7 +232,7 @@ def test_notes_list_what_a_video_leaves_out() -> None:
     assert left_out(cut) == [
         "seed 0: the video shows every 4th of 900 steps, and the start of each decision",
         "seed 0: memory is recorded every 4th step",
-        "seed 0: steps after 900 were not recorded",
+        "seed 0: not over after 900 steps; it counts as not solved, and no more is recorded",
     ]
     weighed = left_out(weighed_trace(30, every=2))
     assert weighed == ["seed 0: importance is measured for 2 steps at a time"]

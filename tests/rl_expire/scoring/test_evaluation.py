@@ -182,6 +182,63 @@ def test_no_gradient_is_kept_and_acting_is_timed() -> None:
     assert all(p.grad is None for p in agent.parameters())
 
 
+class Endless(CountingEnv):
+    """A counting environment whose even rows have an endless second episode."""
+
+    @staticmethod
+    def length(row: int, episode: int) -> int:
+        return 10**9 if row % 2 == 0 and episode == 1 else 3 + row
+
+
+@modes
+def test_an_episode_that_does_not_end_is_cut_off_and_the_others_are_played(
+    mode: AutoresetMode,
+) -> None:
+    envs = counting_envs(4, mode, Endless)
+    score = evaluate(CountingAgent(held=3), envs, 12, seed=0, greedy=True, device=CPU, max_steps=20)
+    assert sorted((e.row, e.steps) for e in score.episodes) == [
+        *[(0, 3), (0, 3), (0, 20)],
+        *[(1, 4)] * 3,
+        *[(2, 5), (2, 5), (2, 20)],
+        *[(3, 6)] * 3,
+    ]
+    assert score.cut == 2
+    assert {e.info["success"] for e in score.episodes if e.steps == 20} == {0.0}
+    solved = [e.info["success"] for e in score.episodes if e.row % 2]
+    assert solved.count(1.0) == 2, "every second episode, as without endless ones"
+    at_end = [min(e.steps, 3) for e in score.episodes]
+    assert score.kept_at_end_per_layer == [np.mean(at_end)]
+
+
+def test_an_episode_as_long_as_the_limit_is_not_cut_off() -> None:
+    score = evaluate(
+        CountingAgent(), counting_envs(2, SAME), 2, seed=0, greedy=True, device=CPU, max_steps=3
+    )
+    assert ([e.steps for e in score.episodes], score.cut) == ([2, 3], 0)
+
+
+def test_environments_that_always_end_have_no_limit() -> None:
+    envs = counting_envs(2, SAME)
+    envs.always_ends = True  # type: ignore[attr-defined]
+    score = evaluate(CountingAgent(), envs, 2, seed=0, greedy=True, device=CPU, max_steps=1)
+    assert ([e.steps for e in score.episodes], score.cut) == ([2, 3], 0)
+
+
+def test_success_stays_unknown_where_no_episode_tells_it() -> None:
+    class Silent(Endless):
+        def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            return *super().step(action)[:4], {}
+
+    for solved_return, success in [(None, math.nan), (0.0, 0.75)]:
+        score = evaluate(
+            *(CountingAgent(), counting_envs(2, SAME, Silent), 4),
+            **{"seed": 0, "greedy": True, "device": CPU, "max_steps": 9},
+            solved_return=solved_return,
+        )
+        assert score.cut == 1
+        assert score.success == pytest.approx(success, nan_ok=True), "whatever its return"
+
+
 @pytest.mark.parametrize("episodes", [0, -3])
 def test_fewer_than_one_episode_is_refused(episodes: int) -> None:
     with pytest.raises(ValueError, match=f"^episodes is {episodes}: choose 1 or more"):
