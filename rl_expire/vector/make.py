@@ -15,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from rl_expire.validate import OptionError, check_range, options_from_json
-from rl_expire.vector.faults import Guard
+from rl_expire.vector.faults import Guard, close_envs, error_summary
 from rl_expire.vector.plain_info import PlainInfo
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
 from rl_expire.vector.reading import Reading, apply_reading, decide_reading
@@ -59,6 +59,10 @@ class EnvConfig:
 
 
 DEFAULT_ENV_CONFIG = EnvConfig()
+REGISTER = (
+    "to use an environment of your own, call gymnasium.register(id=ID, entry_point=...) in a "
+    "module, and give module:ID"
+)
 
 
 def make_envs(
@@ -118,15 +122,23 @@ def find_spec(env_id: str) -> EnvSpec:
         env_id: its id, or `module:ID` to import the module that registers it first.
 
     Raises:
-        ValueError: no such environment is registered.
+        ValueError: its module cannot be imported, or no such environment is registered.
     """
     module, _, name = env_id.rpartition(":")
+    if env_id.endswith(".py") or module.endswith(".py"):
+        raise ValueError(f"environment {env_id} is a file: {REGISTER}")
     try:
-        if module:
-            _import(module)
+        imported = _import(module) if module else None
+    except Exception as error:  # a module may raise anything
+        problem = f"its module {module} cannot be imported ({error_summary(error)})"
+        raise ValueError(f"environment {env_id}: {problem}") from error
+    try:
         return gym.spec(name)
     except Exception as error:
-        raise ValueError(f"environment {env_id} is unknown: {error}") from error
+        if callable(getattr(imported, name, None)):
+            kind = "class" if isinstance(getattr(imported, name), type) else "function"
+            raise ValueError(f"environment {env_id} is a {kind}, not an id: {REGISTER}") from error
+        raise ValueError(f"environment {env_id} is unknown: {error} ({REGISTER})") from error
 
 
 def make_env(
@@ -153,8 +165,8 @@ def make_env(
 
 def can_render(env_id: str, options: dict[str, Any]) -> bool:
     """Return whether the environment can render RGB frames."""
-    env = gym.make(env_id, **options)
-    env.close()
+    env = gym.make(find_spec(env_id), **options)
+    close_envs(env, f"environment {env_id}")
     return "rgb_array" in env.metadata.get("render_modes", ())
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from typing import Literal, cast
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import pytest
 from gymnasium.vector import SyncVectorEnv
@@ -66,3 +67,32 @@ def test_a_wrapper_that_rejects_the_environment_is_an_option_error() -> None:
 def test_an_unknown_environment_is_reported_with_its_id() -> None:
     with pytest.raises(ValueError, match="environment NoSuch-v0 is unknown"):
         make_envs("NoSuch-v0", 1, {})
+
+
+@pytest.mark.parametrize(
+    ("env_id", "problem"),
+    [
+        ("tests.faulty:FaultyEnv", "is a class, not an id"),
+        ("tests.faulty:continuous", "is a function, not an id"),
+        ("tests/faulty.py", "is a file"),
+        ("tests/faulty.py:FaultyEnv", "is a file"),
+        ("tests.faulty:NoSuch-v0", "is unknown"),
+        ("tests.faulty.FaultyEnv", "is unknown"),
+        ("FaultyEnv", "is unknown"),
+    ],
+)
+def test_what_is_not_an_id_is_explained_with_gymnasium_register(env_id: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem) as caught:
+        make_envs(env_id, 1, {})
+    (line,) = str(caught.value).splitlines()
+    assert env_id in line
+    assert "gymnasium.register(id=ID, entry_point=...)" in line
+
+
+def test_a_module_that_fails_is_reported_as_such(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "no_display.py").write_text("raise OSError('cannot open\\ndisplay')")
+    monkeypatch.chdir(tmp_path)
+    problem = r"its module no_display cannot be imported \(OSError: cannot open display\)"
+    with pytest.raises(ValueError, match=problem) as caught:
+        make_envs("no_display:Game-v0", 1, {})
+    assert "unknown" not in str(caught.value)
