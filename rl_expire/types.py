@@ -168,7 +168,6 @@ class LayerView:
         held: `[B, S]` bool, whether attention could reach it at the current step.
         mask: `[B, S]` float in [0, 1], its weight factor exp(fade) at the current step.
         attention: `[B, H, S]` float, the attention weight of each head at the current step.
-        ramp: steps over which a memory fades after its lifetime, during which it is still held.
         nbytes: size of the layer's memory tensors, in bytes.
     """
 
@@ -177,7 +176,6 @@ class LayerView:
     held: Tensor
     mask: Tensor
     attention: Tensor
-    ramp: float
     nbytes: int
 
 

@@ -226,4 +226,4 @@ class CountingAgent(Agent[CountingMemory]):
         held = age < memory.count.unsqueeze(1)
         span = (self.held - 1.0 + torch.arange(len(memory.count))).unsqueeze(1).expand_as(age)
         mask = held.float()
-        return [LayerView(age, span, held, mask, mask.unsqueeze(1), 0.0, memory.nbytes)]
+        return [LayerView(age, span, held, mask, mask.unsqueeze(1), memory.nbytes)]

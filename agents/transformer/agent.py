@@ -157,7 +157,6 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
                     held=is_held(remaining, layer.ramp),
                     mask=fade.exp().amax(1)[:, 0],
                     attention=weights,
-                    ramp=layer.ramp,
                     nbytes=slots.nbytes,
                 )
             )

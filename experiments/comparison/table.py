@@ -77,6 +77,7 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "minutes": lambda r: mean_of(r["minutes"], 1),
     "minutes to 95 %": minutes_to_solve,
     "acting steps/s": lambda r: mean_of(r["acting_steps_per_second"]),
+    "commit": lambda r: r["commit"],
     "one of its runs": lambda r: f"`{r['command']}`",
 }
 """Columns of the Markdown table, and the functions that format them."""
@@ -100,7 +101,7 @@ mean, of four seeds and more. All episodes are greedy unless marked as sampled.
 - sampled: over the whole task, with actions sampled from the policy.
 - held: memories per layer, mean over steps; at the decision: at the end of the hardest episodes.
 - recall: share of the relevant observations that are held at decisions.
-- precision: of the memories held at decisions and older than the ramp, the share that is relevant.
+- precision: share of the memories held at decisions that is relevant.
 - withdrawn, held: share of the withdrawn instructions that are still held at the end of an episode.
 - bytes: memory of one environment, mean over steps.
 - solved: number of seeds that solved the full task in training.

@@ -38,8 +38,7 @@ class Score:
         span_relevant: mean lifetime in steps of relevant observations; NaN without any.
         span_other: mean lifetime in steps of all other observations; NaN without any.
         recall: share of the relevant observations that are held at decisions.
-        precision: share of the memories held at decisions that are relevant; only memories older
-            than the ramp count.
+        precision: share of the memories held at decisions that are relevant.
         withdrawn_held: share of the withdrawn observations that are held at decisions.
         seconds_per_step: seconds that the agent takes to act on one step of the whole batch.
     """

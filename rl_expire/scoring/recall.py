@@ -11,9 +11,9 @@ class RecallMeter:
     """Compare the memories held at decisions with the observations that were marked.
 
     Recall is the share of the episode's marked observations that are held. Precision is the share
-    of the held memories that are marked; only memories older than the ramp count, since everything
-    is held that long, whatever its lifetime. The observation at the decision itself does not count,
-    as it needs no memory.
+    of the held memories that are marked. The observation at the decision itself does not count, as
+    it needs no memory; every earlier one does, so that agents that fade their memories over
+    different numbers of steps are compared by the same measure.
 
     Args:
         rows: number of environments, B.
@@ -26,8 +26,7 @@ class RecallMeter:
         self._time = np.full(rows, -1)
         self._marked = 0
         self._hits = np.zeros(0)
-        self._old = np.zeros(0)
-        self._old_hits = np.zeros(0)
+        self._held = np.zeros(0)
 
     def add(
         self, views: list[LayerView], is_first: np.ndarray, marked: np.ndarray, decides: np.ndarray
@@ -45,7 +44,7 @@ class RecallMeter:
         if self._time.max() >= self._marks.shape[1]:
             self._marks = np.concatenate([self._marks, np.zeros_like(self._marks)], axis=1)
         if views and not self._hits.size:
-            self._hits, self._old, self._old_hits = np.zeros((3, len(views) + 1))
+            self._hits, self._held = np.zeros((2, len(views) + 1))
         rows = np.flatnonzero(decides)
         if rows.size and views:
             self._measure(views, rows)
@@ -57,11 +56,8 @@ class RecallMeter:
         marks, steps = self._marks.ravel(), self._marks.shape[1]
         layers = [_held_indices(view, rows, self._time[rows], steps) for view in views]
         for n, index in enumerate([*layers, np.unique(np.concatenate(layers))]):
-            row, step = np.divmod(index, steps)
-            old = self._time[row] - step > views[0].ramp
             self._hits[n] += marks[index].sum()
-            self._old[n] += old.sum()
-            self._old_hits[n] += (old & marks[index]).sum()
+            self._held[n] += len(index)
         self._marked += int(self._count[rows].sum())
 
     @property
@@ -74,12 +70,12 @@ class RecallMeter:
 
     @property
     def precision(self) -> list[float]:
-        """Precision of each layer, and of all layers together; NaN if nothing old was held.
+        """Precision of each layer, and of all layers together; NaN if nothing was held.
 
         Empty for an agent without memories to view.
         """
-        pairs = zip(self._old_hits, self._old, strict=True)
-        return [float(hits / old) if old else np.nan for hits, old in pairs]
+        pairs = zip(self._hits, self._held, strict=True)
+        return [float(hits / held) if held else np.nan for hits, held in pairs]
 
 
 def _held_indices(view: LayerView, rows: np.ndarray, now: np.ndarray, steps: int) -> np.ndarray:
