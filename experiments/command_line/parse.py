@@ -8,12 +8,12 @@ import inspect
 import io
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import tyro
 
-from experiments.command_line.errors import BAD_INPUT, with_flag
+from experiments.command_line.errors import BAD_INPUT, flag, with_flag
 from rl_expire.validate import OptionError
 
 Call = Callable[[], None]
@@ -21,14 +21,51 @@ Call = Callable[[], None]
 Command = Callable[[list[str], str], Call]
 """Parse the words of a command; the second argument is the program's name for its help."""
 
+REGISTRY = tyro.constructors.ConstructorRegistry()
+"""Rules for reading words, besides tyro's own."""
 
-def parse(target: Any, words: list[str], prog: str, **options: Any) -> Any:
+
+@REGISTRY.primitive_rule
+def _whole_number_rule(
+    kind: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[int] | None:
+    """Let options of type int be written as `1e6` too."""
+    if kind.type is not int:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda words: whole_number(words[0]),
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def whole_number(word: str) -> int:
+    """Return the number that a word such as `1000`, `1_000` or `1e3` stands for.
+
+    Raises:
+        ValueError: it is not a whole number.
+    """
+    with contextlib.suppress(ValueError):
+        return int(word)
+    with contextlib.suppress(ValueError):
+        number = float(word)
+        if number.is_integer():
+            return int(number)
+    raise ValueError(f"{word} is not a whole number")
+
+
+def parse(
+    target: Any, words: list[str], prog: str, lists: Collection[str] = (), **options: Any
+) -> Any:
     """Return what tyro makes of `words`.
 
     Args:
         target: a class or function, as `tyro.cli` takes it.
         words: the command line's words.
         prog: name of the program, for its help.
+        lists: options that take several values.
         options: further arguments of `tyro.cli`.
 
     Raises:
@@ -39,8 +76,8 @@ def parse(target: Any, words: list[str], prog: str, **options: Any) -> Any:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            words = gathered(words, target, **options)
-            return tyro.cli(target, args=words, prog=prog, **options)
+            words = gathered(words, lists)
+            return tyro.cli(target, args=words, prog=prog, registry=REGISTRY, **options)
     except SystemExit as error:
         if error.code != BAD_INPUT:
             sys.stderr.write(printed.getvalue())
@@ -53,8 +90,8 @@ def parse(target: Any, words: list[str], prog: str, **options: Any) -> Any:
         raise ValueError(_one_line(printed.getvalue())) from None
 
 
-def gathered(words: list[str], target: Any, **options: Any) -> list[str]:
-    """Return `words` with the values of a repeated option behind one another.
+def gathered(words: list[str], lists: Collection[str]) -> list[str]:
+    """Return `words` with the values of a repeated option of `lists` behind one another.
 
     `--wrappers A --wrappers B` means `--wrappers A B`: the parser alone would take the last one.
     Of an option with one value the last one counts, as usual.
@@ -66,17 +103,17 @@ def gathered(words: list[str], target: Any, **options: Any) -> list[str]:
             groups[-1].append(word)
         else:
             groups.append([name.replace("_", "-"), *([value] if equals else [])])
-    names = [group[0] for group in groups[1:]]
-    if len(set(names)) == len(names):
-        return words
-    actions = tyro.extras.get_parser(target, **options)._actions
-    many = {name for a in actions if a.nargs in ("*", "+") for name in a.option_strings}
-    first: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for group in groups[1:]:
-        if group[0] in many:
-            first.setdefault(group[0], group[:1]).extend(group[1:])
-    kept = [g for g in groups[1:] if g[0] not in many]
-    return [word for group in [groups[0], *kept, *first.values()] for word in group]
+        if group[0] in lists:
+            values.setdefault(group[0], group[:1]).extend(group[1:])
+    others = [group for group in groups[1:] if group[0] not in lists]
+    return [word for group in [groups[0], *others, *values.values()] for word in group]
+
+
+def list_options(annotations: Mapping[str, Any]) -> set[str]:
+    """Return the options of parameters whose annotations are tuples."""
+    return {flag(name) for name, kind in annotations.items() if str(kind).startswith("tuple")}
 
 
 def _one_line(box: str) -> str:
@@ -89,7 +126,8 @@ def call_of(function: Callable[..., None]) -> Command:
     """Return the command whose options are the parameters of `function`."""
 
     def command(words: list[str], prog: str) -> Call:
-        call = parse(_deferred(function), words, prog)
+        lists = list_options(function.__annotations__)
+        call = parse(_deferred(function), words, prog, lists)
         parameters = inspect.signature(function).parameters
 
         def run() -> None:

@@ -42,3 +42,28 @@ def test_a_command_keeps_the_values_of_a_repeated_option() -> None:
 
     call_of(command)(["--seeds", "1", "--out", "x", "--seeds", "2", "3"], "command")()
     assert given == [(1, 2, 3)]
+
+
+@pytest.mark.parametrize("word", ["1000", "1_000", "1e3", "1E+3", "1000.0"])
+def test_a_whole_number_may_be_written_in_any_way(word: str) -> None:
+    given = options("--seed", word, "--train.longest-rollout", word)
+    assert given.seed == given.train.longest_rollout == 1000
+    assert type(given.seed) is int
+    assert options("--train.longest-rollout", "None").train.longest_rollout is None
+
+
+@pytest.mark.parametrize("word", ["1.5", "1e-3", "inf", "nan", "one", "1e400"])
+def test_what_is_no_whole_number_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="--seed") as caught:
+        options("--seed", word)
+    assert word in str(caught.value)
+
+
+def test_whole_numbers_in_lists_may_be_written_in_any_way() -> None:
+    given: list[tuple[int, ...]] = []
+
+    def command(levels: tuple[int, ...] = ()) -> None:
+        given.append(levels)
+
+    call_of(command)(["--levels", "1e3", "20"], "command")()
+    assert given == [(1000, 20)]
