@@ -49,8 +49,8 @@ class PPOConfig:
     max_grad_norm: float = 0.5
     """Norm that gradients are clipped to."""
     stop_kl: float | None = 0.02
-    """KL divergence (nats) from the acting policy at which the passes over a rollout end; None:
-    never."""
+    """KL divergence (nats) from the acting policy, as the mean over a pass, at which the passes over
+    a rollout end; None: never."""
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -175,8 +175,9 @@ def ppo_update(
     """
     advantages, returns = _advantages(agent, rollout, config)
     metrics = MeanMetrics()
-    rows, kl = rollout.action.shape[1], None
+    rows = rollout.action.shape[1]
     for _ in range(config.epochs):
+        kls: list[Tensor] = []
         for index in minibatches(rows, config.minibatches, rollout.action.device):
             batch = rollout.select(index)
             output = agent.unroll(batch.acted_on, batch.memory)
@@ -198,12 +199,12 @@ def ppo_update(
             )
             if norm is None:
                 continue
-            kl = scalars["approx_kl"]
+            kls.append(scalars["approx_kl"])
             metrics.add(scalars | output.diagnostics | span_stats(output.spans, batch))
             if output.reconstruction_loss.requires_grad:
                 metrics.add({"reconstruction": output.reconstruction_loss.detach()})
             metrics.add({"grad_norm": norm})
-        if config.stop_kl is not None and kl is not None and float(kl) > config.stop_kl:
+        if config.stop_kl is not None and kls and float(torch.stack(kls).mean()) > config.stop_kl:
             break
     return metrics.means()
 

@@ -249,6 +249,25 @@ def test_the_passes_over_a_rollout_end_at_the_kl_limit() -> None:
     assert count_steps(stop_kl=0.02, rate=3.0) < 10
 
 
+@pytest.mark.parametrize(
+    ("kls", "steps"), [((0.0, 0.0, 0.0, 0.06), 8), ((0.06, 0.06, 0.06, 0.0), 4)]
+)
+def test_the_kl_limit_looks_at_all_minibatches_of_a_pass(
+    kls: tuple[float, ...], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, seen = expire_agent(), []
+
+    def loss_with_kl(*args: Any, **options: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, scalars = ppo_loss(*args, **options)
+        seen.append(kls[len(seen) % len(kls)])
+        return loss, scalars | {"approx_kl": torch.tensor(seen[-1])}
+
+    monkeypatch.setattr("rl_expire.learning.ppo.ppo_loss", loss_with_kl)
+    rollout = made_up_rollout(T, 4, agent.initial_memory(4))
+    learn_from(agent, rollout, PPOConfig(minibatches=4, epochs=2, stop_kl=0.02))
+    assert len(seen) == steps
+
+
 def test_span_gradients_grow_in_proportion_to_the_span_cost() -> None:
     gradients = []
     for cost in (0.0, 1e-3, 2e-3):
