@@ -49,8 +49,8 @@ class PPOConfig:
     max_grad_norm: float = 0.5
     """Norm that gradients are clipped to."""
     stop_kl: float | None = 0.02
-    """KL divergence (nats) from the acting policy, as the mean over a pass, at which the passes over
-    a rollout end; None: never."""
+    """KL divergence (nats) from the acting policy, averaged over a pass, at which the passes over a
+    rollout end; None: never."""
 
     def __post_init__(self) -> None:
         """Check the options."""
