@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import netrc
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from rl_expire.runs.atomic import atomic_write
 from rl_expire.runs.json_file import nonfinite_to_none
+
+RUN_ID = "wandb_id.txt"
+"""File of a run folder that holds the run's id on wandb."""
 
 
 class Tracker:
     """Log a run to wandb if `enabled`; otherwise do nothing.
+
+    A run that is resumed continues the run of before on wandb: its id is in the run folder.
 
     Args:
         enabled: whether to log.
@@ -31,6 +39,8 @@ class Tracker:
                 project="rl_expire",
                 group=os.environ.get("WANDB_RUN_GROUP") or group,
                 name=folder.name,
+                id=_run_id(folder),
+                resume="allow",  # continue the run with this id, if there is one
                 dir=folder,
                 config=config,
                 mode=wandb_mode(),
@@ -56,6 +66,23 @@ class Tracker:
         if pictures:
             self._run.log(dict(_media(path) for path in pictures))
         self._run.finish()
+
+
+def _run_id(folder: Path) -> str:
+    """Return the id of the run on wandb, a new one unless the run folder holds one.
+
+    Raises:
+        UnwritableError: the new id cannot be stored.
+    """
+    path = folder / RUN_ID
+    if path.is_file() and path.stat().st_size <= 64:
+        known = path.read_text(errors="replace").strip()
+        if re.fullmatch(r"[A-Za-z0-9_-]+", known):
+            return known
+    new = uuid4().hex[:8]
+    with atomic_write(path) as temporary:
+        temporary.write_text(new + "\n")
+    return new
 
 
 def _media(path: Path) -> tuple[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rl_expire.runs.tracking import Tracker, logged_in
+from rl_expire.runs.tracking import RUN_ID, Tracker, logged_in
 
 VARIABLES = ("WANDB_MODE", "WANDB_API_KEY", "WANDB_RUN_GROUP", "NETRC")
 
@@ -131,10 +131,32 @@ def test_a_run_is_online_only_if_somebody_is_logged_in(
 ) -> None:
     if key:
         monkeypatch.setenv("WANDB_API_KEY", key)
+    (tmp_path / "run-7").mkdir()
     Tracker(True, folder=tmp_path / "run-7", config={"seed": 7}, group="Corridor")
     assert wandb.options["mode"] == ("online" if key else "offline")
     assert wandb.options["name"] == "run-7"
     assert wandb.options["config"] == {"seed": 7}
+
+
+def test_a_resumed_run_continues_on_wandb_and_others_do_not(
+    wandb: FakeWandb, tmp_path: Path
+) -> None:
+    ids = []
+    for name in ("one", "one", "two"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        Tracker(True, folder=tmp_path / name, config={}, group="Corridor")
+        assert wandb.options["resume"] == "allow"
+        ids.append(wandb.options["id"])
+    assert ids[0] == ids[1] != ids[2]
+
+
+@pytest.mark.parametrize("content", [b"", b"../../x", b"x" * 100, b"\xff\x00", b"a b"])
+def test_a_damaged_id_is_replaced(content: bytes, wandb: FakeWandb, tmp_path: Path) -> None:
+    (tmp_path / RUN_ID).write_bytes(content)
+    for _ in range(2):
+        Tracker(True, folder=tmp_path, config={}, group="Corridor")
+        assert len(wandb.options["id"]) == 8
+    assert (tmp_path / RUN_ID).read_text().strip() == wandb.options["id"]
 
 
 @pytest.mark.parametrize(
