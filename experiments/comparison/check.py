@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from agents import AGENT_CONFIGS
+from experiments.comparison.options import Options, first_difference, resolved
 from experiments.comparison.runs import Run
 from experiments.scoring.whole_task import at_level
 from experiments.tasks import TASKS
@@ -32,12 +33,15 @@ SET_BY_COMPARE = {
 """Options that a comparison sets for its runs itself, and what to do instead."""
 
 
-def check_runs(runs: Sequence[Run], levels: Sequence[int]) -> None:
+def check_runs(runs: Sequence[Run], levels: Sequence[int]) -> list[Options]:
     """Check that all runs are possible, and agree with what exists of them already.
 
     Args:
         runs: runs of one task.
         levels: levels at which they are to be scored.
+
+    Returns:
+        The options of each run, defaults included.
 
     Raises:
         ValueError: they are not; the message says what to change.
@@ -49,6 +53,7 @@ def check_runs(runs: Sequence[Run], levels: Sequence[int]) -> None:
             raise ValueError(
                 f"{name} cannot be given after --, to every run: {SET_BY_COMPARE[name]}"
             )
+    found = []
     for run in runs:
         options = parse_options(TASKS[run.task], run.options, run.task)
         try:
@@ -57,8 +62,12 @@ def check_runs(runs: Sequence[Run], levels: Sequence[int]) -> None:
             raise options.with_flag(error) from error
         config = configuration(options)
         check_agreement(run, config)
+        if not run.folder.checkpoints.exist and not run.folder.results.exists():
+            run.folder.check_unstarted()
         if run is runs[0]:
             check_levels(config["env"], levels)
+        found.append(resolved(config))
+    return found
 
 
 def parse_variant(words: str) -> tuple[str, int | None]:
@@ -114,10 +123,7 @@ def check_levels(env: dict[str, Any], levels: Sequence[int]) -> None:
 
 
 def check_agreement(run: Run, config: dict[str, Any]) -> None:
-    """Check that a run that exists already was made with the options of this command line.
-
-    Only options that the command line decides have to agree. Defaults of the learner may have
-    changed since: the commits in `comparison.json` tell.
+    """Check that a run that exists already was made with the same options, defaults included.
 
     Args:
         run: the run.
@@ -127,37 +133,15 @@ def check_agreement(run: Run, config: dict[str, Any]) -> None:
         ValueError: an option differs.
     """
     try:
-        before = _decided(run, json.loads(run.folder.config.read_text()))
+        before = resolved(json.loads(run.folder.config.read_text()))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return  # There is no such run, or a broken one, which resuming it will report.
-    now = _decided(run, config)
-    for (group, name), value in before.items():
-        if now.get((group, name), value) != value:
-            option = f"--{group}.{name.replace('_', '-')}"
-            raise ValueError(
-                f"{run.folder.path} was made with {option} {value}, not {now[group, name]}: "
-                "choose another --out, or use the same options as before"
-            )
-
-
-def _decided(run: Run, config: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return the options in a configuration that the command line decides, by group and name.
-
-    They are those of environment, agent and training, and any others given for all runs.
-    """
-    groups = {
-        "env": config["env"]["options"],
-        "agent": config["agent"]["options"],
-        "train": config["train"],
-    }
-    decided = {
-        (group, name): value for group, options in groups.items() for name, value in options.items()
-    }
-    for word in run.extra:
-        group, _, name = option_name(word).strip("-").replace("-", "_").partition(".")
-        if name in config.get(group, {}):
-            decided[group, name] = config[group][name]
-    return decided
+    difference = first_difference(before, resolved(config))
+    if difference is not None:
+        raise ValueError(
+            f"{run.folder.path} was made with {difference}: "
+            "choose another --out, or use the same options as before"
+        )
 
 
 def option_name(word: str) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated
 import tyro
 
 from experiments.command_line.errors import at_least, installed
-from experiments.command_line.parse import Call, parse
+from experiments.command_line.parse import Call, list_options, parse
 from experiments.comparison.check import check_runs, make_writable_folder, parse_variant
 from experiments.comparison.earlier import merge, read_earlier, remaining
 from experiments.comparison.record import read_record
@@ -64,7 +64,7 @@ class Comparison:
 def compare_command(words: list[str], prog: str) -> Call:
     """Parse the command line of a comparison."""
     end = words.index("--") if "--" in words else len(words)
-    options = parse(Comparison, words[:end], prog)
+    options = parse(Comparison, words[:end], prog, list_options(Comparison.__annotations__))
     command = f"{prog} {shlex.join(words)}"
     return partial(compare, options, extra=tuple(words[end + 1 :]), command=command)
 
@@ -82,10 +82,10 @@ def compare(options: Comparison, *, extra: tuple[str, ...], command: str) -> Non
         SystemExit: a run failed, or the comparison was interrupted.
     """
     runs, levels = plan(options, extra)
-    check_runs(runs, levels)
+    run_options = check_runs(runs, levels)
     earlier = read_earlier(options.earlier) if options.earlier else []
     order = [run.variant for run in runs]
-    runs = remaining(runs, earlier, levels)
+    runs = remaining(runs, run_options, earlier, levels)
     make_writable_folder(options.folder)
     failed, completed = run_all(runs, levels, options.jobs or os.cpu_count() or 1)
     new = [read_record(run) for run in runs if run.is_finished(levels)]

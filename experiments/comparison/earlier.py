@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.comparison.options import Options, first_difference
 from experiments.comparison.record import Record
 from experiments.comparison.runs import Run, covers
 from rl_expire.runs.earlier_versions import rename_results
@@ -34,23 +35,39 @@ def read_earlier(path: Path) -> list[Record]:
         ) from error
 
 
-def remaining(runs: Sequence[Run], earlier: Sequence[Record], levels: Sequence[int]) -> list[Run]:
+def remaining(
+    runs: Sequence[Run],
+    options: Sequence[Options],
+    earlier: Sequence[Record],
+    levels: Sequence[int],
+) -> list[Run]:
     """Return the runs that no earlier comparison has, scored at all of `levels`.
 
     A run whose folder exists is always included: the folder decides what is left to do.
 
+    Args:
+        runs: runs of this comparison.
+        options: of each, defaults included.
+        earlier: records of an earlier comparison.
+        levels: levels at which the runs are to be scored.
+
     Raises:
-        ValueError: an earlier run was made by another command.
+        ValueError: an earlier run was made with other options, or does not tell with which.
     """
     by_key = {(record["variant"], record["seed"]): record for record in earlier}
     missing = []
-    for run in runs:
+    for run, wanted in zip(runs, options, strict=True):
         record = by_key.get((run.variant, run.seed))
         if record is None or run.folder.path.exists():
             missing.append(run)
-        elif record["command"] != run.reproduce:
+        elif "options" not in record:
             raise ValueError(
-                f"--earlier has {run.name}, made by {record['command']!r}: "
+                f"--earlier has {run.name}, of a version that did not record all its options: "
+                "leave out --earlier"
+            )
+        elif (difference := first_difference(record["options"], wanted)) is not None:
+            raise ValueError(
+                f"--earlier has {run.name}, made with {difference}: "
                 "use the same options, or leave out --earlier"
             )
         elif not covers(record["levels"], levels):

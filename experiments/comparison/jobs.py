@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
 from typing import Literal
 
 from experiments.comparison.runs import RL_EXPIRE, Run
+from rl_expire.runs.run_folder import RunFolderError
 
 State = Literal["waiting", "training", "scoring", "done", "failed"]
 
@@ -53,8 +53,12 @@ class Job:
         """Start the first pending command."""
         folder = self.run.folder
         if not folder.checkpoints.exist and not folder.results.exists():
-            # The run was killed before its first checkpoint: start over.
-            shutil.rmtree(folder.path, ignore_errors=True)
+            try:
+                folder.discard_unstarted()
+            except RunFolderError as error:
+                self.run.log.write_text(f"{error}\n")
+                self.failed = True
+                return
         folder.path.parent.mkdir(parents=True, exist_ok=True)
         group = os.environ.get("WANDB_RUN_GROUP") or self.run.out.resolve().name
         settings = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "WANDB_RUN_GROUP": group}

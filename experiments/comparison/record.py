@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.comparison.metrics import read_metrics
+from experiments.comparison.options import resolved
 from experiments.comparison.runs import Run
 from rl_expire.learning.recent_episodes import WINDOW
 from rl_expire.runs.json_file import read_results
@@ -23,7 +24,8 @@ def read_record(run: Run) -> Record:
     folder = run.folder
     results = read_results(folder.results)
     levels = json.loads(folder.levels.read_text())["levels"]
-    env = json.loads(folder.config.read_text())["env"]
+    config = json.loads(folder.config.read_text())
+    env = config["env"]
     level_option, measure = env["level"][0], env["measure"]
     goal = env["options"][level_option]
     metrics = read_metrics(folder.metrics)
@@ -33,6 +35,7 @@ def read_record(run: Run) -> Record:
         "variant": run.variant,
         "seed": run.seed,
         "command": run.reproduce,
+        "options": resolved(config),
         "results": results,
         "levels": sorted(levels, key=lambda row: row["level"]),
         "level_name": level_option.replace("_", " "),

@@ -57,6 +57,7 @@ def row_of(records: Sequence[Record]) -> dict[str, Any]:
     return {
         "variant": first["variant"],
         "seeds": [record["seed"] for record in records],
+        "commit": distinct(records, "commit"),
         "command": first["command"],
         "parameters": first["results"]["parameters"],
         "level_name": first["level_name"],

@@ -87,6 +87,7 @@ def parse_options(experiment: type[Experiment], words: list[str], prog: str) -> 
             tyro.conf.AvoidSubcommands[experiment],  # type: ignore[valid-type]
             rest,
             prog,
+            default.list_options(),
             default=default,
             description=f"{experiment.__doc__}\n\n{about}",
         )

@@ -128,6 +128,16 @@ class Experiment:
         """Return the command-line option of a field; `group` is empty for the fields here."""
         return flag(f"{group}.{name}" if group else name)
 
+    def list_options(self) -> set[str]:
+        """Return the command-line options that take several values."""
+        groups = {name: vars(getattr(self, name)) for name in ("env", "agent", *self.groups)}
+        return {
+            self.flag(group, name)
+            for group, options in groups.items()
+            for name, value in options.items()
+            if isinstance(value, tuple)
+        }
+
     def with_flag(self, error: ValueError) -> ValueError:
         """Return `error` with the command-line option in place of the field that it is about."""
         if isinstance(error, OptionError):

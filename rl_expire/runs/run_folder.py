@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -79,6 +80,33 @@ class RunFolder:
         """Return the paths of the video, the page and the PNG figures that exist."""
         fixed = [path for path in (self.video, self.page) if path.exists()]
         return fixed + sorted(self.stills.glob("*.png"))
+
+    def discard_unstarted(self) -> None:
+        """Remove a run that was killed before its first checkpoint, if there is one.
+
+        Raises:
+            RunFolderError: the folder holds anything else, or another process has its lock.
+        """
+        if not self.path.exists():
+            return
+        self.check_unstarted()
+        with self.lock():
+            self.check_unstarted()  # it may have been started in between
+            shutil.rmtree(self.path)
+
+    def check_unstarted(self) -> None:
+        """Check that the folder, if there is one, is a run without a checkpoint and nothing else.
+
+        Raises:
+            RunFolderError: it is not.
+        """
+        own = {self.config, self.checkpoints.folder, self.path / ".lock"}
+        found = set(self.path.glob("*")) if self.path.is_dir() else {self.path}
+        if self.path.exists() and (not found <= own or any(self.checkpoints.folder.glob("[!.]*"))):
+            raise RunFolderError(
+                f"{self.path} is not a run that can be continued, nor one that has just begun: "
+                "move it away, or choose another folder"
+            )
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -149,10 +150,18 @@ def test_earlier_runs_are_reported_and_not_made_again(
     assert runs[1:] == earlier
 
 
-def test_earlier_runs_must_have_been_made_by_the_same_commands(finished: Path, call: Call) -> None:
+def test_earlier_runs_must_have_been_made_with_the_same_options(
+    finished: Path, call: Call, tmp_path: Path
+) -> None:
     earlier = ("--earlier", str(finished / "comparison.json"))
     line = call("compare", *WORDS, *earlier, *TINY, "--ppo.gamma", "0.9").line
-    assert "--earlier has expire-span, seed 1, made by 'python" in line
+    assert "--earlier has expire-span, seed 1, made with --ppo.gamma 0.995, not 0.9" in line
+    old = read_json(finished / "comparison.json")
+    for record in old["runs"]:
+        del record["options"]
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    line = call("compare", *WORDS, "--earlier", "old.json", *TINY).line
+    assert "--earlier has expire-span, seed 1, of a version that did not record all" in line
     line = call("compare", *WORDS, "--earlier", str(finished / "table.md"), *TINY).line
     assert "table.md is not a comparison: choose the comparison.json of one" in line
 
@@ -185,8 +194,10 @@ def test_interrupted_runs_are_resumed_and_those_without_checkpoint_started(
     interrupted = own / "expire-span" / "seed-1"
     (interrupted / "results.json").unlink()
     started = own / "transformer-xl-3" / "seed-1"
-    (started / "results.json").unlink()
-    shutil.rmtree(started / "checkpoints")
+    config = (started / "config.json").read_text()
+    shutil.rmtree(started)  # as if killed before the first checkpoint
+    (started / "checkpoints").mkdir(parents=True)
+    (started / "config.json").write_text(config)
     with processes_made_by(InProcess) as commands:
         done = call("compare", *WORDS, *TINY)
     assert done.code == 0, done.err
@@ -228,7 +239,7 @@ def test_a_comparison_that_is_stopped_saves_its_runs_and_reports_the_finished_on
     monkeypatch.setattr(time, "sleep", sleep_or_stop)
     longer = [word.replace("256", "1000000") for word in WORDS]
     config = own / "transformer-xl-3" / "seed-1" / "config.json"
-    config.write_text(config.read_text().replace("256", "1000000"))
+    config.write_text(config.read_text().replace('"total_steps": 256', '"total_steps": 1000000'))
     with processes_made_by(subprocess.Popen) as commands:
         done = call("compare", *longer, *TINY)
     assert done.code == 130
@@ -249,6 +260,28 @@ def test_runs_made_with_other_options_are_not_mixed(own: Path, call: Call) -> No
     ):
         assert message in call("compare", *words).line
     assert (own / "expire-span" / "seed-1" / "results.json").exists()
+
+
+def test_defaults_that_have_changed_since_are_not_mixed(own: Path, call: Call) -> None:
+    path = own / "expire-span" / "seed-1" / "config.json"
+    config = read_json(path)
+    config["ppo"]["epochs"] = 7
+    path.write_text(json.dumps(config))
+    assert "was made with --ppo.epochs 7, not 3" in call("compare", *WORDS, *TINY).line
+    del config["ppo"]["epochs"]
+    path.write_text(json.dumps(config))
+    assert "was made with no --ppo.epochs, which is 3 now" in call("compare", *WORDS, *TINY).line
+
+
+def test_a_folder_that_is_not_a_run_is_never_deleted(own: Path, call: Call) -> None:
+    """Such as an exported policy, which has a config.json but no checkpoints."""
+    folder = own / "expire-span" / "seed-1"
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "results.json").unlink()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert "is not a run that can be continued" in call("compare", *WORDS, *TINY).line
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_only_training_is_tracked_and_runs_are_reproduced_without(tmp_path: Path) -> None:

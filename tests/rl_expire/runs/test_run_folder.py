@@ -117,3 +117,23 @@ def test_the_latest_run_is_the_matching_one_saved_last(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(config)
     assert latest_run(tmp_path, "Task-v0", matches) == tmp_path / "a"
+
+
+def test_only_a_run_without_a_checkpoint_is_discarded(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", {})
+    (run.checkpoints.folder / ".00000001.safetensors.part").write_bytes(b"half")
+    with run.lock(), pytest.raises(RunFolderError, match="another process is training"):
+        run.discard_unstarted()
+    assert run.config.exists()
+    run.discard_unstarted()
+    assert not run.path.exists()
+    run.discard_unstarted()  # nothing there: nothing to do
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "model.safetensors", "checkpoints/1.safetensors"])
+def test_a_folder_with_anything_else_is_not_discarded(tmp_path: Path, name: str) -> None:
+    run = RunFolder.create(tmp_path / "run", {})
+    (run.path / name).write_bytes(b"precious")
+    with pytest.raises(RunFolderError, match="is not a run that can be continued"):
+        run.discard_unstarted()
+    assert (run.path / name).read_bytes() == b"precious"
