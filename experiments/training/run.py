@@ -35,7 +35,7 @@ from rl_expire.runs.provenance import commit, hardware
 from rl_expire.runs.run_folder import RunFolder
 from rl_expire.runs.saver import Saver
 from rl_expire.runs.tracking import Tracker
-from rl_expire.vector.faults import EnvFaultError, close_envs
+from rl_expire.vector.faults import EnvFaultError, close_envs, error_summary
 from rl_expire.vector.make import can_render
 
 LOG_EVERY = 10
@@ -107,7 +107,7 @@ def _run(
             finally:
                 close_envs(trainer.envs)
         if interrupt.requested:
-            tracker.finish(None)
+            tracker.finish()
             print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
             print(f"Go on with:  {resume_command(options, folder, prog)}")
             return
@@ -115,13 +115,14 @@ def _run(
         results = _evaluate(options, trainer, folder, device, seconds)
     except (NonFiniteLossError, EnvFaultError) as error:
         if tracker is not None:
-            tracker.finish(None)
+            tracker.finish()
         resume = resume_command(options, folder, prog)
         explain = describe_nonfinite if isinstance(error, NonFiniteLossError) else env_fault_message
         raise SystemExit(explain(error, trainer, folder, resume)) from None  # type: ignore[arg-type]
+    tracker.log_results(results)
     if options.video:
         _film(options, folder)
-    tracker.finish(results, folder.pictures())
+    tracker.finish(folder.pictures())
     print(f"Everything is in {folder.path}")
 
 
@@ -209,11 +210,18 @@ def _evaluate(
 
 
 def _film(options: Experiment, folder: RunFolder) -> None:
-    """Write video and page; also figures if they are tracked and Matplotlib is installed."""
-    if not can_render(options.id_of_env(), options.env_options()):
-        print(f"no video: {options.id_of_env()} does not render rgb_array")
-        return
-    print(f"writing {folder.video} ...", flush=True)
+    """Write video and page; also figures if they are tracked and Matplotlib is installed.
+
+    Whatever fails here, such as the rendering of an environment, is one warning: the run is over,
+    and its scores are written.
+    """
     plots = options.track and importlib.util.find_spec("matplotlib") is not None
     trust = trusted_by_training(options.id_of_env(), options.env_config().wrappers)
-    film(folder.path, page=True, stills=folder.stills if plots else None, trust=trust)
+    try:
+        if not can_render(options.id_of_env(), options.env_options()):
+            print(f"no video: {options.id_of_env()} does not render rgb_array")
+            return
+        print(f"writing {folder.video} ...", flush=True)
+        film(folder.path, page=True, stills=folder.stills if plots else None, trust=trust)
+    except Exception as error:
+        print(f"warning: no video: {error_summary(error)}; try rl-expire watch {folder.path}")

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 Frame = npt.NDArray[np.uint8]
 """A rendered frame, uint8 `[height, width, 3]`."""
+
+
+def as_rgb(frame: Any) -> Frame | None:
+    """Return a rendered picture as a frame; None if it is not a picture.
+
+    Grey pictures `[height, width]` or `[height, width, 1]` get three equal channels, a fourth
+    channel, alpha, is dropped, and floats in [0, 1] are scaled to 0 to 255.
+    """
+    if not isinstance(frame, np.ndarray) or frame.ndim not in (2, 3) or not frame.size:
+        return None
+    if frame.ndim == 2:
+        frame = frame[..., None]
+    if frame.shape[2] not in (1, 3, 4) or frame.dtype.kind not in "biuf":
+        return None
+    frame = np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame[..., :3]
+    if frame.dtype.kind == "f":
+        frame = np.nan_to_num(frame) * (255 if np.nanmax(frame) <= 1 else 1)
+    if frame.dtype.kind == "b":
+        frame = frame * 255
+    return np.clip(frame, 0, 255).astype(np.uint8)
 
 
 class Frames(Sequence[Frame]):

@@ -14,7 +14,7 @@ from rl_expire.info import flag
 from rl_expire.learning.actor import to_tensor
 from rl_expire.learning.episode import success_of
 from rl_expire.retention.action_names import action_names
-from rl_expire.retention.frames import Frame
+from rl_expire.retention.frames import Frame, as_rgb
 from rl_expire.retention.importance import Importance, measure_importance
 from rl_expire.retention.thinning import ThinnedRecording
 from rl_expire.retention.trace import HeldMemories, Trace, TracedStep
@@ -187,13 +187,13 @@ def _render(env: gym.Env) -> Frame:
     Raises:
         ValueError: The environment renders no RGB frames.
     """
-    frame = env.render() if env.render_mode == "rgb_array" else None
-    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
+    frame = as_rgb(env.render()) if env.render_mode == "rgb_array" else None
+    if frame is None:
         raise ValueError(
             f"environment {_env_name(env)} renders no RGB frames: "
             'make it with render_mode="rgb_array", or choose an environment that has this mode'
         )
-    return frame.astype(np.uint8, copy=False)
+    return frame
 
 
 def _time_step(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
 from PIL import Image
 
 from rl_expire.retention.canvas import COLOURS
@@ -39,21 +39,15 @@ def write_video(scenes: Sequence[Scene], path: Path, *, fps: int = 12) -> int:
         The number of frames written.
 
     Raises:
-        ValueError: `scenes` is empty, `fps` is below 1, or the file cannot be written.
+        ValueError: `scenes` is empty, `fps` is below 1, there is no FFmpeg, or the file cannot be
+            written.
     """
     if not scenes:
         raise ValueError("scenes is empty: give one or more")
     if fps < 1:
         raise ValueError(f"fps is {fps}: choose 1 or more")
     with atomic_write(path, ".mp4") as temporary:
-        writer = FFMPEG_VideoWriter(
-            str(temporary),
-            SIZE,
-            fps,
-            codec="libx264",
-            preset="veryfast",
-            ffmpeg_params=["-crf", "20", "-movflags", "+faststart"],
-        )
+        writer = _writer(temporary, fps)
         encoder, frames = writer.proc, 0
         try:
             for frame in _video_frames(scenes, fps):
@@ -64,6 +58,29 @@ def write_video(scenes: Sequence[Scene], path: Path, *, fps: int = 12) -> int:
         if encoder is not None and encoder.returncode != 0:
             raise OSError(f"FFmpeg exited with code {encoder.returncode}")
     return frames
+
+
+def _writer(path: Path, fps: int) -> Any:
+    """Start FFmpeg, which encodes the frames that it is given.
+
+    Raises:
+        ValueError: it cannot be started.
+    """
+    try:
+        # Imported here, since moviepy looks for FFmpeg when it is imported.
+        from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter
+
+        return FFMPEG_VideoWriter(
+            str(path),
+            SIZE,
+            fps,
+            codec="libx264",
+            preset="veryfast",
+            ffmpeg_params=["-crf", "20", "-movflags", "+faststart"],
+        )
+    except (ImportError, OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"FFmpeg cannot be started ({reason}): install it") from error
 
 
 def _video_frames(scenes: Sequence[Scene], fps: int) -> Iterator[np.ndarray]:

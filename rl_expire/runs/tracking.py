@@ -51,18 +51,20 @@ class Tracker:
         if self._run is not None:
             self._run.log(nonfinite_to_none(metrics), step=metrics["steps"])
 
-    def finish(self, results: dict[str, Any] | None, pictures: Sequence[Path] = ()) -> None:
-        """Add results and pictures, and close the run.
+    def log_results(self, results: dict[str, Any]) -> None:
+        """Add the results of the evaluation to the run's summary."""
+        if self._run is not None:
+            self._run.summary.update(nonfinite_to_none(results))
+
+    def finish(self, pictures: Sequence[Path] = ()) -> None:
+        """Add pictures and close the run.
 
         Args:
-            results: the evaluation's results; None if training was stopped.
             pictures: videos (mp4), pages (html) and figures (png), logged as `video/NAME`,
                 `page/NAME` and `still/NAME`.
         """
         if self._run is None:
             return
-        if results is not None:
-            self._run.summary.update(nonfinite_to_none(results))
         if pictures:
             self._run.log(dict(_media(path) for path in pictures))
         self._run.finish()

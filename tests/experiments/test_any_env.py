@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +265,23 @@ def test_any_small_configuration_trains_or_is_refused_in_one_line(
     assert done.code in (0, 1, 2), done
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) == (done.code != 0), done.err
+
+
+@pytest.mark.parametrize("cause", ["render", "ffmpeg"])
+def test_a_video_that_fails_is_one_warning_and_costs_no_score(
+    cause: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if cause == "render":
+
+        def fail(env: Any) -> None:
+            raise RuntimeError("no display")
+
+        monkeypatch.setattr("tests.faulty.PixelsEnv.render", fail)
+    else:
+        monkeypatch.setitem(sys.modules, "moviepy.video.io.ffmpeg_writer", None)
+    done = call("train", "tests.faulty:Pixels-v0", *TINY, "--out", "run")
+    assert done.code == 0, done.err
+    assert done.out.count("warning: no video: ") == 1
+    assert ("no display" if cause == "render" else "FFmpeg cannot be started") in done.out
+    assert read_json(tmp_path / "run" / "results.json")["train.steps"] == 32
+    assert not list((tmp_path / "run").glob("*.mp4"))

@@ -197,8 +197,8 @@ def test_flags_missing_from_the_info_are_none() -> None:
 
 @pytest.mark.parametrize(
     "env",
-    [CountingEnv(0), CorridorEnv(), ShownEnv("text"), ShownEnv(np.zeros((4, 6), np.uint8))],
-    ids=["no render", "no mode", "text", "no colours"],
+    [CountingEnv(0), CorridorEnv(), ShownEnv("text"), ShownEnv(np.zeros((4, 6, 2), np.uint8))],
+    ids=["no render", "no mode", "text", "two channels"],
 )
 def test_an_environment_without_rgb_frames_is_refused_in_one_line(env: gym.Env) -> None:
     agent: Any = agent_for(env) if isinstance(env, CorridorEnv) else CountingAgent()

@@ -57,7 +57,8 @@ def test_a_disabled_tracker_does_nothing_and_does_not_import_wandb(
     monkeypatch.setitem(sys.modules, "wandb", None)  # importing it would raise
     tracker = Tracker(False, folder=tmp_path, config={}, group="x")
     tracker.log({"steps": 1})
-    tracker.finish({"success": 1.0}, [tmp_path / "retention.mp4"])
+    tracker.log_results({"success": 1.0})
+    tracker.finish([tmp_path / "retention.mp4"])
     assert not list(tmp_path.iterdir())
 
 
@@ -121,7 +122,8 @@ def test_disabled_wandb_writes_no_run(tmp_path: Path, monkeypatch: pytest.Monkey
     Image.new("RGB", (2, 2)).save(picture)
     tracker = Tracker(True, folder=tmp_path, config={"seed": 1}, group="Corridor")
     tracker.log({"steps": 1, "success": 0.5})
-    tracker.finish({"eval.success": 0.5}, [picture])
+    tracker.log_results({"eval.success": 0.5})
+    tracker.finish([picture])
     assert list(tmp_path.rglob("*.wandb")) == []
 
 
@@ -183,7 +185,8 @@ def test_metrics_are_logged_against_environment_steps_with_none_for_nan(
     names = ("retention.mp4", "retention.html", "heat_map.png")
     video, page, still = (str(tmp_path / name) for name in names)
     pictures = [tmp_path / name for name in names]
-    tracker.finish({"eval.success": 1.0, "span": float("nan")}, pictures)
+    tracker.log_results({"eval.success": 1.0, "span": float("nan")})
+    tracker.finish(pictures)
     steps = [step for _, step in wandb.run.logged]
     assert wandb.run.logged[0] == ({"steps": 512, "success": None}, 512)
     assert wandb.run.logged[1][0] == {
@@ -197,7 +200,7 @@ def test_metrics_are_logged_against_environment_steps_with_none_for_nan(
 
 
 def test_a_stopped_run_is_closed_without_results(wandb: FakeWandb, tmp_path: Path) -> None:
-    Tracker(True, folder=tmp_path, config={}, group="x").finish(None)
+    Tracker(True, folder=tmp_path, config={}, group="x").finish()
     assert wandb.run.finished
     assert wandb.run.logged == []
 
@@ -215,7 +218,8 @@ def test_an_offline_run_is_written_into_its_folder(
     (tmp_path / "retention.html").write_text("<p>a page</p>")
     Image.new("RGB", (2, 2)).save(tmp_path / "kept.png")
     pictures = [tmp_path / name for name in ("retention.mp4", "retention.html", "kept.png")]
-    tracker.finish({"eval.success": 0.5}, pictures)
+    tracker.log_results({"eval.success": 0.5})
+    tracker.finish(pictures)
     for kind, path in zip(("videos/video", "html/page", "images/still"), pictures, strict=True):
         (copy,) = tmp_path.glob(f"wandb/offline-run-*/files/media/{kind}/*{path.suffix}")
         assert copy.read_bytes() == path.read_bytes()
