@@ -285,3 +285,14 @@ def test_a_video_that_fails_is_one_warning_and_costs_no_score(
     assert ("no display" if cause == "render" else "FFmpeg cannot be started") in done.out
     assert read_json(tmp_path / "run" / "results.json")["train.steps"] == 32
     assert not list((tmp_path / "run").glob("*.mp4"))
+
+
+@pytest.mark.slow
+def test_a_decision_that_is_paid_128_steps_later_is_learned(call: Call, tmp_path: Path) -> None:
+    words = ("--agent", "lstm", "--train.total-steps", "90000", "--threads", "1", "--no-video")
+    words += ("--eval.episodes", "32", "--eval.num-envs", "32", "--out", "run")
+    done = call("train", "tests.late_reward:LateReward-v0", *words)
+    assert done.code == 0, done.err
+    results = read_json(tmp_path / "run" / "results.json")
+    assert results["eval.success"] == 1
+    assert results["eval_sampled.success"] > 0.75
