@@ -105,7 +105,11 @@ def test_every_package_and_room_was_checked() -> None:
         ("rl_expire/learning/ppo.py", "from rl_expire import scoring", ["rl_expire.scoring"]),
         ("rl_expire/memory/attention.py", "import rl_expire.vector.make", ["rl_expire.vector"]),
         ("rl_expire/retention/trace.py", "from rl_expire.runs.atomic import atomic_write", []),
-        ("rl_expire/types.py", "from rl_expire.validate import check_number", ["rl_expire.validate"]),
+        (
+            "rl_expire/types.py",
+            "from rl_expire.validate import check_number",
+            ["rl_expire.validate"],
+        ),
         ("envs/draws.py", "import torch\nimport math", ["torch"]),
         ("envs/draws.py", "from rl_expire import types", ["rl_expire"]),
         ("envs/draws.py", "import pygame", ["pygame"]),

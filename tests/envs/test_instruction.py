@@ -270,8 +270,8 @@ def test_a_deed_out_of_order_ends_the_episode_if_order_is_required() -> None:
                 assert meaning.place is not None
                 assert meaning.deed is not None
                 given[meaning.place] = 1 + meaning.deed
-            arrived = meaning.kind == "arrival" and meaning.place in given
-            if arrived and not info["rl_expire.decision"]:
+            early = not info["rl_expire.decision"]
+            if meaning.kind == "arrival" and meaning.place in given and early:
                 assert meaning.place != next(iter(given)), "the first is always in its turn"
                 _, reward, terminated, _, _ = env.step(given[meaning.place])
                 assert (reward, terminated) == (0.0, True)
