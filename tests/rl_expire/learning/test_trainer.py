@@ -144,7 +144,7 @@ def test_rollouts_grow_with_the_curriculum() -> None:
 
 def test_with_one_level_rollouts_grow_with_the_delay_of_the_reward() -> None:
     trainer = make_trainer(train=replace(SIZES, rollout_length=4, longest_rollout=16))
-    del trainer.schedule.curriculum.levels[1:]
+    trainer.schedule.curriculum.levels = trainer.schedule.curriculum.levels[:1]
     lengths = []
     for delay in (0.0, 1.0, 2.0, 2.5, 4.5, 100.0):
         sums = trainer.reward_delay.state_dict() | {"delays": np.array([1.0, delay])}
