@@ -6,7 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rl_expire.validate import check_range
+from rl_expire.validate import OptionError, check_range
+
+MOST_LAYERS = 1000
+"""Largest number of layers."""
+MOST_WEIGHTS = 2**27
+"""Largest number of weights in one matrix of the feed-forward blocks, summed over all layers."""
 
 
 @dataclass(frozen=True)
@@ -35,4 +40,9 @@ class LayersConfig:
     def __post_init__(self) -> None:
         """Check the options."""
         check_range(self, "width", "layers", "feed_forward", least=1)
+        check_range(self, "layers", most=MOST_LAYERS)
+        if self.layers * self.feed_forward * self.width**2 > MOST_WEIGHTS:
+            others = f"layers {self.layers}, feed_forward {self.feed_forward}"
+            problem = f"is {self.width}: that agent is too large ({others}), choose less"
+            raise OptionError(self, "width", problem)
         check_range(self, "reconstruct", least=0, below=math.inf)

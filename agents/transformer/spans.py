@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -10,6 +9,11 @@ from agents.transformer.agent import MemoryTransformer
 from agents.transformer.config import TransformerConfig
 from rl_expire.memory.expire_span import Fade
 from rl_expire.validate import check_range
+
+LONGEST = 2**53
+"""Upper bound of numbers of steps, up to which floats hold all of them exactly."""
+SHORTEST_RAMP = 1e-6
+"""Steps over which a memory has to fade at least: it is divided by, in single precision."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class SpanConfig(TransformerConfig):
         """Check the options."""
         super().__post_init__()
         check_range(self, "capacity", least=1)
-        check_range(self, "max_span", "ramp", above=0, below=math.inf)
+        check_range(self, "max_span", above=0, most=LONGEST)
+        check_range(self, "ramp", above=SHORTEST_RAMP, most=LONGEST)
         check_range(self, "initial_fraction", above=0, below=1)
 
 

@@ -10,6 +10,8 @@ from typing import NoReturn
 
 BAD_INPUT = 2
 """Exit code of bad input, the same that unknown options have."""
+LONGEST_MESSAGE = 1000
+"""Characters of the longest error message that is printed in full."""
 
 
 def program() -> str:
@@ -19,8 +21,14 @@ def program() -> str:
 
 
 def refuse(error: ValueError | str) -> NoReturn:
-    """Print one line that says what is wrong with the input, and exit with code 2."""
+    """Print one line that says what is wrong with the input, and exit with code 2.
+
+    What comes from a file can neither fill the terminal nor control it.
+    """
     message = " ".join(str(error).split())
+    message = "".join(c if c.isprintable() else "?" for c in message)
+    if len(message) > LONGEST_MESSAGE:
+        message = message[: LONGEST_MESSAGE - 3] + "..."
     print(f"{program()}: error: {message}", file=sys.stderr)
     sys.exit(BAD_INPUT)
 

@@ -17,7 +17,10 @@ AGENTS = "expire-span, transformer-xl, adaptive-span, compressive, lstm, memoryl
     [
         ("--env.max-length 2", "--env.max-length=2 is below min_length=3: give max_length >= 3"),
         ("--env.view-size 4", "--env.view-size=4 is impossible: give an odd number"),
-        ("--agent.ramp 0", "--agent.ramp is 0.0: choose a number above 0"),
+        ("--agent.ramp 0", "--agent.ramp is 0.0: choose a number above 1e-06"),
+        ("--agent.max-span 1e99", "--agent.max-span is 1e+99: choose a number above 0 and at most"),
+        ("--agent.width 1e6", "--agent.width is 1000000: that agent is too large"),
+        ("--agent.layers 1e9", "--agent.layers is 1000000000: choose 1000 or less"),
         ("--agent.heads 3", "--agent.heads is 3: choose a divisor of the width 64"),
         ("--agent.capacity 0", "--agent.capacity is 0: choose 1 or more"),
         ("--agent.layers 0", "--agent.layers is 0: choose 1 or more"),

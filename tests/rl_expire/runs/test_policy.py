@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from agents import ExpireSpanConfig, make_agent
+from agents import ExpireSpanConfig, TransformerXLConfig, make_agent
 from agents.pretrained import load_policy
 from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.policy import export_policy, set_weights
@@ -110,6 +110,26 @@ def test_invalid_configurations_are_refused(config: str, run: RunFolder, tmp_pat
     export_policy(run.path, tmp_path / "out")
     (tmp_path / "out" / "config.json").write_text(config)
     assert "config" in refusal(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        *({"width": 1024}, {"layers": 1000}, {"feed_forward": 10**6}, {"width": 10**9}),
+        *({"layers": 10**9}, {"window": 2**70}, {"window": "wide"}, {"window": 1.5}),
+    ],
+    ids=str,
+)
+def test_an_agent_larger_than_its_weights_is_not_built(
+    sizes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small: dict[str, Any] = {"width": 16, "heads": 2}
+    agent = make_agent(VECTOR, ACTIONS, TransformerXLConfig(**small))
+    save_weights(agent.state_dict(), tmp_path / "model.safetensors")
+    entry = {"name": "transformer-xl", "options": small | sizes}
+    (tmp_path / "config.json").write_text(json.dumps({"agent": entry}))
+    monkeypatch.setattr("agents.pretrained.make_agent", lambda *_: pytest.fail("it was built"))
+    refusal(tmp_path)
 
 
 @pytest.mark.parametrize("source", ["nowhere", "../a/b", "/no/such", "a/b/c", "", "a/b\n"])
