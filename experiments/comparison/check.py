@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from experiments.tasks import TASKS
 from experiments.training.build import make_trainer
 from experiments.training.command_line import parse_options
 from experiments.training.config_file import configuration
+from rl_expire.runs.json_file import read_json
 from rl_expire.vector.faults import close_envs
 from rl_expire.vector.make import make_envs
 
@@ -133,8 +133,8 @@ def check_agreement(run: Run, config: dict[str, Any]) -> None:
         ValueError: an option differs.
     """
     try:
-        before = resolved(json.loads(run.folder.config.read_text()))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        before = resolved(read_json(run.folder.config))
+    except (ValueError, LookupError, TypeError, AttributeError):
         return  # There is no such run, or a broken one, which resuming it will report.
     difference = first_difference(before, resolved(config))
     if difference is not None:

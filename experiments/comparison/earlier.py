@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,10 @@ from experiments.comparison.options import Options, first_difference
 from experiments.comparison.record import Record
 from experiments.comparison.runs import Run, covers
 from rl_expire.runs.earlier_versions import rename_results
+from rl_expire.runs.json_file import read_json
 
+LARGEST = 2**28
+"""Largest `comparison.json` to read, in bytes; each run adds some ten thousand."""
 REQUIRED = {
     *("variant", "seed", "command", "results", "levels", "level_name", "goal", "measure"),
     *("curve", "minutes_to_solve"),
@@ -25,11 +27,11 @@ def read_earlier(path: Path) -> list[Record]:
         ValueError: the file cannot be read, or is not a comparison.
     """
     try:
-        records = json.loads(path.read_text())["runs"]
+        records = read_json(path, LARGEST)["runs"]
         if not all(record.keys() >= REQUIRED for record in records):
             raise KeyError(path)
         return [record | {"results": rename_results(record["results"])} for record in records]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(
             f"--earlier {path} is not a comparison: choose the comparison.json of one"
         ) from error

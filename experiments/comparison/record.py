@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from experiments.comparison.metrics import read_metrics
 from experiments.comparison.options import resolved
 from experiments.comparison.runs import Run
 from rl_expire.learning.recent_episodes import WINDOW
-from rl_expire.runs.json_file import read_results
+from rl_expire.runs.json_file import read_json, read_results
 
 Record = dict[str, Any]
 """An entry of `runs` in `comparison.json`."""
@@ -23,8 +22,8 @@ def read_record(run: Run) -> Record:
     """Return the results, scores by level and learning curve of a finished run."""
     folder = run.folder
     results = read_results(folder.results)
-    levels = json.loads(folder.levels.read_text())["levels"]
-    config = json.loads(folder.config.read_text())
+    levels = read_json(folder.levels)["levels"]
+    config = read_json(folder.config)
     env = config["env"]
     level_option, measure = env["level"][0], env["measure"]
     goal = env["options"][level_option]

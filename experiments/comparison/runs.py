@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import AGENT_CONFIGS
+from rl_expire.runs.json_file import read_json
 from rl_expire.runs.run_folder import RunFolder
 
 RL_EXPIRE = (sys.executable, "-P", "-m", "experiments")
@@ -99,8 +99,8 @@ class Run:
 def is_scored(folder: RunFolder, levels: Iterable[int]) -> bool:
     """Whether `levels.json` of a run has scores for all of `levels`."""
     try:
-        rows = json.loads(folder.levels.read_text())["levels"]
-    except (OSError, ValueError, KeyError):
+        rows = read_json(folder.levels)["levels"]
+    except (ValueError, KeyError):
         return False
     return covers(rows, levels)
 

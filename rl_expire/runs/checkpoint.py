@@ -21,6 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from rl_expire.runs.atomic import atomic_write
+from rl_expire.runs.regular_file import check_regular
 
 FORMAT = "rl_expire checkpoint 1"
 LARGEST_HEADER = 16 * 2**20
@@ -86,13 +87,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         FileNotFoundError: there is no such file.
         CheckpointError: it cannot be read, or is not a safetensors file.
     """
-    if path.exists() and not path.is_file():  # a pipe, for instance, could be endless
-        raise CheckpointError("it is not a regular file")
     try:
+        check_regular(path)
         data = path.read_bytes()
     except FileNotFoundError:
         raise
-    except (OSError, MemoryError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise CheckpointError(f"it cannot be read ({_one_line(error)})") from error
     length = int.from_bytes(data[:8], "little")
     if length > min(LARGEST_HEADER, len(data) - 8):

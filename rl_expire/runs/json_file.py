@@ -9,9 +9,10 @@ from typing import Any
 
 from rl_expire.runs.atomic import atomic_write
 from rl_expire.runs.earlier_versions import rename_results
+from rl_expire.runs.regular_file import check_regular
 
-LARGEST_CONFIG = 2**20
-"""Largest `config.json` to read, in bytes; real ones have a few thousand."""
+LARGEST = 2**20
+"""Largest file to read, in bytes; those of a run have some thousand."""
 
 
 def nonfinite_to_none(value: Any) -> Any:
@@ -37,23 +38,26 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         file.write(text)
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a `config.json`, which somebody else may have written.
+def read_json(path: Path, largest: int = LARGEST) -> dict[str, Any]:
+    """Read a JSON object from a file that somebody else may have written.
+
+    Args:
+        path: the file.
+        largest: largest size of the file to read, in bytes.
 
     Raises:
         ValueError: it is missing, not a regular file, too large, or not a JSON object.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe, for instance, could be endless
-            raise ValueError("it is not a regular file")
-        if path.stat().st_size > LARGEST_CONFIG:
+        check_regular(path)
+        if path.stat().st_size > largest:
             raise ValueError("it is too large")
-        config = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({error})") from error
-    if not isinstance(config, dict):
+    if not isinstance(content, dict):
         raise ValueError(f"{path} cannot be read (it is not a JSON object)")
-    return config
+    return content
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -63,12 +67,6 @@ def read_results(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it cannot be read, or does not hold a JSON object.
     """
-    try:
-        results = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read ({error})") from error
-    if not isinstance(results, dict):
-        raise ValueError(f"{path} cannot be read (it is not a JSON object)")
-    return rename_results(results)
+    if not path.exists():
+        raise FileNotFoundError(path)
+    return rename_results(read_json(path))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rl_expire.runs.json_file import nonfinite_to_none
+from rl_expire.runs.regular_file import check_regular
 
 
 class MetricsFile:
@@ -64,9 +65,11 @@ class MetricsFile:
 
         Raises:
             OSError: the file cannot be changed.
+            ValueError: it is not a regular file.
         """
         if not self.path.exists():
             return
+        check_regular(self.path)
         content = self.path.read_bytes()
         size = 0
         for line in content.splitlines(keepends=True):

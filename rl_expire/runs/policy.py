@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rl_expire.runs.atomic import atomic_folder
 from rl_expire.runs.checkpoint import CheckpointError, read_tensors, save_weights
 from rl_expire.runs.earlier_versions import complete_weights, rename_trainer_state
-from rl_expire.runs.json_file import read_config, write_json
+from rl_expire.runs.json_file import read_json, write_json
 from rl_expire.runs.run_folder import CONFIG, RunFolder
 from rl_expire.validate import check_finite, check_fit
 
@@ -106,7 +106,7 @@ def read_policy(
             f"{str(source)!r} is neither a folder nor an id owner/name on the Hub: choose one"
         )
     try:
-        config = read_config(config_path)
+        config = read_json(config_path)
     except ValueError as error:
         raise CheckpointError(f"{error}: choose the folder of an exported policy") from error
     try:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from rl_expire.runs.atomic import UnwritableError, atomic_folder
 from rl_expire.runs.checkpoint_folder import CheckpointFolder
-from rl_expire.runs.json_file import read_config, write_json
+from rl_expire.runs.json_file import read_json, write_json
 
 CONFIG, CHECKPOINTS = "config.json", "checkpoints"
 
@@ -69,7 +69,7 @@ class RunFolder:
         """
         run = RunFolder(path)
         try:
-            return run, read_config(run.config)
+            return run, read_json(run.config)
         except ValueError:
             raise RunFolderError(
                 f"{path} is not a run folder (no readable {CONFIG}): "

@@ -130,6 +130,21 @@ def test_a_hostile_policy_is_one_line(
     assert files() == before
 
 
+@pytest.mark.parametrize("damage", [pipe, endless, folder], ids=lambda f: f.__name__)
+def test_hostile_metrics_are_one_line(damage: Damage, own_run: Path, call: Call) -> None:
+    (own_run / "metrics.jsonl").unlink()
+    damage(own_run / "metrics.jsonl")
+    assert "metrics.jsonl is not a regular file" in refused(call, *RESUME)
+
+
+@pytest.mark.parametrize("damage", [*ANY, nested], ids=lambda f: f.__name__)
+def test_a_hostile_comparison_is_one_line(damage: Damage, call: Call, tmp_path: Path) -> None:
+    damage(tmp_path / "earlier.json")
+    words = ("compare", "corridor", "--out", "cmp", "--earlier", "earlier.json")
+    assert "earlier.json is not a comparison" in refused(call, *words)
+    assert not (tmp_path / "cmp").exists()
+
+
 @pytest.mark.parametrize(
     ("keys", "value"),
     [
