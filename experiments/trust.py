@@ -84,5 +84,5 @@ def _module(entry: object) -> str:
 
 
 def _among(module: str, packages: Collection[str]) -> bool:
-    """Whether `module` is one of `packages` or inside one."""
+    """Return whether `module` is one of `packages` or inside one."""
     return any(module == package or module.startswith(f"{package}.") for package in packages)

@@ -126,11 +126,13 @@ def call_of(function: Callable[..., None]) -> Command:
     """Return the command whose options are the parameters of `function`."""
 
     def command(words: list[str], prog: str) -> Call:
+        """Parse the words."""
         lists = list_options(function.__annotations__)
         call = parse(_deferred(function), words, prog, lists)
         parameters = inspect.signature(function).parameters
 
         def run() -> None:
+            """Call the function, with errors about parameters named as on the command line."""
             try:
                 call()
             except ValueError as error:
@@ -146,6 +148,7 @@ def _deferred(function: Callable[..., None]) -> Callable[..., Call]:
 
     @functools.wraps(function)
     def deferred(*values: Any, **options: Any) -> Call:
+        """Return the call."""
         return functools.partial(function, *values, **options)
 
     return deferred
@@ -155,6 +158,7 @@ def one_of(commands: Mapping[str, tuple[Command, str]], about: str) -> Command:
     """Return the command whose first word chooses among `commands`, each with a line of help."""
 
     def command(words: list[str], prog: str) -> Call:
+        """Parse the words after the first as those of the chosen command."""
         if not words or words[0] in ("-h", "--help"):
             width = max(map(len, commands)) + 2
             print(f"usage: {prog} COMMAND ...\n\n{about}\n")

@@ -81,7 +81,7 @@ class MetricsFile:
 
 
 def _is_within(line: bytes, steps: int) -> bool:
-    """Whether a line holds valid metrics of at most `steps` steps."""
+    """Return whether a line holds valid metrics of at most `steps` steps."""
     try:
         return json.loads(line)["steps"] <= steps
     except (ValueError, KeyError, TypeError):

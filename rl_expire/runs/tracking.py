@@ -105,7 +105,7 @@ def wandb_mode() -> Any:
 
 
 def logged_in() -> bool:
-    """Whether wandb would find an account without asking for one."""
+    """Return whether wandb would find an account without asking for one."""
     if os.environ.get("WANDB_MODE"):
         return os.environ["WANDB_MODE"] == "online"
     if os.environ.get("WANDB_API_KEY"):
