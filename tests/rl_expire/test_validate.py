@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
 import torch
 
-from rl_expire.validate import OptionError, check_fit, check_number, check_range
+from rl_expire.validate import OptionError, check_fit, check_number, check_range, options_from_json
 
 
 @dataclass
@@ -74,3 +74,50 @@ def test_a_number_of_the_wrong_type_or_size_is_rejected(value: Any) -> None:
     assert check_number(3, int, 0, 3, "count") == 3
     with pytest.raises(ValueError, match=r"count is .*, not a number of type int from 0 to 3"):
         check_number(value, int, 0, 3, "count")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Options of all kinds that a file may hold."""
+
+    count: int = 1
+    rate: float = 0.5
+    on: bool = False
+    how: Literal["sync", "async"] = "sync"
+    names: tuple[str, ...] = ()
+    limit: int | None = None
+    first: Annotated[int, "a note"] = 0
+
+
+def test_options_are_read_from_json_with_their_types() -> None:
+    values = {"count": 3, "rate": 2, "on": True, "how": "async", "names": ["a"], "limit": None}
+    read = options_from_json(Stored, values, "stored")
+    assert read == Stored(3, 2.0, True, "async", ("a",), None)
+    assert type(read.rate) is float
+    assert options_from_json(Stored, {"limit": 5, "first": 2}, "stored") == Stored(limit=5, first=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("count", value) for value in (1.0, "1", None, True, 2**60, [1])),
+        *(("rate", value) for value in ("1", math.nan, math.inf, 10**400, False)),
+        *(("on", value) for value in (1, "true", None)),
+        *(("how", value) for value in ("fast", ["sync"], None)),
+        *(("names", value) for value in ("a", [1], {"a": 1})),
+        *(("limit", value) for value in (1.5, "None")),
+        ("first", 1.5),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"stored/{name} is .* not a value of this option"):
+        options_from_json(Stored, {name: value}, "stored")
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [([], "is not a JSON object"), (None, "is not a JSON object"), ({"x": 1}, "unknown keys: x")],
+)
+def test_what_holds_no_options_is_refused(values: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        options_from_json(Stored, values, "stored")
