@@ -178,7 +178,8 @@ class Train(Experiment):
         spec = find_spec(self.env.env_id)
         if self.env.solved_return is not None:
             return self.env.solved_return
-        return MINIGRID_SOLVED if spec.id.startswith("MiniGrid-") else None
+        # MiniGrid and BabyAI, which comes with it.
+        return MINIGRID_SOLVED if str(spec.entry_point).startswith("minigrid.") else None
 
     def reward_threshold(self) -> float | None:
         """Return the mean return of a solved task, for one whose success is unknown."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import io
 import re
 import sys
@@ -129,7 +128,8 @@ def call_of(function: Callable[..., None]) -> Command:
         """Parse the words."""
         lists = list_options(function.__annotations__)
         call = parse(_deferred(function), words, prog, lists)
-        parameters = inspect.signature(function).parameters
+        annotations = function.__annotations__
+        parameters = {name for name, kind in annotations.items() if "Positional" not in str(kind)}
 
         def run() -> None:
             """Call the function, with errors about parameters named as on the command line."""

@@ -287,6 +287,13 @@ def test_a_video_that_fails_is_one_warning_and_costs_no_score(
     assert not list((tmp_path / "run").glob("*.mp4"))
 
 
+@pytest.mark.parametrize("env_id", ["MiniGrid-Empty-5x5-v0", "BabyAI-GoToRedBall-v0"])
+def test_any_reward_is_a_success_in_minigrid_and_babyai(env_id: str) -> None:
+    solved_return = Train(env=AnyEnv(env_id=env_id)).env_config().solved_return
+    assert solved_return is not None
+    assert 0 < solved_return < 0.01
+
+
 @pytest.mark.slow
 def test_a_decision_that_is_paid_128_steps_later_is_learned(call: Call, tmp_path: Path) -> None:
     words = ("--agent", "lstm", "--train.total-steps", "90000", "--threads", "1", "--no-video")

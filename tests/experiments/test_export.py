@@ -10,6 +10,7 @@ import torch
 
 from experiments.cli import main
 from rl_expire.runs.run_folder import RunFolder
+from tests.experiments.conftest import Call
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -60,3 +61,12 @@ def test_a_damaged_checkpoint_is_reported_by_the_exit_code(
     newest.write_bytes(newest.read_bytes()[:-1])
     code, out, _ = command("check", str(run.path))
     assert (code, out.count(": good")) == (1, 2)
+
+
+def test_a_folder_called_as_a_parameter_is_not_taken_for_an_option(
+    own_run: Path, call: Call
+) -> None:
+    assert own_run.name == "run"
+    line = call("export", "run", "run").line
+    assert "error: run " in line
+    assert "--run" not in line

@@ -39,7 +39,7 @@ def test_a_number_is_read_whatever_its_type(value: Any, number: float) -> None:
     assert type(scalar(value)) is float
 
 
-@pytest.mark.parametrize("value", OTHERS, ids=repr)
+@pytest.mark.parametrize("value", OTHERS, ids=lambda value: type(value).__name__)
 def test_anything_else_is_no_number(value: Any) -> None:
     assert scalar(value) is None
 
