@@ -28,7 +28,7 @@ def export(
 
 
 def check(run: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Check that every checkpoint of a run is whole; exit with code 1 if one is not.
+    """Check that every checkpoint of a run is whole; exit with code 1 if one is not, or there is none.
 
     Args:
         run: Run folder.
@@ -39,5 +39,5 @@ def check(run: Annotated[Path, tyro.conf.Positional]) -> None:
         print(f"{path}: {problem or 'good'}")
     if not found:
         print(f"{run} has no checkpoint")
-    if any(problem for _, problem in found):
+    if not found or any(problem for _, problem in found):
         raise SystemExit(1)

@@ -219,7 +219,8 @@ def _film(options: Experiment, folder: RunFolder) -> None:
     trust = trusted_by_training(options.id_of_env(), options.env_config().wrappers)
     try:
         if not can_render(options.id_of_env(), options.env_options()):
-            print(f"no video: {options.id_of_env()} does not render rgb_array")
+            env_id = options.id_of_env()
+            print(f"no video: {env_id} has no 'rgb_array' among its metadata['render_modes']")
             return
         print(f"writing {folder.video} ...", flush=True)
         film(folder.path, page=True, stills=folder.stills if plots else None, trust=trust)

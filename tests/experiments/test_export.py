@@ -70,3 +70,10 @@ def test_a_folder_called_as_a_parameter_is_not_taken_for_an_option(
     line = call("export", "run", "run").line
     assert "error: run " in line
     assert "--run" not in line
+
+
+def test_a_folder_without_checkpoints_does_not_pass_as_whole(own_run: Path, call: Call) -> None:
+    assert call("export", "run", "policy").code == 0
+    done = call("check", "policy")
+    assert (done.code, done.out.strip()) == (1, "policy has no checkpoint")
+    assert own_run.exists()
