@@ -28,7 +28,7 @@ def export(
 
 
 def check(run: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Check that every checkpoint of a run is whole; exit with code 1 if one is not, or there is none.
+    """Check that a run has checkpoints and that all are whole; otherwise exit with code 1.
 
     Args:
         run: Run folder.
