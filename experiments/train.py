@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
@@ -25,11 +25,10 @@ from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
 from rl_expire.validate import OptionError, check_range
-from rl_expire.vector.make import EnvConfig, find_spec
+from rl_expire.vector.make import EnvConfig, any_reward_is_success, find_spec
+from rl_expire.vector.minigrid_success import ANY_REWARD
 
 PLAIN_NAME = tyro.conf.arg(prefix_name=False)
-MINIGRID_SOLVED = 1e-6
-"""MiniGrid gives a reward only at the goal, so any reward means success."""
 
 
 @dataclass(frozen=True)
@@ -170,16 +169,8 @@ class Train(Experiment):
             restart,
             self.faults.most_env_faults,
             self.faults.env_timeout,
-            self._solved_return(),
+            _solved_return(self.env),
         )
-
-    def _solved_return(self) -> float | None:
-        """Return the return from which an episode is a success, where its info does not tell."""
-        spec = find_spec(self.env.env_id)
-        if self.env.solved_return is not None:
-            return self.env.solved_return
-        # MiniGrid and BabyAI, which comes with it.
-        return MINIGRID_SOLVED if str(spec.entry_point).startswith("minigrid.") else None
 
     def reward_threshold(self) -> float | None:
         """Return the mean return of a solved task, for one whose success is unknown."""
@@ -205,6 +196,16 @@ class Train(Experiment):
         """Return the command-line option of a field."""
         unprefixed = group == "faults" or (group == "env" and name != "option")
         return "--" + name.replace("_", "-") if unprefixed else super().flag(group, name)
+
+
+@lru_cache(maxsize=8)
+def _solved_return(env: AnyEnv) -> float | None:
+    """Return the return from which an episode is a success, where its info does not tell."""
+    find_spec(env.env_id)  # raises if it is unknown, also where nothing is to be found out
+    if env.solved_return is not None:
+        return env.solved_return
+    config = EnvConfig(wrappers=env.wrappers)
+    return ANY_REWARD if any_reward_is_success(env.env_id, env.options(), config) else None
 
 
 if __name__ == "__main__":

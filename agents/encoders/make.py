@@ -6,6 +6,7 @@ import math
 
 import gymnasium as gym
 from gymnasium import spaces
+from torch import nn
 
 from agents.encoders.base import Encoder
 from agents.encoders.dictionary import DictEncoder
@@ -53,3 +54,15 @@ def make_encoder(space: gym.Space, width: int, path: str = "") -> Encoder:
         "Discrete, one-dimensional MultiDiscrete or MultiBinary space, or a flat Dict of these "
         "(gymnasium.wrappers.FlattenObservation makes a vector of most spaces)"
     )
+
+
+def describe_encoder(agent: nn.Module) -> dict[str | None, str]:
+    """Return what each observation is read as, by its key; None is an observation without keys.
+
+    Args:
+        agent: a module that contains an encoder; nothing is returned if it contains none.
+    """
+    encoder = next((part for part in agent.modules() if isinstance(part, Encoder)), None)
+    if isinstance(encoder, DictEncoder):
+        return {key: part.describe() for key, part in encoder.encoders().items()}
+    return {} if encoder is None else {None: encoder.describe()}

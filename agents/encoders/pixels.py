@@ -70,8 +70,8 @@ class PixelEncoder(Encoder):
         layers: list[nn.Module] = []
         if max(sides) >= LARGE_SIDE:
             self.padded = tuple(PATCH * math.ceil(side / PATCH) for side in sides)
-            layers = [nn.Conv2d(channels, 16, PATCH, stride=PATCH), nn.ReLU(inplace=True)]
-            channels, sides = 16, tuple(side // PATCH for side in self.padded)
+            layers = [nn.Conv2d(channels, 32, PATCH, stride=PATCH), nn.ReLU(inplace=True)]
+            channels, sides = 32, tuple(side // PATCH for side in self.padded)
         while max(sides) > MIN_SIDE or not layers:
             more = 16 if not layers else 32
             layers += [nn.Conv2d(channels, more, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
@@ -92,7 +92,8 @@ class PixelEncoder(Encoder):
         """Return the size and the order of the axes."""
         order = "last" if self.axis == -1 else "first"
         height, width = self.sides
-        return f"images of {height} x {width} pixels, {self.channels} channels ({order} axis)"
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        return f"images of {height} x {width} pixels, {channels} ({order} axis)"
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode uint8 `[..., H, W, C]`, or `[..., C, H, W]`."""
@@ -101,7 +102,7 @@ class PixelEncoder(Encoder):
         if self.padded != self.sides:
             bottom, right = (n - side for n, side in zip(self.padded, self.sides, strict=True))
             images = nn.functional.pad(images, (0, 0, 0, right, 0, bottom))
-        images = images.permute(0, 3, 1, 2).to(torch.float32) / 255
+        images = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
         return self.out(self.net(images)).view(*obs.shape[:-3], -1)
 
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:

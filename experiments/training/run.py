@@ -15,6 +15,7 @@ from experiments.training.build import make_trainer
 from experiments.training.config_file import configuration, env_entry, group_entries
 from experiments.training.device import device_of, use_threads
 from experiments.training.experiment import Experiment
+from experiments.training.guesses import guesses
 from experiments.training.messages import (
     describe_nonfinite,
     env_fault_message,
@@ -99,6 +100,8 @@ def _run(
             saver, before = Saver(trainer, folder, progress.warn), 0.0
             if options.resume is not None:
                 before = _resume(options, saver, folder)
+            for line in guesses(options, trainer):
+                progress.say(line)
             for line in not_exact(options, trainer, device):
                 progress.warn(line)
             tracker = _tracker(options, folder)

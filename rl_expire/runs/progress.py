@@ -57,9 +57,13 @@ class Progress:
         self._started = self._printed = monotonic()
         self._recent: list[tuple[float, float]] = [(self._started, steps)]
 
+    def say(self, line: str) -> None:
+        """Print a line above the panel."""
+        self.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
     def warn(self, line: str) -> None:
         """Print a warning above the panel."""
-        self.console.print(f"warning: {line}", soft_wrap=True, highlight=False, markup=False)
+        self.say(f"warning: {line}")
 
     def update(self, metrics: dict[str, Any], remaining_steps: float) -> None:
         """Display `metrics` and the time left.

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from rl_expire.validate import OptionError, check_range, options_from_json
 from rl_expire.vector.faults import Guard, close_envs, error_summary
+from rl_expire.vector.minigrid_success import rewards_only_success
 from rl_expire.vector.plain_info import PlainInfo
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
 from rl_expire.vector.reading import Reading, apply_reading, decide_reading
@@ -161,6 +162,23 @@ def make_env(
         raise
     except Exception as error:
         raise ValueError(f"environment {env_id} cannot be made: {error}") from error
+
+
+def any_reward_is_success(
+    env_id: str, options: dict[str, Any], env_config: EnvConfig = DEFAULT_ENV_CONFIG
+) -> bool:
+    """Return whether the environment rewards nothing but success, as MiniGrid's do.
+
+    Args:
+        env_id: id of a registered environment, or `module:ID`.
+        options: keyword arguments of the environment.
+        env_config: how to make it; only the wrappers are used.
+
+    Raises:
+        ValueError: the environment is unknown.
+    """
+    spec = find_spec(env_id)
+    return rewards_only_success(spec, partial(_make_wrapped, spec, options, env_config))
 
 
 def can_render(env_id: str, options: dict[str, Any]) -> bool:
