@@ -228,3 +228,7 @@ class LSTM(Agent[LSTMMemory]):
         """Update the scale of the values; see `Agent.update_value_stats`."""
         self.heads.value.update_stats(returns, min_scale=self.embedding.reward_scale.rms)
         return self.heads.value.scale
+
+    def loss_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that only losses use."""
+        return self.embedding.loss_parameters()

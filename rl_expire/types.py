@@ -267,6 +267,10 @@ class Agent(nn.Module, ABC, Generic[M]):
         """
         return torch.ones((), device=returns.device)
 
+    def loss_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that only losses use, and `act` does not; by default none."""
+        return []
+
     def span_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that determine lifetimes; empty for an agent without them."""
         return []

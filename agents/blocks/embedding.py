@@ -74,6 +74,10 @@ class StepEmbedding(nn.Module):
         states, seen = self(step.map(lambda x: x.unsqueeze(0)), seen)
         return states[0], seen
 
+    def loss_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the reconstruction loss, which acting does not use."""
+        return [] if self.reader is None else list(self.reader.parameters())
+
     def reconstruction_loss(self, states: Tensor, obs: Obs) -> Tensor:
         """Return the weighted loss `[]` of reconstructing `obs [T, B]` from `states [T, B, D]`.
 

@@ -190,6 +190,10 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
         self.heads.value.update_stats(returns, min_scale=self.embedding.reward_scale.rms)
         return self.heads.value.scale
 
+    def loss_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that only losses use."""
+        return self.embedding.loss_parameters()
+
     def span_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that determine lifetimes; they have an optimizer of their own."""
         return [p for layer in self._layers() for p in layer.lifetime.parameters()]

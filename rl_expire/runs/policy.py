@@ -11,13 +11,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from rl_expire.runs.atomic import atomic_folder
 from rl_expire.runs.checkpoint import CheckpointError, read_tensors, save_weights
 from rl_expire.runs.earlier_versions import complete_weights, rename_trainer_state
 from rl_expire.runs.json_file import read_json, write_json
 from rl_expire.runs.run_folder import CONFIG, RunFolder
+from rl_expire.types import Agent
 from rl_expire.validate import check_finite, check_fit
 
 WEIGHTS = "model.safetensors"
@@ -36,13 +37,20 @@ def agent_weights(state: Any) -> dict[str, Tensor]:
         raise ValueError("it does not fit the agent: it holds no weights of an agent") from None
 
 
-def set_weights(agent: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Load `weights` into `agent`.
+def set_weights(agent: Agent[Any], weights: dict[str, Tensor]) -> None:
+    """Load `weights` into `agent`, for acting.
+
+    Parameters that only losses use stay as they are where `weights` has none of the same shape:
+    other versions may use others.
 
     Raises:
         ValueError: they do not fit or are not finite; the agent is unchanged.
     """
     weights = complete_weights(weights)
+    only_losses = {id(p) for p in agent.loss_parameters()}
+    for name, p in agent.named_parameters():
+        if id(p) in only_losses and (name not in weights or weights[name].shape != p.shape):
+            weights[name] = p.detach()
     try:
         check_fit(weights, agent.state_dict(), "weights")
     except ValueError as error:

@@ -174,3 +174,16 @@ def test_an_agent_that_refuses_weights_is_unchanged() -> None:
     with pytest.raises(ValueError, match="does not fit the agent"):
         set_weights(agent, {**before, "heads.value.bias": torch.tensor([torch.inf])})
     same_tree(dict(agent.state_dict()), before)
+
+
+@pytest.mark.parametrize("change", ["missing", "another shape"])
+def test_what_only_losses_use_may_be_missing_or_of_another_shape(change: str) -> None:
+    agent, trained = (expire_agent(seed=seed, reconstruct=1.0) for seed in (1, 2))
+    only_losses = {id(p) for p in trained.loss_parameters()}
+    names = {name for name, p in trained.named_parameters() if id(p) in only_losses}
+    assert len(names) == 4
+    before = {name: value.clone() for name, value in agent.state_dict().items()}
+    weights = {name: value for name, value in trained.state_dict().items() if name not in names}
+    other = {} if change == "missing" else {name: torch.zeros(7) for name in names}
+    set_weights(agent, weights | other)
+    same_tree(dict(agent.state_dict()), weights | {name: before[name] for name in names})
