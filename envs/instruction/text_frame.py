@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,19 +23,13 @@ def draw_text(lines: Sequence[str], count: int) -> npt.NDArray[np.uint8]:
     """
     import pygame  # slow to import, and only needed to watch
 
+    # Not kept from one frame to the next: other environments quit pygame when they are closed.
+    pygame.font.init()
+    font = pygame.font.Font(None, SIZE)  # pygame's own, the same on every machine
     surface = pygame.Surface((WIDTH, count * LINE + 2 * MARGIN))
     surface.fill(BACKGROUND)
     for n, line in enumerate(lines):
-        rendered = _font().render(line, True, NEW if n == len(lines) - 1 else OLD)
+        rendered = font.render(line, True, NEW if n == len(lines) - 1 else OLD)
         surface.blit(rendered, (MARGIN, MARGIN + n * LINE))
     # pygame's first axis is x, a frame's first axis is y.
     return np.ascontiguousarray(pygame.surfarray.array3d(surface).swapaxes(0, 1))
-
-
-@cache
-def _font() -> Any:
-    """Return pygame's built-in font, which is the same on every machine."""
-    import pygame
-
-    pygame.font.init()
-    return pygame.font.Font(None, SIZE)

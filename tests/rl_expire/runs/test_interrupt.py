@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from rl_expire.runs.interrupt import SIGNALS, Interrupt
+
+
+@pytest.fixture(autouse=True)
+def default_signals() -> Iterator[None]:
+    """Heed signals during a test, also where the tests run in the background and ignore Ctrl-C."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def send(number: signal.Signals) -> None:
