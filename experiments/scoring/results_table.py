@@ -32,9 +32,8 @@ def print_table(results: dict[str, Any]) -> None:
     table.add_column("measure")
     table.add_column("value", justify="right")
     for measure in MEASURES:
-        text = text_of(results[measure.key], measure.digits)
-        if measure.label and text != "-":  # such as the memories of an LSTM
-            table.add_row(measure.label, text)
+        if measure.label:
+            table.add_row(measure.label, text_of(results[measure.key], measure.digits))
     table.add_row("training steps", f"{results['train.steps']:,}")
     table.add_row("training time, minutes", f"{results['train.seconds'] / 60:.1f}")
     table.add_row("training steps/s", f"{results['train.steps_per_second']:,.0f}")
