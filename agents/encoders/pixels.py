@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ TARGET_SIDE = 16
 """Side of the downscaled image that is reconstructed."""
 CHANNELS = (1, 3, 4)
 """Channels of a single image: grey, RGB, and RGB with transparency or four grey frames."""
+MOST_BYTES = 2**21
+"""Size of the images that a CPU processes at once: feature maps of more do not fit its cache."""
 MAX_CHANNELS = 16
 """The longest axis that is taken for the channels of an image."""
 
@@ -98,26 +101,36 @@ class PixelEncoder(Encoder):
     def forward(self, obs: Obs) -> Tensor:
         """Encode uint8 `[..., H, W, C]`, or `[..., C, H, W]`."""
         assert isinstance(obs, Tensor)
-        images = self._images(obs)
+        features = [self.net(self._floats(part)) for part in self._parts(obs)]
+        return self.out(torch.cat(features)).view(*obs.shape[:-3], self.out.out_features)
+
+    def _floats(self, images: Tensor) -> Tensor:
+        """Return uint8 images `[N, H, W, C]` as brightness in [0, 1], `[N, C, H', W']`, padded."""
         if self.padded != self.sides:
             bottom, right = (n - side for n, side in zip(self.padded, self.sides, strict=True))
             images = nn.functional.pad(images, (0, 0, 0, right, 0, bottom))
-        images = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
-        return self.out(self.net(images)).view(*obs.shape[:-3], -1)
+        return images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
         """Return the mean squared error of the brightness, downscaled to `TARGET_SIDE` a side."""
         assert isinstance(obs, Tensor)
-        images = self._images(obs).to(torch.float32)
-        rows = torch.matmul(self.row_means, images.flatten(-2))
-        means = torch.matmul(self.column_means, rows.unflatten(-1, images.shape[-2:]))
-        target = means.permute(0, 3, 1, 2) / 255
+        target = torch.cat([self._downscaled(part) for part in self._parts(obs)])
         return (prediction.reshape(target.shape) - target).pow(2).mean()
 
-    def _images(self, obs: Tensor) -> Tensor:
-        """Return uint8 images with their channels last, `[N, H, W, C]`."""
+    def _downscaled(self, images: Tensor) -> Tensor:
+        """Return the brightness of uint8 images, downscaled, `[N, C, TARGET_SIDE, TARGET_SIDE]`."""
+        floats = images.to(torch.float32)
+        rows = torch.matmul(self.row_means, floats.flatten(-2))
+        means = torch.matmul(self.column_means, rows.unflatten(-1, floats.shape[-2:]))
+        return means.permute(0, 3, 1, 2) / 255
+
+    def _parts(self, obs: Tensor) -> Sequence[Tensor]:
+        """Return uint8 images with their channels last, `[N, H, W, C]`, in parts for the cache."""
         images = obs.flatten(0, -4) if obs.dim() > 3 else obs.unsqueeze(0)
-        return images if self.axis == -1 else images.permute(0, 2, 3, 1)
+        images = images if self.axis == -1 else images.permute(0, 2, 3, 1)
+        if images.device.type != "cpu":
+            return [images]
+        return images.split(max(1, MOST_BYTES // images.shape[1:].numel()))
 
 
 def mean_matrix(side: int, parts: int) -> Tensor:

@@ -161,7 +161,7 @@ def _encode(value: Tree, name: str, tensors: dict[str, Tensor]) -> Any:
         return {kind: name}
     if isinstance(value, Mapping):
         return {
-            _check_key(k): _encode(v, f"{name}/{k}" if name else k, tensors)
+            _escaped(k): _encode(v, f"{name}/{k}" if name else k, tensors)
             for k, v in value.items()
         }
     if isinstance(value, list | tuple):
@@ -186,18 +186,29 @@ def _decode(value: Any, tensors: dict[str, Tensor]) -> Tree:
             return tensors.pop(name).numpy()
         case {"$float": "nan" | "inf" | "-inf" as text, **rest} if not rest:
             return float(text)
-    return {_check_key(k): _decode(v, tensors) for k, v in value.items()}
+    return {_unescaped(k): _decode(v, tensors) for k, v in value.items()}
 
 
-def _check_key(key: object) -> str:
-    """Return `key` if a dict may have it.
+def _escaped(key: object) -> str:
+    """Return a key as JSON holds it: a `$` that it begins with is doubled.
 
     Raises:
-        TypeError: it is not a string, or begins with the `$` of an encoded value.
+        TypeError: it is not a string.
     """
-    if not isinstance(key, str) or key.startswith("$"):
+    if not isinstance(key, str):
         raise TypeError(f"{key!r} cannot be a key")
-    return key
+    return f"${key}" if key.startswith("$") else key
+
+
+def _unescaped(key: str) -> str:
+    """Invert `_escaped`.
+
+    Raises:
+        TypeError: the key begins with the single `$` of an encoded value.
+    """
+    if key.startswith("$") and not key.startswith("$$"):
+        raise TypeError(f"{key!r} cannot be a key")
+    return key.removeprefix("$")
 
 
 def _one_line(error: object) -> str:

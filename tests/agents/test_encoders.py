@@ -10,6 +10,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from agents.encoders import make_encoder
 from rl_expire.types import map_obs
@@ -151,6 +152,31 @@ def test_loss_of_images_is_the_squared_error_of_the_downscaled_brightness() -> N
     assert float(encoder.reconstruction_loss(small.flatten(), image)) == pytest.approx(
         1 / 768, rel=1e-4
     )
+
+
+def test_images_of_a_large_batch_are_encoded_like_single_ones() -> None:
+    space = spaces.Box(0, 255, (3, 70, 66), np.uint8)
+    encoder = make_encoder(space, WIDTH)
+    obs = sample_obs(space, (2, 200), np.random.default_rng(0))
+    assert isinstance(obs, Tensor)
+    prediction = torch.randn(2, 200, encoder.target_size)
+    with torch.no_grad():
+        codes = encoder(obs)
+        loss = encoder.reconstruction_loss(prediction, obs)
+        for t, b in ((0, 0), (0, 151), (1, 199)):
+            torch.testing.assert_close(encoder(obs[t, b]), codes[t, b], atol=1e-5, rtol=1e-4)
+        few = [encoder.reconstruction_loss(prediction[t], obs[t]) for t in range(2)]
+    torch.testing.assert_close(loss, torch.stack(few).mean())
+    assert encoder(obs[0, :0]).shape == (0, WIDTH)
+
+
+@pytest.mark.parametrize(("shape", "most"), [((210, 160, 3), 20e6), ((96, 96, 3), 6e6)])
+def test_large_images_are_encoded_with_few_operations(shape: Any, most: float) -> None:
+    """Half as many as by convolutions at full resolution, or fewer."""
+    encoder = make_encoder(spaces.Box(0, 255, shape, np.uint8), 64)
+    with FlopCounterMode(display=False) as counter:
+        encoder(torch.zeros(shape, dtype=torch.uint8))
+    assert 0 < counter.get_total_flops() < most
 
 
 def test_tokens_are_counted_from_the_start_of_their_space() -> None:

@@ -24,6 +24,7 @@ STATE = {
     "arrays": [np.arange(4, dtype=np.uint64), np.array([np.nan, 1.0])],
     "numbers": [7, 2**70, 1.5, float("nan"), float("-inf"), True, None, "text \udc80 é"],
     "empty": [{}, []],
+    "keys": [{"$tensor": "x"}, {"$": 1, "$$": torch.ones(1), "": torch.ones(2), "a/b": 4}],
 }
 
 
@@ -46,7 +47,6 @@ def test_what_is_saved_is_loaded_exactly(tmp_path: Path) -> None:
     "state",
     [
         {1: 2},
-        {"$tensor": "x"},
         {"x": object()},
         {"a/b": torch.ones(1), "a": {"b": torch.ones(2)}},
     ],
