@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from rl_expire.types import Obs
+
+MOST_VALUES = 2**21
+"""Number of observed values that a CPU processes at once: more do not fit its cache."""
 
 
 class Encoder(nn.Module, ABC):
@@ -33,3 +37,10 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
         """Return the mean loss `[]` of predictions `[..., K]` of observations."""
+
+
+def in_parts(batch: Tensor) -> Sequence[Tensor]:
+    """Return observations `[N, ...]` in parts along the first axis, each fit for a CPU's cache."""
+    if batch.device.type != "cpu":
+        return [batch]
+    return batch.split(max(1, MOST_VALUES // max(1, batch.shape[1:].numel())))

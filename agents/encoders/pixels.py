@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from agents.encoders.base import Encoder
+from agents.encoders.base import Encoder, in_parts
 from rl_expire.types import Obs
 
 MIN_SIDE = 8
@@ -23,8 +22,6 @@ TARGET_SIDE = 16
 """Side of the downscaled image that is reconstructed."""
 CHANNELS = (1, 3, 4)
 """Channels of a single image: grey, RGB, and RGB with transparency or four grey frames."""
-MOST_BYTES = 2**21
-"""Size of the images that a CPU processes at once: feature maps of more do not fit its cache."""
 MAX_CHANNELS = 16
 """The longest axis that is taken for the channels of an image."""
 
@@ -101,7 +98,7 @@ class PixelEncoder(Encoder):
     def forward(self, obs: Obs) -> Tensor:
         """Encode uint8 `[..., H, W, C]`, or `[..., C, H, W]`."""
         assert isinstance(obs, Tensor)
-        features = [self.net(self._floats(part)) for part in self._parts(obs)]
+        features = [self.net(self._floats(part)) for part in in_parts(self._images(obs))]
         return self.out(torch.cat(features)).view(*obs.shape[:-3], self.out.out_features)
 
     def _floats(self, images: Tensor) -> Tensor:
@@ -114,7 +111,7 @@ class PixelEncoder(Encoder):
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
         """Return the mean squared error of the brightness, downscaled to `TARGET_SIDE` a side."""
         assert isinstance(obs, Tensor)
-        target = torch.cat([self._downscaled(part) for part in self._parts(obs)])
+        target = torch.cat([self._downscaled(part) for part in in_parts(self._images(obs))])
         return (prediction.reshape(target.shape) - target).pow(2).mean()
 
     def _downscaled(self, images: Tensor) -> Tensor:
@@ -124,13 +121,10 @@ class PixelEncoder(Encoder):
         means = torch.matmul(self.column_means, rows.unflatten(-1, floats.shape[-2:]))
         return means.permute(0, 3, 1, 2) / 255
 
-    def _parts(self, obs: Tensor) -> Sequence[Tensor]:
-        """Return uint8 images with their channels last, `[N, H, W, C]`, in parts for the cache."""
+    def _images(self, obs: Tensor) -> Tensor:
+        """Return uint8 images with their channels last, `[N, H, W, C]`."""
         images = obs.flatten(0, -4) if obs.dim() > 3 else obs.unsqueeze(0)
-        images = images if self.axis == -1 else images.permute(0, 2, 3, 1)
-        if images.device.type != "cpu":
-            return [images]
-        return images.split(max(1, MOST_BYTES // images.shape[1:].numel()))
+        return images if self.axis == -1 else images.permute(0, 2, 3, 1)
 
 
 def mean_matrix(side: int, parts: int) -> Tensor:

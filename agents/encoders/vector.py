@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from agents.encoders.base import Encoder
+from agents.encoders.base import Encoder, in_parts
 from rl_expire.types import Obs
 
 MOST_TARGETS = 1024
@@ -49,18 +49,34 @@ class VectorEncoder(Encoder):
 
     def forward(self, obs: Obs) -> Tensor:
         """Encode numbers `[..., *shape]`."""
-        return self.net(self._symlog(obs))
+        assert isinstance(obs, Tensor)
+        leading = obs.shape[: obs.dim() - self.dims]
+        first, *others = self.net
+        code = torch.cat([first(symlog(part)) for part in in_parts(self._flat(obs))])
+        for layer in others:
+            code = layer(code)
+        return code.view(*leading, code.shape[-1])
 
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
         """Return the mean squared error of the compressed numbers, or of their sums."""
-        target = self._symlog(obs)
-        if self.target_size < self.inputs:
-            target = torch.zeros_like(prediction).index_add_(-1, self.sum_of, target * self.sign)
-        return (prediction - target).pow(2).mean()
+        target = torch.cat([self._target(part) for part in in_parts(self._flat(obs))])
+        return (prediction.reshape(target.shape) - target).pow(2).mean()
 
-    def _symlog(self, obs: Obs) -> Tensor:
-        """Return sign(x) * log(1 + |x|) of the flattened observations, `[..., inputs]`."""
+    def _target(self, flat: Tensor) -> Tensor:
+        """Return what is reconstructed of vectors `[N, inputs]`, `[N, target_size]`."""
+        values = symlog(flat)
+        if self.target_size == self.inputs:
+            return values
+        sums = values.new_zeros(len(values), self.target_size)
+        return sums.index_add_(-1, self.sum_of, values * self.sign)
+
+    def _flat(self, obs: Obs) -> Tensor:
+        """Return observations as vectors, `[N, inputs]`."""
         assert isinstance(obs, Tensor)
-        flat = obs.to(torch.float32)
-        flat = flat.flatten(-self.dims) if self.dims else flat.unsqueeze(-1)
-        return torch.sign(flat) * torch.log1p(flat.abs())
+        return obs.reshape(-1, self.inputs)
+
+
+def symlog(numbers: Tensor) -> Tensor:
+    """Return sign(x) * log(1 + |x|) as float32."""
+    floats = numbers.to(torch.float32)
+    return floats.abs().log1p_().copysign_(floats)
