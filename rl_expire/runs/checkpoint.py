@@ -161,8 +161,7 @@ def _encode(value: Tree, name: str, tensors: dict[str, Tensor]) -> Any:
         return {kind: name}
     if isinstance(value, Mapping):
         return {
-            _escaped(k): _encode(v, f"{name}/{k}" if name else k, tensors)
-            for k, v in value.items()
+            _escaped(k): _encode(v, f"{name}/{k}" if name else k, tensors) for k, v in value.items()
         }
     if isinstance(value, list | tuple):
         return [_encode(v, f"{name}/{n}", tensors) for n, v in enumerate(value)]
