@@ -16,7 +16,6 @@ from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import Level, ladder
-from rl_expire.learning.forgetting import ForgettingConfig
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,6 @@ class Corridor(Experiment):
     """The agent and its memory. On the walkway actions have no effect, so an agent that saw its
     last action could use it as a notebook. The reconstruction loss makes states encode everything
     they see, a small ball as well as walls, before the reward shows what matters."""
-    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_500_000))
-    """How lifetimes are learned, once the task is solved."""
 
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
@@ -49,7 +46,8 @@ class Corridor(Experiment):
     def levels(self) -> list[Level]:
         """Return levels with one more cue each, in the shortest corridors, then longer ones.
 
-        In the shortest corridors cue and choice are in view together: what to do with a cue is
+        Lessons are drawn from the harder half of each level, by which it is judged. In the shortest
+        corridors cue and choice are in view together: what to do with a cue is
         learned before how to remember it.
         """
         env, config = self.env, self.curriculum
@@ -59,7 +57,7 @@ class Corridor(Experiment):
             start = max(config.start, shortest)
             goal = env.max_length if cues == env.num_cues else start
             for step, length in enumerate(ladder(start, goal, config.growth)):
-                least = min(env.min_length, max(shortest, length // 2))
+                least = max(shortest, length // 2 + 1)
                 options = {"num_cues": cues, "min_length": least, "max_length": length}
                 levels.append(Level(length, options, new=step == 0))
         task = {name: getattr(env, name) for name in levels[-1].options}

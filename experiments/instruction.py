@@ -52,9 +52,7 @@ class Instruction(Experiment):
     step in ten offers a choice, so the entropy bonus, a mean over all steps, is larger."""
     ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.95, gae_lambda=0.9))
     """The learner of the policy. A deed is rewarded at once, so discounts are short."""
-    forgetting: ForgettingConfig = field(
-        default_factory=partial(ForgettingConfig, alpha=0.05, steps=1_500_000)
-    )
+    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, alpha=0.05))
     """How lifetimes are learned, once the task is solved; most sentences need a short one."""
 
     env_id: ClassVar[str] = "RLExpire/Instruction-v0"

@@ -16,7 +16,6 @@ from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import CurriculumConfig
-from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
@@ -51,10 +50,11 @@ class Portal(Experiment):
         )
     )
     """When the task counts as learned, measured by the share of perfect memory's return."""
-    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_600_000))
-    """How lifetimes are learned, once the task is solved; the second layer takes longest."""
-    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85))
-    """The learner of the policy. A door decides about the next few steps: discounts are short."""
+    ppo: PPOConfig = field(
+        default_factory=partial(PPOConfig, gamma=0.97, gae_lambda=0.85, value_cost=2.0)
+    )
+    """The learner of the policy. A door decides about the next few steps: discounts are short. What
+    a room is worth tells what has been found out there, so values count for more."""
 
     env_id: ClassVar[str] = "RLExpire/Portal-v0"
     level: ClassVar[tuple[str, ...]] = ("rooms",)

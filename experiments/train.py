@@ -20,7 +20,6 @@ from experiments.scoring.whole_task import EvalConfig
 from experiments.training.command_line import training_command
 from experiments.training.experiment import GROUPS, Experiment
 from rl_expire.learning.curriculum import CurriculumConfig, Level
-from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
@@ -122,8 +121,6 @@ class Train(Experiment):
         default_factory=partial(PPOConfig, gamma=0.997, gae_lambda=None, epochs=4)
     )
     """The learner of the policy."""
-    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, steps=1_000_000))
-    """The learner of the lifetimes."""
     eval: EvalConfig = field(default_factory=partial(EvalConfig, episodes=100, num_envs=16))
     """The evaluation after training."""
     curriculum: Annotated[CurriculumConfig, tyro.conf.Suppress] = field(

@@ -13,6 +13,8 @@ from torch import Tensor
 
 LARGEST_INTEGER = 2**53
 """Largest integer to accept from a file; floats hold all up to here exactly."""
+MOST_STEPS = 2**62
+"""Largest step count that a file may hold."""
 INFINITIES = (math.inf, -math.inf)
 
 C = TypeVar("C")

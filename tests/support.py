@@ -49,7 +49,8 @@ SPACES: dict[str, gym.Space] = {
     "dict": spaces.Dict({"image": CELLS, "compass": VECTOR}),
 }
 
-SMALL = ExpireSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)
+SPANS: dict[str, Any] = {"max_span": 6.0, "initial_fraction": 0.5, "ramp": 3.0}
+SMALL = ExpireSpanConfig(width=16, heads=2, **SPANS)
 
 Make = Callable[..., Any]
 N = TypeVar("N", bound=nn.Module)
@@ -90,9 +91,11 @@ AGENTS: dict[str, Make] = {
     ),
     "transformer-xl": _other(TransformerXLConfig(width=16, heads=2, window=5)),
     "transformer-xl, 3 layers": _other(TransformerXLConfig(width=16, heads=2, layers=3, window=4)),
-    "adaptive-span": _other(AdaptiveSpanConfig(width=16, heads=2, max_span=6.0, ramp=3.0)),
+    "adaptive-span": _other(AdaptiveSpanConfig(width=16, heads=2, **SPANS)),
     "adaptive-span, 2 layers": _other(
-        AdaptiveSpanConfig(width=16, heads=2, layers=2, max_span=12.0, ramp=3.0, capacity=7)
+        AdaptiveSpanConfig(
+            width=16, heads=2, layers=2, max_span=12.0, initial_fraction=0.5, ramp=3.0, capacity=7
+        )
     ),
     "compressive": _other(CompressiveConfig(width=16, heads=2, window=3, rate=2, compressed=2)),
     "compressive, 2 layers": _other(

@@ -80,10 +80,10 @@ def recall_success(config: AgentConfig) -> float:
 @pytest.mark.parametrize(
     "config",
     [
-        ExpireSpanConfig(width=32, max_span=10.0, ramp=4.0),
-        ExpireSpanConfig(width=32, max_span=10.0, ramp=4.0, fade="linear"),
+        ExpireSpanConfig(width=32, max_span=10.0, initial_fraction=0.5, ramp=4.0),
+        ExpireSpanConfig(width=32, max_span=10.0, initial_fraction=0.5, ramp=4.0, fade="linear"),
         TransformerXLConfig(width=32, window=2),
-        AdaptiveSpanConfig(width=32, max_span=10.0, ramp=4.0),
+        AdaptiveSpanConfig(width=32, max_span=10.0, initial_fraction=0.5, ramp=4.0),
         CompressiveConfig(width=32, window=0, rate=2, compressed=1),
         LSTMConfig(width=32),
     ],
@@ -107,9 +107,8 @@ def test_spans_on_a_short_corridor_become_selective() -> None:
     options = Corridor(seed=1, env=CorridorOptions(max_length=20))
     options = replace(
         options,
-        agent=replace(options.agent, max_span=60.0, ramp=4.0),
+        agent=replace(options.agent, max_span=60.0, initial_fraction=0.5, ramp=4.0),
         learning=replace(options.learning, settle_steps=50_000),
-        forgetting=replace(options.forgetting, steps=400_000),
         train=replace(options.train, total_steps=1_500_000),
     )
     torch.manual_seed(options.seed)

@@ -112,6 +112,7 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
             spans.append(output.spans.transpose(0, 1))
             costs.append(output.cost)
             diagnostics[f"kept/{n}"] = output.held
+        diagnostics["seen"] = segment.times().float().mean() + 1
         logits, value = self.heads(states.transpose(0, 1))
         return AgentOutput(
             logits,
@@ -172,10 +173,10 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
             states = layer.unroll(inputs, slots, segment, early=0.0).states
             layer.lifetime.calibrate(inputs)
 
-    def feature_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the embedding and of all layers but the last."""
-        before_last = [self.embedding, *self._layers()[:-1]]
-        return [p for module in before_last for p in module.parameters()]
+    def record_ages(self, memory: TransformerMemory) -> None:
+        """Record the greatest time of an episode that `memory` has reached."""
+        for layer in self._layers():
+            layer.lifetime.record_ages(memory.clock)
 
     def update_reward_stats(self, rewards: Tensor) -> Tensor:
         """Update the scale of the rewards; see `Agent.update_reward_stats`."""

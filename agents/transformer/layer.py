@@ -90,7 +90,9 @@ class MemoryLayer(nn.Module):
         age = (clock.unsqueeze(1) - slots.written_at).unsqueeze(1)
         bias = self.lifetime.fade(slots.remaining(clock).unsqueeze(1), age)
         query = self.attention.project_query(normed)
-        mixed, weights = self.attention(query, slots.key, slots.value, age, bias)
+        mixed, weights = self.attention(
+            query, slots.key, slots.value, self.lifetime.ages(age), bias
+        )
         state = state + mixed[:, 0]
         return state + self.feed_forward(state), weights[:, :, 0]
 
@@ -110,7 +112,7 @@ class MemoryLayer(nn.Module):
         normed = self.attention_norm(memory)
         key, value = self.attention.project_memory(normed)
         query = self.attention.project_query(normed[:, slots.num_slots :])
-        spans = self.lifetime(memory)
+        spans = self.lifetime(memory, early=early)
         age, visible = segment.reach(slots, self.ramp)
         remaining = spans.unsqueeze(1) - age
         if slots.num_slots + states.shape[1] > self.capacity:
@@ -120,7 +122,11 @@ class MemoryLayer(nn.Module):
         if early is not None:
             bias = self.lifetime.fade(remaining, age, early)
         mixed, _ = self.attention(
-            query, key, value, age, bias.masked_fill(~held.unsqueeze(1), -torch.inf)
+            query,
+            key,
+            value,
+            self.lifetime.ages(age),
+            bias.masked_fill(~held.unsqueeze(1), -torch.inf),
         )
         states = states + mixed
         own = spans[:, slots.num_slots :]

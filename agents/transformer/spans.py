@@ -20,9 +20,9 @@ SHORTEST_RAMP = 1e-6
 class SpanConfig(TransformerConfig):
     """Options of transformers with learned spans: lifetimes of states or windows of heads."""
 
-    max_span: float = 600.0
-    """L, the upper limit of a span, in steps."""
-    initial_fraction: float = 0.5
+    max_span: float = 100_000.0
+    """L, the upper limit of a span, in steps. Far below it, spans grow and shrink by factors."""
+    initial_fraction: float = 0.003
     """Initial span, as a fraction of L."""
     ramp: float = 4.0
     """R, number of steps over which a memory fades after its span has ended."""

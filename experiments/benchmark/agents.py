@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,9 +79,9 @@ def bench_agents(
     if not runs:
         raise ValueError("--runs is empty: give one or more run folders")
     timings = {run: Timings() for run in runs}
-    learners = {run: frozen_trainer(run, "learn", trust) for run in timings}
+    learners = {run: frozen_trainer(run, trust, forgetting=False) for run in timings}
     forgetters = {
-        run: frozen_trainer(run, "forget", trust)
+        run: frozen_trainer(run, trust, forgetting=True)
         for run in timings
         if learners[run].agent.span_parameters()
     }
@@ -104,17 +104,15 @@ def act(run: Path, num_envs: int, trust: Collection[str]) -> Score:
         return evaluate(agent, envs, num_envs, seed=EVAL_SEED, greedy=True, device=CPU)
 
 
-def frozen_trainer(
-    run: Path, phase: Literal["learn", "forget"], trust: Collection[str] = ()
-) -> Trainer[Any]:
+def frozen_trainer(run: Path, trust: Collection[str] = (), *, forgetting: bool) -> Trainer[Any]:
     """Return a trainer for timing: at the full task, with the weights and memories of a run.
 
     However many updates are made, it stays in its phase and at its level, and learns nothing.
 
     Args:
         run: run folder.
-        phase: whether its updates learn the policy or the lifetimes.
         trust: modules that its environment may come from (see `check_trusted`).
+        forgetting: whether its updates also learn the lifetimes.
     """
     _, config, agent = load_run(run, CPU, trust)
     options = options_of_run(task_of(config["env"]["id"]), run, trust)
@@ -122,9 +120,7 @@ def frozen_trainer(
         options,
         train=replace(options.train, total_steps=ENDLESS),
         ppo=replace(options.ppo, learning_rate=FROZEN_RATE),
-        forgetting=replace(
-            options.forgetting, method="after-learning", steps=ENDLESS, learning_rate=FROZEN_RATE
-        ),
+        forgetting=replace(options.forgetting, learning_rate=FROZEN_RATE),
     )
     torch.manual_seed(options.seed)
     trainer = make_trainer(options, CPU)
@@ -133,7 +129,8 @@ def frozen_trainer(
     curriculum.go_to(len(curriculum.levels) - 1)
     trainer.set_level()
     # In phase "learn" the schedule would move on to settling; from "end" it never moves on.
-    trainer.schedule.phase = "forget" if phase == "forget" else "end"
+    trainer.schedule.phase = "end"
+    trainer.schedule.forgetting = forgetting
     for _ in range(max(WARM_UP_STEPS, 2 * curriculum.level) // trainer.rollout_length + 1):
         collect(trainer.actor, trainer.rollout_length)
         trainer.actor.memory = trainer.agent.refresh(trainer.actor.memory)

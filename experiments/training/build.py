@@ -30,13 +30,11 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     forgetting = options.forgetting
     if not agent.span_parameters():
         forgetting = replace(forgetting, method="never")
-    forget_steps = {"after-learning": forgetting.steps, "never": 0, "joint": None}
     schedule = Schedule(
         Curriculum(options.levels(), options.curriculum),
         options.learning,
         total_steps=options.train.total_steps,
-        forget_steps=forget_steps[forgetting.method],
-        tolerance=forgetting.tolerance,
+        method=forgetting.method,
         reward_threshold=options.reward_threshold(),
     )
     try:

@@ -56,16 +56,13 @@ def describe_nonfinite(
         folder: the run folder.
         resume: the command that resumes the run.
     """
-    phase = trainer.schedule.phase
-    where = {"update": trainer.updates + 1, "steps": trainer.steps, "phase": phase}
+    where = {"update": trainer.updates + 1, "steps": trainer.steps, "phase": trainer.schedule.phase}
     write_json(folder.nonfinite, {"error": str(error), **where, "batch": error.description})
-    group = "forgetting" if phase == "forget" else "ppo"
-    rate = getattr(trainer.learner, group).learning_rate
     return (
         f"{program()}: error: {error} at update {where['update']}, after "
         f"{trainer.steps:,} steps; {folder.nonfinite} describes the batch. Go on from the last "
-        f"checkpoint with {resume} and a --{group}.learning-rate "
-        f"below {rate:g}"
+        f"checkpoint with {resume} and a --ppo.learning-rate below "
+        f"{trainer.learner.ppo.learning_rate:g}"
     )
 
 

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from rl_expire.learning.episode import Episode, success_rate
-from rl_expire.validate import OptionError, check_keys, check_number, check_range
+from rl_expire.validate import MOST_STEPS, OptionError, check_keys, check_number, check_range
 
 Move = Literal["advance", "retreat"]
+STATE = ("index", "passed", "stride", "at_once", "recent", "returns")
+"""Keys of a curriculum's state."""
+FEWEST = 32
+"""Smallest number of episodes by which a level is judged."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class CurriculumConfig:
     retreat_at: float = 0.7
     """Success rate on the harder half of a level below which the previous one is trained again."""
     window: int = 256
-    """Number of recent episodes from the harder half over which success is measured."""
+    """Number of recent episodes from the harder half over which success is measured. A level is
+    judged sooner, from 32 on, where the result is clear by two standard errors."""
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -96,7 +101,13 @@ class Curriculum:
         """Start at the first level."""
         self.levels, self.config = levels, config
         self.index = 0
+        self.passed: list[int] = []
+        """Levels that were mastered on the way to the current one."""
+        self.stride = 1
+        """Levels to advance by: twice as many after a level that was mastered at once."""
         self._recent: deque[Result] = deque(maxlen=config.window)
+        self._at_once: bool | None = None
+        self._fewest = min(FEWEST, config.window)
 
     @property
     def level(self) -> int:
@@ -145,33 +156,70 @@ class Curriculum:
         """Record finished episodes."""
         half = self.level / 2
         self._recent.extend(r for r in results if half < r.difficulty <= self.level)
+        if self._at_once is None:
+            judged = self.measured or self._bounds()[0] >= self.config.advance_at
+            self._at_once = not self.measured if judged else None
 
-    def move(self) -> Move | None:
-        """Advance or retreat by one level if the recent success rate calls for it.
+    def move(self, *, ready: bool = True) -> Move | None:
+        """Advance, or return to the level that was mastered last, if recent success calls for it.
+
+        A level that was mastered at once may have been too easy, so the next step is twice as
+        large; but no level that requires a new skill is skipped.
+
+        Args:
+            ready: whether to advance from a level that is mastered.
 
         Returns:
             The move that was made, or None.
         """
-        if not self.measured:
-            return None
-        if self.success >= self.config.advance_at and not self.at_goal:
-            self.go_to(self.index + 1)
+        low, high = self._bounds()
+        if low >= self.config.advance_at and ready and not self.at_goal:
+            self.stride = 2 * self.stride if self._at_once else 1
+            self.passed.append(self.index)
+            self.go_to(self._next())
             return "advance"
-        new = self.index == 0 or self.levels[self.index].new
-        if self.success < self.config.retreat_at and not new:
-            self.go_to(self.index - 1)
+        if high < self.config.retreat_at and self.passed and not self.levels[self.index].new:
+            self.stride = 1
+            self.go_to(self.passed.pop())
             return "retreat"
         return None
+
+    def _next(self) -> int:
+        """Return the index of the next level to train."""
+        furthest = min(self.index + self.stride, len(self.levels) - 1)
+        between = range(self.index + 1, furthest)
+        return next((n for n in between if self.levels[n].new), furthest)
+
+    def _bounds(self) -> tuple[float, float]:
+        """Return between which success rates the true one lies, as far as is known.
+
+        Both are the success rate once the window is full. Before, they are two standard errors
+        away; one success and one failure are added, so that equal results leave some doubt.
+        """
+        if self.measured:
+            return self.success, self.success
+        if len(self._recent) < self._fewest or math.isnan(self.success):
+            return -math.inf, math.inf
+        known = [0.0 if math.isnan(r.success) else r.success for r in self._recent]
+        count = len(known) + 2
+        mean = (sum(known) + 1) / count
+        variance = (sum(x * x for x in known) + 1) / count - mean**2
+        doubt = 2 * math.sqrt(variance / count)
+        return mean - doubt, mean + doubt
 
     def go_to(self, index: int) -> None:
         """Make level `index` the current one, and start measuring success anew."""
         self.index = index
         self._recent.clear()
+        self._at_once = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the level, and success and return of the recent episodes on it."""
         return {
             "index": self.index,
+            "passed": list(self.passed),
+            "stride": self.stride,
+            "at_once": self._at_once,
             "recent": [result.success for result in self._recent],
             "returns": [result.total_reward for result in self._recent],
         }
@@ -182,8 +230,16 @@ class Curriculum:
         Raises:
             ValueError: `state` is not the state of a curriculum with as many levels.
         """
-        check_keys(state, ("index", "recent", "returns"), "curriculum")
+        check_keys(state, STATE, "curriculum")
         index = check_number(state["index"], int, 0, len(self.levels) - 1, "curriculum/index")
+        if state["at_once"] not in (None, True, False):
+            raise ValueError("curriculum/at_once is neither true nor false")
+        stride = check_number(state["stride"], int, 1, MOST_STEPS, "curriculum/stride")
+        passed = state["passed"]
+        if not isinstance(passed, list) or any(
+            type(n) is not int or not 0 <= n < index for n in passed
+        ):
+            raise ValueError("curriculum/passed is not a list of levels below the current one")
         for name in ("recent", "returns"):
             numbers = state[name]
             if not isinstance(numbers, list) or {type(x) for x in numbers} - {int, float}:
@@ -192,6 +248,7 @@ class Curriculum:
         if len(returns) != len(recent):
             raise ValueError(f"curriculum/returns is not a list of length {len(recent)}")
         self.go_to(index)
+        self.passed, self.stride, self._at_once = list(passed), stride, state["at_once"]
         pairs = zip(recent, returns, strict=True)
         self._recent.extend(Result(self.level, success, total) for success, total in pairs)
 

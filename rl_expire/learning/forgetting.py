@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import (
@@ -33,19 +33,17 @@ from rl_expire.validate import check_range
 class ForgettingConfig:
     """Options for learning what to forget."""
 
-    method: Literal["after-learning", "joint", "never"] = "after-learning"
-    """`after-learning`: solve the task first, then learn the spans alone, by self-distillation.
+    method: Literal["distillation", "joint", "never"] = "distillation"
+    """`distillation`: spans learn by self-distillation, beside the policy, from the first mastered
+    lessons on or, in a task of one level, once the score is near its goal.
     `joint`: the paper's method, spans learn with all other parameters from the task's loss.
     `never`: every memory lives for its initial span."""
     alpha: float = 0.03
-    """Weight of the span penalty, the mean logarithm of spans, for `after-learning`. Halving a span
-    gains the same whether it was 300 steps or 30."""
+    """Weight of the span penalty, the mean logarithm of spans, for `distillation`. Halving a span
+    gains the same whether it was 300 steps or 30. At the full task, the weight grows while the
+    score is as good as it should be."""
     joint_alpha: float = 1e-5
     """Weight of the mean span in the loss for `joint`, as in the paper."""
-    steps: int = 2_500_000
-    """Environment steps of the forgetting phase."""
-    tolerance: float = 0.03
-    """Fraction of the score whose loss while forgetting sets the span penalty to zero."""
     early: float = 0.3
     """Fraction of its span by which a memory fades ahead of time while spans are learned, so that
     a memory that is needed is missed before it is lost."""
@@ -63,9 +61,9 @@ class ForgettingConfig:
         """Check the options."""
         check_range(self, "alpha", "joint_alpha", least=0)
         check_range(self, "learning_rate", "max_grad_norm", above=0)
-        check_range(self, "early", "momentum", least=0, below=1)
-        check_range(self, "steps", "minibatches", least=1)
-        check_range(self, "tolerance", above=0, below=1)
+        check_range(self, "early", above=0, below=1)
+        check_range(self, "momentum", least=0, below=1)
+        check_range(self, "minibatches", least=1)
 
 
 class ForgettingAgent(Agent[M]):
@@ -83,16 +81,18 @@ class ForgettingAgent(Agent[M]):
         """
 
     @abstractmethod
-    def feature_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that compute the inputs of spans; frozen while forgetting."""
+    def record_ages(self, memory: M) -> None:
+        """Record how old memories have become: longer lifetimes have shown no end of their use."""
 
     @abstractmethod
     def calibrate_spans(self, steps: TimeStep, memory: M) -> None:
         """Measure the statistics of the spans' inputs on `steps [T, B]`, before forgetting."""
 
 
-def distillation(faded: AgentOutput, unfaded: AgentOutput, valid: Tensor, choice: Tensor) -> Tensor:
-    """Return KL(unfaded || faded) of the policies plus half the squared difference of the values.
+def distillation(
+    faded: AgentOutput, unfaded: AgentOutput, valid: Tensor, choice: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Compare the answers with memories fading to those without.
 
     Args:
         faded: output with memories fading, the student.
@@ -101,13 +101,15 @@ def distillation(faded: AgentOutput, unfaded: AgentOutput, valid: Tensor, choice
         choice: `[T, B]` bool, the steps at which the action matters; others have no KL term.
 
     Returns:
-        The mean over valid steps, `[]`. Values count in units of `faded.value_scale`.
+        The loss `[]`: KL(unfaded || faded) of the policies plus half the squared difference of the
+        values in units of `faded.value_scale`, as a mean over valid steps. And the KL `[T, B]` at
+        the valid steps that offer a choice, 0 elsewhere.
     """
     teacher = torch.log_softmax(unfaded.logits, -1)
     student = torch.log_softmax(faded.logits, -1)
-    kl = (teacher.exp() * (teacher - student)).sum(-1)
+    kl = (teacher.exp() * (teacher - student)).sum(-1) * (choice & valid)
     value_error = (unfaded.value - faded.value) / faded.value_scale
-    return masked_mean(kl * choice + 0.5 * value_error.pow(2), valid)
+    return masked_mean(kl + 0.5 * value_error.pow(2), valid), kl.detach()
 
 
 def forget_update(
@@ -130,8 +132,9 @@ def forget_update(
         skips: see `step_optimizer`.
 
     Returns:
-        The distillation loss and the agent's diagnostics, averaged over the minibatches that were
-        not skipped.
+        The distillation loss and statistics of the spans, averaged over the minibatches that were
+        not skipped; `choices`, the number of steps that offered a choice, and `missed`, the mean KL
+        divergence at these.
 
     Raises:
         NonFiniteLossError: loss or gradient is not finite, and `skips` tolerates no more; the
@@ -146,7 +149,7 @@ def forget_update(
         with torch.no_grad():
             unfaded = agent.unroll(steps, batch.memory, early=None)
         faded = agent.unroll(steps, batch.memory, early=config.early)
-        loss = distillation(faded, unfaded, batch.valid, batch.choice)
+        loss, kl = distillation(faded, unfaded, batch.valid, batch.choice)
         norm = step_optimizer(
             optimizer,
             loss + alpha * faded.span_penalty,
@@ -157,6 +160,13 @@ def forget_update(
         )
         if norm is None:
             continue
-        metrics.add({"distillation": loss.detach(), "span_grad_norm": norm} | faded.diagnostics)
+        choices = (batch.choice & batch.valid).sum().to(kl)
+        metrics.add({"distillation": loss.detach(), "span_grad_norm": norm})
+        metrics.add({"span_penalty": faded.span_penalty.detach()})
+        metrics.add({"missed": kl.sum(), "choices": choices})
         metrics.add(span_stats(faded.spans, batch))
-    return metrics.means()
+    means = metrics.means()
+    if means.get("choices"):
+        means["missed"] /= means["choices"]
+        means["choices"] *= config.minibatches
+    return means

@@ -1,9 +1,10 @@
-"""Learn from a rollout as the schedule plans: improve the policy, or learn what to forget."""
+"""Learn from a rollout as the schedule plans: improve the policy, then learn what to forget."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import ceil
 from typing import Any, Generic, cast
 
 import torch
@@ -20,6 +21,10 @@ from rl_expire.validate import check_fit, check_keys
 
 WEIGHTS_KEPT = 6
 """Number of levels whose mastering weights are kept, to be restored after a collapse."""
+ENOUGH_CHOICES = 32
+"""Number of choices in a rollout from which the policy learns at its full rate."""
+LEAST_EFFORT = 0.1
+"""Smallest factor on the learning rate of the policy."""
 STATE = ("agent", "optimizer", "span_optimizer", "mastered")
 """Keys of a learner's state."""
 
@@ -64,39 +69,33 @@ class Learner(Generic[M]):
             NonFiniteLossError: too many consecutive minibatches had no finite loss or gradient; the
                 weights are those before the first of them.
         """
-        if plan.phase != "forget":
-            ppo = replace(self.ppo, minibatches=minibatches)
-            return self._improve_policy(rollout, plan, self.ppo_parameters, ppo)
-        agent = cast(ForgettingAgent[M], self.agent)
-        metrics = {}
-        if plan.rate > 0:
-            features = {id(p) for p in agent.feature_parameters()}
-            parameters = [p for p in self.ppo_parameters if id(p) not in features]
-            ppo = replace(self.ppo, minibatches=minibatches, epochs=1)
-            metrics = self._improve_policy(rollout, plan, parameters, ppo)
+        metrics = self._improve_policy(rollout, plan, minibatches)
+        if plan.span_rate == 0:
+            return metrics
         self._require_grad(self.span_parameters)
         set_learning_rate(self.span_optimizer, plan.span_rate * self.forgetting.learning_rate)
         return metrics | forget_update(
-            agent,
+            cast(ForgettingAgent[M], self.agent),
             self.span_optimizer,
             rollout,
             self.forgetting,
-            alpha=plan.alpha_share * self.forgetting.alpha,
+            alpha=plan.price * self.forgetting.alpha,
             skips=self.skips,
         )
 
     def _improve_policy(
-        self, rollout: Rollout[M], plan: Plan, parameters: list[nn.Parameter], ppo: PPOConfig
+        self, rollout: Rollout[M], plan: Plan, minibatches: int
     ) -> dict[str, float]:
-        """Update `parameters` with PPO."""
-        self._require_grad(parameters)
-        set_learning_rate(self.optimizer, plan.rate * ppo.learning_rate)
+        """Update everything but the spans with PPO."""
+        self._require_grad(self.ppo_parameters)
+        effort = _effort(rollout)
+        set_learning_rate(self.optimizer, effort * plan.rate * self.ppo.learning_rate)
         return ppo_update(
             self.agent,
-            parameters,
+            self.ppo_parameters,
             self.optimizer,
             rollout,
-            ppo,
+            replace(self.ppo, minibatches=minibatches, epochs=ceil(effort * self.ppo.epochs)),
             entropy_cost=plan.entropy_cost,
             span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
             skips=self.skips,
@@ -117,6 +116,7 @@ class Learner(Generic[M]):
         if not self.mastered:
             return False
         self._load_weights(self.mastered.pop())
+        self.span_optimizer.state.clear()
         return True
 
     def _weights(self) -> dict[str, Any]:
@@ -157,3 +157,13 @@ class Learner(Generic[M]):
             self._load_weights(weights)
         load_optimizer_state(self.span_optimizer, state["span_optimizer"], "span_optimizer")
         self.mastered = list(state["mastered"])
+
+
+def _effort(rollout: Rollout[M]) -> float:
+    """Return the factor, from 0.1 to 1, on the policy's learning rate and passes over a rollout.
+
+    Where an episode of thousands of steps has one choice, a rollout holds hardly any. Updates are
+    then mostly noise, which wears the policy down unless they are smaller.
+    """
+    choices = int((rollout.choice & rollout.valid).sum())
+    return min(1.0, max(LEAST_EFFORT, choices / ENOUGH_CHOICES))

@@ -1,22 +1,18 @@
-"""Decide what each update does: learn the task first, then learn what to forget.
+"""Decide what each update does: how fast the policy learns, and what memories cost.
 
 The phases of a run:
 
-- `learn`: memories live long and only the policy learns. Learning rate and entropy bonus fall as
-  the curriculum grows; after a collapse the last good weights are restored.
-- `settle`, once the task is solved, or mastered without further progress: learning rate and entropy
-  bonus fall to zero. Sooner or later a moving average passes any threshold by chance, so the score
-  must still pass it at the end of this phase; otherwise the task is no longer solved, and learning
-  goes on.
-- `forget`: the lifetimes learn. The span penalty is reduced while the score is down, and the
-  learning rate of lifetimes falls to zero at the end of the phase. The policy slowly adapts to the
-  memories that remain, on features that are frozen.
+- `learn`: the policy learns, at a learning rate and with an entropy bonus that fall as the
+  curriculum grows; after a collapse the last good weights are restored. Once there is something
+  worth keeping, the lifetimes of memories learn beside it, and go on doing so to the end.
+- `settle`, once the task is solved, or mastered without further progress, and no more memories
+  are being given up: all learning rates and the entropy bonus fall to zero. Sooner or later a
+  moving average passes any threshold by chance, so the score must still pass it at the end of this
+  phase; otherwise learning goes on.
 - `end`.
 
-A phase lasts for all of its steps. If the steps of the run are spent before, it remains unfinished,
-and goes on when the run is given more.
-
-The score is the success rate or, where success is unknown, the mean return.
+Whatever the phase, learning rates also fall to zero over the last steps of a run. A phase that is
+unfinished then goes on when the run is given more.
 """
 
 from __future__ import annotations
@@ -27,20 +23,23 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from rl_expire.learning.curriculum import Curriculum, Move, Result
-from rl_expire.validate import check_keys, check_number, check_range
+from rl_expire.learning.goal import Goal
+from rl_expire.learning.memory_price import MemoryPrice, MemoryUse
+from rl_expire.validate import MOST_STEPS, check_keys, check_number, check_range
 
-Phase = Literal["learn", "settle", "forget", "end"]
+Phase = Literal["learn", "settle", "end"]
 STATE = (
-    *("phase", "phase_start", "steps", "solved_step", "reference"),
+    *("phase", "phase_start", "steps", "solved_step", "forgetting"),
     *("collapse_scale", "plateau_scale", "plateau_start"),
 )
-"""Attributes of a schedule that a checkpoint holds, besides its curriculum."""
-MOST_STEPS = 2**62
-"""Largest step count that a checkpoint may hold."""
+"""Attributes of a schedule that a checkpoint holds, besides curriculum, goal and price."""
 PLATEAU_SCALE_MIN = 0.2
 """Once the learning rate has been scaled down to this on a plateau, a mastered task settles."""
-SPAN_ANNEALING = 0.4
-"""Share of the forgetting phase, at its end, over which the spans' learning rate falls to 0."""
+LESSONS_BEFORE_FORGETTING = 3
+"""Levels to be mastered before lifetimes learn. In the first ones, cue and use may be in view
+together, and the policy does not need its memory yet."""
+SETTLE_SHARE = 0.1
+"""Settling takes at most this share of a run's steps."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,14 @@ class LearningConfig:
     is unknown, the mean return has to come as near to the environment's `reward_threshold`: at 0.97
     it may be 3 % of the threshold's size below it, as the best policy is in some environments."""
     settle_steps: int = 300_000
-    """Environment steps for which the learning rate falls to 0 once the task is solved."""
+    """Environment steps for which learning rates fall to 0 once the task is solved, at most a tenth
+    of all steps."""
     entropy_start: float = 0.02
     """Weight of the entropy bonus at the first level."""
     entropy_end: float = 0.005
     """Weight of the entropy bonus at the full task."""
     rate_end: float = 0.4
     """Learning rate at the full task, as a fraction of the initial one."""
-    rate_forgetting: float = 0.1
-    """Factor on learning rate and entropy bonus while forgetting; 0 freezes the policy."""
     rate_after_collapse: float = 0.7
     """Factor on the learning rate each time earlier weights are restored; undone on advance."""
     patience: int | None = None
@@ -71,7 +69,6 @@ class LearningConfig:
     def __post_init__(self) -> None:
         """Check the options."""
         check_range(self, "solved_at", "rate_after_collapse", above=0, most=1)
-        check_range(self, "rate_forgetting", least=0, most=1)
         check_range(self, "settle_steps", "patience", least=1)
         check_range(self, "entropy_start", "entropy_end", "rate_end", above=0, below=math.inf)
 
@@ -84,14 +81,14 @@ class Plan:
         phase: the phase that the run is in.
         rate: factor on the policy's learning rate.
         entropy_cost: weight of the entropy bonus.
-        alpha_share: factor in [0, 1] on the weight of the span penalty.
-        span_rate: factor in [0, 1] on the learning rate of the spans.
+        price: factor on the weight of the span penalty.
+        span_rate: factor in [0, 1] on the learning rate of the spans; 0 until forgetting begins.
     """
 
     phase: Phase
     rate: float
     entropy_cost: float
-    alpha_share: float
+    price: float
     span_rate: float
 
 
@@ -102,11 +99,8 @@ class Schedule:
         curriculum: the curriculum, which also measures success.
         config: when the task counts as solved.
         total_steps: environment steps of the whole run.
-        forget_steps: environment steps of the forgetting phase; 0: end after settling; None: learn
-            for all of `total_steps`, as the paper's joint training does.
-        tolerance: fraction of the score whose loss while forgetting sets the span penalty to zero.
-        reward_threshold: mean return of a solved task, for one whose success is unknown; None: such
-            a task is never solved.
+        method: how lifetimes learn, see `ForgettingConfig`.
+        reward_threshold: mean return of a solved task, for one whose success is unknown.
     """
 
     def __init__(
@@ -115,25 +109,25 @@ class Schedule:
         config: LearningConfig,
         *,
         total_steps: int,
-        forget_steps: int | None,
-        tolerance: float,
+        method: Literal["distillation", "joint", "never"],
         reward_threshold: float | None = None,
     ):
         """Start in the phase `learn`."""
         self.curriculum, self.config = curriculum, config
-        self.total_steps, self.forget_steps, self.tolerance = total_steps, forget_steps, tolerance
-        self.reward_threshold = reward_threshold
+        self.total_steps, self.method = total_steps, method
+        self.goal = Goal(curriculum, reward_threshold)
+        self.price = MemoryPrice()
         self.phase: Phase = "learn"
         self.phase_start = 0
         self.steps = 0
+        self.forgetting = False
+        """Whether lifetimes learn."""
         self.collapse_scale = 1.0
         """Factor on the learning rate, lowered by each collapse."""
         self.plateau_scale = 1.0
         """Factor on learning rate and entropy bonus, lowered on a plateau of the full task."""
         self.plateau_start: int | None = None
         """Step at which the plateau began; None while there is none."""
-        self.reference = math.nan
-        """Score when the phase began."""
         self.solved_step: int | None = None
         """Step since which the full task has been solved; None while it is not."""
 
@@ -141,41 +135,50 @@ class Schedule:
         """Return the plan of the next update."""
         progress = self.curriculum.progress
         config = self.config
-        phase_scale = {
-            "learn": self.plateau_scale,
-            "settle": self.plateau_scale * (1 - self.phase_done),
-            "forget": config.rate_forgetting,
-        }.get(self.phase, 1.0)
+        left = max(0, self.total_steps - self.steps) / self._settle_steps()
+        calm = 1 - self.phase_done if self.phase == "settle" else min(1.0, left)
         entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
         rate = self.collapse_scale * config.rate_end**progress
-        annealed = min(1.0, (1 - self.phase_done) / SPAN_ANNEALING)
         return Plan(
             self.phase,
-            phase_scale * rate,
-            phase_scale * entropy,
-            self._alpha_share(),
-            annealed if self.phase == "forget" else 0.0,
+            calm * self.plateau_scale * rate,
+            calm * self.plateau_scale * entropy,
+            self.price.factor,
+            calm if self.forgetting else 0.0,
         )
 
-    def observe(self, steps: int, results: Iterable[Result]) -> Move | None:
+    def observe(
+        self, steps: int, results: Iterable[Result], use: MemoryUse | None = None
+    ) -> Move | None:
         """Record the outcome of an update, and move on to the next level or phase when due.
 
         Args:
             steps: environment steps taken so far.
             results: the episodes that finished.
+            use: what the update found out about memory.
 
         Returns:
             The curriculum's move. After `retreat`, restore the weights that mastered the level that
             is current now.
         """
+        taken = steps - self.steps
         self.steps = steps
         self.curriculum.observe(results)
-        move = self.curriculum.move() if self.phase in ("learn", "settle") else None
+        self.goal.observe(steps)
+        ready = not self.forgetting or self.price.ready(steps)
+        move = self.curriculum.move(ready=ready) if self.phase != "end" else None
         if move == "retreat":
             self.collapse_scale *= self.config.rate_after_collapse
         elif move == "advance":
             self.collapse_scale = min(1.0, self.collapse_scale / self.config.rate_after_collapse)
+        if move is not None:
+            self.price.begin_level(steps)
         self._update_plateau(moved=move is not None)
+        if self.forgetting and self.phase == "learn" and move is None:
+            self.price.observe(taken, steps, good=self.goal.holds(), use=use or MemoryUse())
+        elif self._worth_forgetting():
+            self.forgetting = True
+            self.price.begin_level(steps)
         phase = self._next_phase(move)
         if self._collapsed() or (self.phase, phase) == ("settle", "learn"):
             self.solved_step = None
@@ -183,18 +186,22 @@ class Schedule:
             self.solved_step = steps
         if phase != self.phase:
             self.phase, self.phase_start = phase, steps
-            self.reference = self.score
         return move
 
-    def count_steps(self, steps: int) -> None:
-        """Count environment steps between two phases, before the first update of the new one."""
-        self.steps += steps
-        self.phase_start = self.steps
+    def _worth_forgetting(self) -> bool:
+        """Whether the policy is good enough for the memories that it needs to be known."""
+        if self.forgetting or self.method != "distillation" or self.phase != "learn":
+            return False
+        levels, index = len(self.curriculum.levels), self.curriculum.index
+        if levels > 1 and index >= min(LESSONS_BEFORE_FORGETTING, levels - 1):
+            return True
+        nearly = self.goal.reached(self.curriculum.config.retreat_at)
+        return nearly or self.goal.stalled(self.steps)
 
     def _update_plateau(self, *, moved: bool) -> None:
         """Lower the learning rate after `patience` steps with the full task nearly mastered."""
         patience = self.config.patience
-        nearly_mastered = self._reached(self.curriculum.config.retreat_at)
+        nearly_mastered = self.goal.reached(self.curriculum.config.retreat_at)
         if moved:
             self.plateau_scale = 1.0
         if moved or not nearly_mastered or self.phase != "learn":
@@ -207,32 +214,36 @@ class Schedule:
 
     def _next_phase(self, move: Move | None) -> Phase:
         """Return the phase of the next update, which may be the current one."""
-        enough = self.solved() or self._mastered_without_progress()
-        if self.phase == "learn" and self.forget_steps is not None and enough:
-            return "settle"
+        if self.phase == "learn":
+            return "settle" if self._finished_learning() else "learn"
         if self.phase == "settle" and move == "retreat":
             return "learn"
-        if self.phase == "settle" and self._lasted(self.config.settle_steps):
-            if not enough:
-                return "learn"
-            return "forget" if self.forget_steps else "end"
-        if self.phase == "forget" and self._lasted(self.forget_steps or 0):
-            return "end"
+        if self.phase == "settle" and self.steps - self.phase_start >= self._settle_steps():
+            return "end" if self._mastered() else "learn"
         return self.phase
 
-    def _lasted(self, steps: int) -> bool:
-        """Return whether the current phase has lasted for `steps`."""
-        return self.steps - self.phase_start >= steps
+    def _finished_learning(self) -> bool:
+        """Return whether nothing more is to be gained: neither score nor memory."""
+        if self.method == "joint" or not self._mastered():
+            return False
+        if self.method == "never":
+            return True
+        ready = len(self.curriculum.levels) == 1 or self.price.ready(self.steps)
+        return self.forgetting and ready and self.price.settled
+
+    def _mastered(self) -> bool:
+        """Return whether the full task is solved, or mastered without further progress."""
+        mastered = self.goal.reached(self.curriculum.config.advance_at)
+        return self.solved() or (self.plateau_scale <= PLATEAU_SCALE_MIN and mastered)
+
+    def _settle_steps(self) -> int:
+        """Return the length of the settling phase."""
+        return min(self.config.settle_steps, math.ceil(SETTLE_SHARE * self.total_steps))
 
     @property
     def phase_steps(self) -> int:
         """Length of the current phase within the run's steps; an upper bound while learning."""
-        longest = {
-            "learn": self.total_steps,
-            "settle": self.config.settle_steps,
-            "forget": self.forget_steps or 0,
-            "end": 0,
-        }[self.phase]
+        longest = {"learn": self.total_steps, "settle": self._settle_steps(), "end": 0}[self.phase]
         return max(0, min(longest, self.total_steps - self.phase_start))
 
     @property
@@ -247,55 +258,35 @@ class Schedule:
         """Environment steps still to come; an upper bound while learning."""
         left = self.total_steps - self.steps
         if self.phase != "learn":
-            following = (self.forget_steps or 0) if self.phase == "settle" else 0
-            left = min(left, self.phase_start + self.phase_steps + following - self.steps)
+            left = min(left, self.phase_start + self.phase_steps - self.steps)
         return max(0, left)
 
     @property
     def score(self) -> float:
         """Success rate of the recent episodes, or their mean return where success is unknown."""
-        success = self.curriculum.success
-        return self.curriculum.mean_return if math.isnan(success) else success
+        return self.goal.score
+
+    @property
+    def learned(self) -> int:
+        """Difficulty of the hardest level that was mastered and not lost again; 0: none."""
+        curriculum = self.curriculum
+        if self.solved_step is not None:
+            return curriculum.level
+        return curriculum.levels[curriculum.passed[-1]].difficulty if curriculum.passed else 0
 
     def solved(self) -> bool:
         """Return whether the full task is solved at present."""
-        return self._reached(self.config.solved_at)
+        return self.goal.reached(self.config.solved_at)
 
     def _collapsed(self) -> bool:
         """Return whether the score on the full task is so low that it has to be learned again."""
-        nearly = self._reached(self.curriculum.config.retreat_at)
+        nearly = self.goal.reached(self.curriculum.config.retreat_at)
         return not self.curriculum.at_goal or (self.curriculum.measured and not nearly)
-
-    def _mastered_without_progress(self) -> bool:
-        """Whether the full task is mastered, and lower learning rates no longer improve on it."""
-        mastered = self._reached(self.curriculum.config.advance_at)
-        return self.plateau_scale <= PLATEAU_SCALE_MIN and mastered
-
-    def _reached(self, success: float) -> bool:
-        """Return whether the score on the full task is at least `success`.
-
-        Where success is unknown, that share of the threshold is meant.
-        """
-        if not (self.curriculum.at_goal and self.curriculum.measured):
-            return False
-        if not math.isnan(self.curriculum.success):
-            return self.curriculum.success >= success
-        threshold = self.reward_threshold
-        if threshold is None:
-            return False
-        return self.curriculum.mean_return >= threshold - (1 - success) * abs(threshold)
-
-    def _alpha_share(self) -> float:
-        """Return the factor on the span penalty: the less, the more of the score is lost."""
-        if self.phase != "forget":
-            return 0.0
-        lost = (self.reference - self.score) / (abs(self.reference) or 1.0)
-        return min(1.0, max(0.0, 1 - lost / self.tolerance))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of schedule and curriculum, for a checkpoint."""
-        state = {name: getattr(self, name) for name in STATE}
-        return state | {"curriculum": self.curriculum.state_dict()}
+        parts = {name: getattr(self, name).state_dict() for name in PARTS}
+        return {name: getattr(self, name) for name in STATE} | parts
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state that `state_dict` returned.
@@ -303,16 +294,21 @@ class Schedule:
         Raises:
             ValueError: `state` is not the state of a schedule with such a curriculum.
         """
-        check_keys(state, (*STATE, "curriculum"), "schedule")
+        check_keys(state, (*STATE, *PARTS), "schedule")
         if state["phase"] not in get_args(Phase):
             raise ValueError(f"schedule/phase is not one of {', '.join(get_args(Phase))}")
+        if type(state["forgetting"]) is not bool:
+            raise ValueError("schedule/forgetting is not true or false")
         for name in ("phase_start", "steps", "plateau_start", "solved_step"):
             if name in ("phase_start", "steps") or state[name] is not None:
                 check_number(state[name], int, 0, MOST_STEPS, f"schedule/{name}")
         for name in ("collapse_scale", "plateau_scale"):
             check_number(state[name], float, 0.0, 1.0, f"schedule/{name}")
-        if type(state["reference"]) is not float:
-            raise ValueError("schedule/reference is not a float")
-        self.curriculum.load_state_dict(state["curriculum"])
+        for name in PARTS:
+            getattr(self, name).load_state_dict(state[name])
         for name in STATE:
             setattr(self, name, state[name])
+
+
+PARTS = ("curriculum", "goal", "price")
+"""Parts of a schedule that have a state of their own."""

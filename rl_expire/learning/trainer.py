@@ -14,14 +14,15 @@ from rl_expire.learning.curriculum import episode_results
 from rl_expire.learning.forgetting import ForgettingAgent, ForgettingConfig
 from rl_expire.learning.learner import STATE as LEARNER_STATE
 from rl_expire.learning.learner import Learner
+from rl_expire.learning.memory_price import MemoryUse
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.random_state import random_state, set_random_state
 from rl_expire.learning.recent_episodes import RecentEpisodes
 from rl_expire.learning.reward_delay import RewardDelay
 from rl_expire.learning.rollout import collect
-from rl_expire.learning.schedule import MOST_STEPS, Schedule
+from rl_expire.learning.schedule import Schedule
 from rl_expire.types import Agent, M
-from rl_expire.validate import OptionError, check_keys, check_number, check_range
+from rl_expire.validate import MOST_STEPS, OptionError, check_keys, check_number, check_range
 from rl_expire.vector.state import Resumable
 
 DELAYS_PER_ROLLOUT = 2
@@ -186,13 +187,15 @@ class Trainer(Generic[M]):
         self._refresh_memory()
         self.learn_seconds += perf_counter() - start
         self.updates += 1
-        self._follow_schedule(self.steps + rollout.action.numel())
+        self._follow_schedule(self.steps + rollout.action.numel(), MemoryUse.of(metrics))
         logged: dict[str, Any] = {
             "steps": self.steps,
             "phase": plan.phase,
             "level": self.schedule.curriculum.level,
+            "learned": self.schedule.learned,
+            "goal": self.schedule.curriculum.levels[-1].difficulty,
             "upper_half_success": self.schedule.curriculum.success,
-            "alpha": plan.alpha_share * self.learner.forgetting.alpha,
+            "alpha": plan.price * (plan.span_rate > 0) * self.learner.forgetting.alpha,
             "learning_rate": plan.rate * self.learner.ppo.learning_rate,
             "rollout_length": len(rollout.action),
             "skipped_updates": self.learner.skips.total,
@@ -200,13 +203,16 @@ class Trainer(Generic[M]):
         }
         return logged | self.recent.summary(self.schedule.curriculum.level) | metrics
 
-    def _follow_schedule(self, steps: int) -> None:
-        """Report the finished episodes to the schedule, and carry out its decisions."""
+    def _follow_schedule(self, steps: int, use: MemoryUse) -> None:
+        """Report episodes and memory to the schedule, and carry out its decisions."""
         episodes = self.actor.take_episodes()
         self.recent.add(episodes, self.difficulty)
-        phase = self.schedule.phase
         results = episode_results(episodes, self.difficulty, self.measure)
-        move = self.schedule.observe(steps, results)
+        forgetting = self.schedule.forgetting
+        move = self.schedule.observe(steps, results, use)
+        if self.schedule.forgetting and not forgetting:
+            self._calibrate_spans()
+            self.learner.mastered = []  # their spans are not calibrated
         if move == "advance":
             self.learner.keep_weights()
         elif move == "retreat" and self.learner.restore_weights():
@@ -214,18 +220,18 @@ class Trainer(Generic[M]):
         if move is not None:
             self.set_level()
             self.recent.clear()
-        if phase != "forget" and self.schedule.phase == "forget":
-            self._calibrate_spans()
 
     def _calibrate_spans(self) -> None:
         """Calibrate the spans on a new rollout, before they begin to learn."""
         rollout = collect(self.actor, self.rollout_length)
-        self.schedule.count_steps(rollout.action.numel())
+        self.schedule.steps += rollout.action.numel()
         cast(ForgettingAgent[M], self.agent).calibrate_spans(rollout.acted_on, rollout.memory)
         self._refresh_memory()
 
     def _refresh_memory(self) -> None:
         """Recompute the actor's memory with the current weights."""
+        if self.schedule.forgetting:
+            cast(ForgettingAgent[M], self.agent).record_ages(self.actor.memory)
         self.actor.memory = self.agent.refresh(self.actor.memory)
 
     @property

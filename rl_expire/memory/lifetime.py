@@ -22,6 +22,7 @@ from rl_expire.memory.expire_span import (
     ramp_span,
     span_penalty,
 )
+from rl_expire.memory.horizon import Horizon
 
 SpanCost = Literal["mean", "ramp"]
 
@@ -36,8 +37,15 @@ class Lifetime(nn.Module, ABC):
     ramp: float
 
     @abstractmethod
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Return the lifetimes `[...]` of states `[..., D]`."""
+    def forward(self, hidden: Tensor, *, early: float | None = 0.0) -> Tensor:
+        """Return the lifetimes `[...]` of states `[..., D]`; `early` as in `MemoryLayer.unroll`."""
+
+    def record_ages(self, ages: Tensor) -> None:
+        """Record that memories have reached `ages`, of any shape, in training."""
+
+    def ages(self, age: Tensor) -> Tensor:
+        """Return the ages that attention sees, of the same shape as `age`."""
+        return age
 
     @abstractmethod
     def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
@@ -102,10 +110,24 @@ class ExpireSpan(Lifetime):
         self.ramp, self.span_cost = ramp, span_cost
         self.fade_shape: Fade = fade_shape
         self.head = SpanHead(width, max_span, initial_fraction)
+        self.horizon = Horizon()
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Return the lifetimes `[...]` of states `[..., D]`."""
-        return self.head(hidden)
+    def forward(self, hidden: Tensor, *, early: float | None = 0.0) -> Tensor:
+        """Return the lifetimes `[...]` of states `[..., D]`.
+
+        While memories fade ahead of time, these are the spans that the head computes; otherwise
+        those beyond the greatest age in training are stretched.
+        """
+        spans = self.head(hidden)
+        return spans if early else self.horizon.lifetimes(spans)
+
+    def record_ages(self, ages: Tensor) -> None:
+        """Record that memories have reached `ages`, of any shape, in training."""
+        self.horizon.record(ages)
+
+    def ages(self, age: Tensor) -> Tensor:
+        """Return `age`, but no more than the greatest age in training."""
+        return self.horizon.ages(age)
 
     def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
         """Return the bias `[B, 1, T, K]`, the same for every head."""
@@ -143,7 +165,7 @@ class FixedWindow(Lifetime):
         super().__init__()
         self.window = window
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, *, early: float | None = 0.0) -> Tensor:
         """Return the window for each of the states `[..., D]`."""
         return hidden.new_full(hidden.shape[:-1], self.window)
 
@@ -193,7 +215,7 @@ class HeadWindows(Lifetime):
         """The windows `[H]`, in steps."""
         return self.max_span * torch.sigmoid(self.bias)
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, *, early: float | None = 0.0) -> Tensor:
         """Return the longest window for each of the states `[..., D]`."""
         return self.windows.max().expand(hidden.shape[:-1])
 

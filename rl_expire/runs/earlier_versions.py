@@ -53,7 +53,13 @@ def rename_trainer_state(state: Any) -> Any:
 
 
 def complete_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return an agent's weights with a reward scale of 1 if they are from before there was one."""
+    """Return an agent's weights with what earlier versions did not have: horizon, reward scale.
+
+    Without a horizon, lifetimes and ages are as they were; with a reward scale of 1, rewards are.
+    """
+    heads = [name.removesuffix("head.scale") for name in weights if name.endswith("head.scale")]
+    horizons = {f"{name}horizon.tested": torch.zeros(()) for name in heads}
+    weights = horizons | dict(weights)
     if "embedding.reward.weight" not in weights or f"{REWARD_SCALE}.rms" in weights:
         return dict(weights)
     one = torch.ones((), dtype=torch.float64)

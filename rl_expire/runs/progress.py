@@ -17,7 +17,6 @@ PLAIN_EVERY = 10.0
 PHASES = {
     "learn": "learning the task",
     "settle": "settling",
-    "forget": "learning to forget",
 }
 
 
@@ -107,15 +106,17 @@ def describe(metrics: dict[str, Any], speed: float, left: str) -> dict[str, str]
     rows = {
         "phase": PHASES.get(metrics["phase"], metrics["phase"]),
         "steps": f"{metrics['steps']:,} ({speed:,.0f}/s)",
-        "level": f"{metrics['level']}",
     }
+    if metrics["goal"] > 1:
+        rows["level"] = f"{metrics['level']} of {metrics['goal']}, learned to {metrics['learned']}"
     if math.isnan(metrics["success"]) and not math.isnan(metrics["return"]):
         rows["mean return"] = f"{metrics['return']:.4g}"
     else:
         rows["success"] = percent(metrics["success"])
         rows["success at the hardest"] = percent(metrics["success_longest"])
     if held:
-        rows["memories held"] = ", ".join(f"{n:.1f}" for n in held)
+        of = f" of {metrics['seen']:.0f} memories" if "seen" in metrics else ""
+        rows["holding"] = ", ".join(f"{n:.1f}" for n in held) + of
     if "span_other" in metrics:
         relevant, other = metrics.get("span_relevant", math.nan), f"{metrics['span_other']:.0f}"
         marked = not math.isnan(relevant)

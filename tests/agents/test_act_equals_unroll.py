@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from agents import ExpireTransformer
 from rl_expire.memory.expire_span import is_held
 from rl_expire.types import Agent, TimeStep
 from tests.support import AGENTS, SPACES, Make, act_over, expire_agent, random_steps
@@ -168,6 +169,48 @@ def test_at_capacity_where_some_memories_expire_first(fade: str) -> None:
             full += (held.sum(1) == 5).tolist()
     assert any(full)
     assert not all(full)
+
+
+def with_horizon(agent: ExpireTransformer, age: float) -> ExpireTransformer:
+    """Return `agent` as if memories had reached `age` in training."""
+    for layer in agent.layers:
+        layer.lifetime.record_ages(torch.tensor(age))  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    return agent
+
+
+@every_fade
+@pytest.mark.parametrize("capacity", [100, 16])
+def test_with_lifetimes_and_ages_on_both_sides_of_the_horizon(fade: str, capacity: int) -> None:
+    agent = with_horizon(expire_agent(layers=2, fade=fade, capacity=capacity), 3.0)
+    memory = agent.initial_memory(B)
+    stretched, expired, oldest = [], [], []
+    for segment in range(6):
+        steps = random_steps(T, B, seed=segment, first=[(4, 2), (9, 0)] if segment == 3 else [])
+        memory = assert_equal_outputs(agent, steps, memory)
+        for slots in memory.layers:
+            left = slots.remaining(memory.clock - 1)
+            held = is_held(left, agent.config.ramp)
+            age = (memory.clock - 1).unsqueeze(1) - slots.written_at
+            stretched.append(int((slots.span > 6.0).sum()))
+            expired.append(int((slots.span.isfinite() & (slots.span <= 3.0) & ~held).sum()))
+            oldest.append(int(age[held].max()))
+        memory = agent.refresh(memory) if segment % 2 else memory
+    assert min(stretched[2:]) > 0, "no lifetime is longer than any span can be"
+    assert max(expired) > 0, "no memory below the horizon expired"
+    assert max(oldest) > 6, "no age was clipped"
+    if capacity == 16:
+        assert max(slots.num_slots for slots in memory.layers) == capacity
+
+
+def test_the_horizon_changes_the_outputs() -> None:
+    steps = [random_steps(T, B, seed=n) for n in range(2)]
+    logits = []
+    for age in (0.0, 3.0, 1000.0):
+        agent = with_horizon(expire_agent(), age)
+        _, _, memory = act_over(agent, steps[0], agent.initial_memory(B))
+        logits.append(act_over(agent, steps[1], memory)[0])
+    assert (logits[0] - logits[1]).abs().max() > 0.01
+    assert torch.equal(logits[0], logits[2]), "far above all lifetimes and ages it has no effect"
 
 
 def test_rows_at_different_times_of_their_episodes() -> None:

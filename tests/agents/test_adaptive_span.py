@@ -15,7 +15,7 @@ B = 3
 def make_agent() -> AdaptiveSpan:
     """Return an agent with windows of up to 20 steps."""
     torch.manual_seed(0)
-    config = AdaptiveSpanConfig(width=16, heads=2, max_span=20.0, ramp=4.0)
+    config = AdaptiveSpanConfig(width=16, heads=2, max_span=20.0, initial_fraction=0.5, ramp=4.0)
     return stirred(AdaptiveSpan(VECTOR, ACTIONS, config))
 
 

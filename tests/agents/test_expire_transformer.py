@@ -80,6 +80,36 @@ def test_calibration_is_part_of_the_state_dict() -> None:
     )
 
 
+def test_the_greatest_age_of_all_rows_is_recorded_in_every_layer_and_saved() -> None:
+    agent = expire_agent(layers=2)
+    _, _, memory = act_over(
+        agent, random_steps(9, ROWS, first=[(4, 0), (7, 1)]), agent.initial_memory(ROWS)
+    )
+    assert memory.clock.tolist() == [5, 2, 9]
+    agent.record_ages(memory)
+    tested = {name: float(x) for name, x in agent.state_dict().items() if "tested" in name}
+    assert tested == {f"layers.{n}.lifetime.horizon.tested": 9.0 for n in range(2)}
+
+
+def test_a_student_sees_spans_as_they_are_and_a_teacher_stretched_ones() -> None:
+    agent = expire_agent()
+    steps = random_steps(8, ROWS)
+    before = agent.unroll(steps, agent.initial_memory(ROWS), early=0.3)
+    for layer in agent.layers:
+        layer.lifetime.record_ages(torch.tensor(2))  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    student, teacher, actor = (
+        agent.unroll(steps, agent.initial_memory(ROWS), early=early) for early in (0.3, None, 0.0)
+    )
+    assert torch.equal(student.spans, before.spans)
+    long = before.spans > 2
+    assert long.any()
+    assert not long.all()
+    for output in (teacher, actor):
+        assert (output.spans[long] > before.spans[long]).all()
+        assert torch.equal(output.spans[~long], before.spans[~long])
+    assert torch.equal(student.span_penalty, teacher.span_penalty)
+
+
 def test_span_parameters_are_those_of_the_lifetime_modules() -> None:
     agent = expire_agent(layers=2)
     spans = {id(p) for p in agent.span_parameters()}

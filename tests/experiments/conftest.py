@@ -26,6 +26,7 @@ from rl_expire.vector.make import make_env
 SCRIPTS = Path(__file__).parents[2] / "experiments"
 TINY = (
     *("--threads", "1", "--no-video", "--agent.width", "16", "--agent.max-span", "40"),
+    *("--agent.initial-fraction", "0.5"),
     *("--env.max-length", "6", "--curriculum.start", "4", "--train.num-envs", "8"),
     *("--train.total-steps", "512", "--train.rollout-length", "16", "--eval.episodes", "7"),
 )

@@ -94,14 +94,15 @@ def test_the_best_policy_solves_a_task_whose_threshold_is_a_mean(
     options = Train(env=AnyEnv(env_id=env_id))
     schedule = make_trainer(options, torch.device("cpu")).schedule
     threshold = gym.spec(env_id).reward_threshold or 0.0
-    assert (schedule.reward_threshold, options.env_config().solved_return) == (threshold, None)
+    assert (schedule.goal.threshold, options.env_config().solved_return) == (threshold, None)
     returns = best_returns(gym.make(env_id), options.curriculum.window)
     assert sum(r >= threshold for r in returns) / len(returns) < passing, "of each episode"
     worse = [Result(1.0, math.nan, r - 0.1 * abs(threshold)) for r in returns]
     schedule.observe(1, worse)
-    assert schedule.phase == "learn"
+    assert not schedule.solved()
     schedule.observe(2, [Result(1.0, math.nan, r) for r in returns])
-    assert schedule.phase == "settle"
+    assert schedule.solved()
+    assert schedule.solved_step == 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import torch
@@ -94,15 +93,16 @@ def test_agents_are_timed_side_by_side(
     assert lstm_run.exists()
 
 
-@pytest.mark.parametrize("phase", ["learn", "forget"])
+@pytest.mark.parametrize("forgetting", [False, True])
 def test_timed_updates_learn_nothing_and_stay_in_their_phase_and_level(
-    tiny_run: Path, phase: Literal["learn", "forget"]
+    tiny_run: Path, forgetting: bool
 ) -> None:
-    trainer = frozen_trainer(tiny_run, phase)
+    trainer = frozen_trainer(tiny_run, forgetting=forgetting)
     before = copy_of(trainer.agent)
     for _ in range(4):
         metrics = trainer.update()
-        assert ("distillation" in metrics) == (phase == "forget")
+        assert ("distillation" in metrics) == forgetting
+        assert metrics["phase"] == "end"
         assert metrics["level"] == 6
     assert before.keys() == trainer.agent.state_dict().keys()
     # Running scales of rewards and values go on, and the value head is rescaled with them.

@@ -56,8 +56,17 @@ def test_levels_with_fewer_cues_are_short_and_only_the_full_task_grows_long() ->
 def test_long_corridors_are_reached_from_short_ones() -> None:
     options = CorridorOptions(min_length=30, max_length=40)
     ranges = [tuple(level.options.values())[1:] for level in Corridor(env=options).levels()]
-    assert ranges[:3] == [(3, 4), (3, 6), (4, 8)]
+    assert ranges[:3] == [(3, 4), (4, 6), (5, 8)]
     assert ranges[-1] == (30, 40)
+
+
+@pytest.mark.parametrize("longest", [20, 200])
+def test_corridors_of_a_lesson_are_of_the_harder_half_by_which_it_is_judged(longest: int) -> None:
+    levels = Corridor(env=CorridorOptions(num_cues=2, max_length=longest)).levels()
+    assert len(levels) > 5
+    for level in levels[:-1]:
+        assert level.options["min_length"] > level.difficulty / 2
+    assert levels[-1].options["min_length"] == 3, "the full task is as it was asked for"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ SMALL = {
     ),
 }
 TINY = (
-    *("--agent.width", "16", "--agent.max-span", "40", "--train.num-envs", "8"),
+    *("--agent.width", "16", "--agent.max-span", "40", "--agent.initial-fraction", "0.5"),
+    *("--train.num-envs", "8"),
     *("--train.total-steps", "128", "--train.rollout-length", "16", "--eval.episodes", "3"),
 )
 FEW = ("--num-envs", "2", "--repeats", "1")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from experiments.scoring.measures import MEASURES
 from experiments.scoring.results_table import print_table
-from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.runs.json_file import read_results
 from rl_expire.runs.run_folder import RunFolder
 from tests.experiments.conftest import TINY, Call, read_json
@@ -94,16 +91,3 @@ def test_the_checkpoint_before_a_loss_that_is_not_finite_is_kept(own_run: Path, 
     assert done.code == 1
     assert "after 512 steps" in done.err
     assert newest.read_bytes() == before
-
-
-def test_in_the_forgetting_phase_the_message_names_the_learning_rate_of_forgetting(
-    call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(trainer: Any) -> Iterator[None]:
-        trainer.schedule.phase = "forget"
-        raise NonFiniteLossError("loss inf, gradient norm nan", {})
-
-    monkeypatch.setattr("rl_expire.learning.trainer.Trainer.update", fail)
-    done = call("train", "corridor", *TINY, "--out", "run")
-    assert done.code == 1
-    assert "a --forgetting.learning-rate below 0.05" in done.err

@@ -1,4 +1,4 @@
-"""The schedule: the phases of a run, its learning rates, and the weight of the span penalty."""
+"""The schedule: the phases of a run, its learning rates, and when lifetimes learn."""
 
 import json
 import math
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, Result, ladder
+from rl_expire.learning.goal import STALLED_STEPS
+from rl_expire.learning.memory_price import DOUBLING_STEPS, QUIET_STEPS, SETTLED_STEPS
 from rl_expire.learning.schedule import LearningConfig, Schedule
 
 GOAL, WINDOW = 32, 10
@@ -19,14 +21,18 @@ LEARNING = LearningConfig(
     rate_end=0.25,
     rate_after_collapse=0.5,
 )
+LARGE = 10_000_000
+"""Environment steps of a run that is not over when its memory settles."""
 
 
-def make_schedule(start: int = GOAL, window: int = WINDOW, **options: Any) -> Schedule:
+def make_schedule(
+    start: int = GOAL, window: int = WINDOW, method: Any = "distillation", **options: Any
+) -> Schedule:
     levels = [Level(step, {}) for step in ladder(start, GOAL, 2.0)]
     curriculum = Curriculum(levels, CurriculumConfig(window=window))
-    learning = replace(LEARNING, patience=options.pop("patience", None))
-    sizes = {"total_steps": 10_000, "forget_steps": 1000, "tolerance": 0.1} | options
-    return Schedule(curriculum, learning, **sizes)
+    own = {name: options.pop(name) for name in ("patience", "settle_steps") if name in options}
+    learning = replace(LEARNING, **own)
+    return Schedule(curriculum, learning, method=method, **({"total_steps": 10_000} | options))
 
 
 def results(level: int, successes: int, count: int = WINDOW) -> list[Result]:
@@ -39,32 +45,285 @@ def returns(*values: float) -> list[Result]:
     return [Result(GOAL, math.nan, values[n % len(values)]) for n in range(WINDOW)]
 
 
-def forgetting(score: float = 1.0, window: int = WINDOW, **options: Any) -> Schedule:
-    """Return a schedule that began to forget at step 150, with success rate `score`."""
-    schedule = make_schedule(window=window, **options)
-    schedule.observe(100, results(GOAL, round(score * window), window))
-    schedule.observe(150, [])
-    assert (schedule.phase, schedule.reference) == ("forget", score)
+def forgetting(successes: int = 10, **options: Any) -> Schedule:
+    """Return a schedule whose lifetimes learn from step 100 on, and memory is 20 at step 200."""
+    schedule = make_schedule(**options)
+    schedule.observe(100, results(GOAL, 10), 30.0)
+    schedule.observe(200, results(GOAL, successes), 20.0)
+    assert (schedule.phase, schedule.forgetting) == ("learn", True)
     return schedule
 
 
 def test_phases_follow_each_other_once_the_full_task_is_solved() -> None:
-    schedule = make_schedule(start=16)
+    schedule = make_schedule(start=16, method="never")
     phases = []
     updates = [(50, 16, 10), (100, GOAL, 8), (150, GOAL, 9), (199, GOAL, 9), (200, GOAL, 9)]
     for steps, level, successes in updates:
         schedule.observe(steps, results(level, successes))
         phases.append(schedule.plan().phase)
-    assert phases == ["learn", "learn", "settle", "settle", "forget"]
-    assert (schedule.solved_step, schedule.reference) == (150, 0.9)
-    schedule.observe(1199, [])
-    assert schedule.phase == "forget"
-    schedule.observe(1200, [])
+    assert phases == ["learn", "learn", "settle", "settle", "end"]
+    assert (schedule.solved_step, schedule.remaining_steps) == (150, 0)
+
+
+def test_where_memory_is_learned_a_solved_task_settles_once_memory_has() -> None:
+    schedule = forgetting(total_steps=LARGE)
+    settled = 200 + SETTLED_STEPS
+    schedule.observe(settled - 1, [], 20.0)
+    assert (schedule.phase, schedule.solved_step) == ("learn", 100)
+    schedule.observe(settled, [], 20.0)
+    assert (schedule.phase, schedule.remaining_steps) == ("settle", 50)
+    schedule.observe(settled + 50, [], 20.0)
     assert (schedule.phase, schedule.remaining_steps) == ("end", 0)
 
 
-def test_a_task_that_was_solved_by_chance_is_learned_further() -> None:
+def test_a_memory_that_becomes_smaller_is_learned_further() -> None:
+    schedule = forgetting(total_steps=LARGE)
+    schedule.observe(SETTLED_STEPS, [], 10.0)
+    schedule.observe(200 + SETTLED_STEPS, [], 10.0)
+    schedule.observe(2 * SETTLED_STEPS - 1, [], 10.0)
+    assert schedule.phase == "learn"
+    schedule.observe(2 * SETTLED_STEPS, [], 10.0)
+    assert schedule.phase == "settle"
+
+
+def test_a_memory_that_has_settled_does_not_end_the_learning_of_an_unsolved_task() -> None:
+    schedule = forgetting(successes=8, total_steps=LARGE)
+    schedule.observe(5 * SETTLED_STEPS, results(GOAL, 8), 20.0)
+    assert schedule.phase == "learn"
+    schedule.observe(6 * SETTLED_STEPS, results(GOAL, 9), 20.0)
+    assert schedule.phase == "settle"
+
+
+@pytest.mark.parametrize(("mastered", "forgets"), [(0, False), (2, False), (3, True), (4, True)])
+def test_lifetimes_begin_to_learn_after_three_mastered_levels(mastered: int, forgets: bool) -> None:
+    schedule = make_schedule(start=1, total_steps=LARGE)  # levels 1, 2, 4, 8, 16 and 32
+    for n in range(mastered):
+        assert schedule.observe(QUIET_STEPS * (n + 1), results(2**n, 10)) == "advance"
+    schedule.observe(QUIET_STEPS * mastered + 100, results(2**mastered, 6))
+    assert schedule.forgetting == forgets
+    assert schedule.plan().span_rate == float(forgets)
+
+
+def at_fourth_level() -> Schedule:
+    """Return a schedule that reached the fourth of six levels at step 4, where memory is 20."""
+    schedule = make_schedule(start=1, total_steps=LARGE)
+    for n in range(3):
+        schedule.observe(n + 1, results(2**n, 10), 5.0)
+    schedule.observe(4, [], 20.0)
+    assert (schedule.curriculum.level, schedule.forgetting) == (8, True)
+    return schedule
+
+
+def test_while_forgetting_a_level_is_left_only_once_memory_is_quiet() -> None:
+    schedule = at_fourth_level()
+    moves = []
+    for steps, held in [
+        *((100, 20.0), (QUIET_STEPS - 1, 10.0), (QUIET_STEPS + 4, 10.0)),
+        *((2 * QUIET_STEPS - 2, 10.0), (2 * QUIET_STEPS - 1, 10.0)),
+    ]:
+        moves.append(schedule.observe(steps, results(8, 10), held))
+    assert moves == [None, None, None, None, "advance"]
+    assert schedule.observe(2 * QUIET_STEPS, results(16, 10), 30.0) is None
+    assert schedule.observe(3 * QUIET_STEPS, results(16, 10), 30.0) == "advance"
+
+
+def test_memory_held_at_the_level_that_is_left_does_not_count_at_the_next_one() -> None:
+    schedule = at_fourth_level()
+    assert schedule.observe(QUIET_STEPS + 4, results(8, 10), 10.0) == "advance"
+    schedule.observe(QUIET_STEPS + 100, [], 30.0)
+    assert (schedule.price.least_held, schedule.price.least_step) == (30.0, QUIET_STEPS + 100)
+
+
+def test_while_forgetting_a_level_that_is_lost_is_left_at_once() -> None:
+    schedule = at_fourth_level()
+    assert schedule.observe(100, results(8, 0), 10.0) == "retreat"
+
+
+@pytest.mark.parametrize("method", ["joint", "never"])
+def test_without_forgetting_memory_need_not_be_quiet(method: str) -> None:
+    schedule = make_schedule(start=1, method=method)
+    for n in range(5):
+        assert schedule.observe(n + 1, results(2**n, 10), 20.0 / (n + 1)) == "advance"
+
+
+def test_memory_of_a_lesson_does_not_count_at_the_full_task() -> None:
+    """It is smaller there, since episodes are shorter."""
+    schedule = make_schedule(start=16, total_steps=LARGE)
+    schedule.observe(50, results(16, 10), 2.0)
+    for steps in (1000, SETTLED_STEPS, SETTLED_STEPS + 999):
+        schedule.observe(steps, results(GOAL, 10), 30.0)
+        assert schedule.phase == "learn"
+    assert (schedule.price.least_held, schedule.price.least_step) == (30.0, 1000)
+    schedule.observe(SETTLED_STEPS + 1000, results(GOAL, 10), 30.0)
+    assert schedule.phase == "settle"
+
+
+@pytest.mark.parametrize(("start", "mastered"), [(16, 1), (8, 2)])
+def test_with_few_levels_lifetimes_begin_to_learn_at_the_full_task(
+    start: int, mastered: int
+) -> None:
+    schedule = make_schedule(start=start)
+    began = []
+    for n in range(mastered + 1):
+        began.append(schedule.forgetting)
+        schedule.observe(100 * (n + 1), results(start * 2**n, 10))
+    assert began == [False] * mastered + [True]
+
+
+@pytest.mark.parametrize(("successes", "forgets"), [(6, False), (7, True), (10, True)])
+def test_in_a_task_of_one_level_lifetimes_begin_to_learn_near_the_goal(
+    successes: int, forgets: bool
+) -> None:
     schedule = make_schedule()
+    schedule.observe(100, results(GOAL, successes))
+    assert schedule.forgetting == forgets
+
+
+@pytest.mark.parametrize(
+    ("threshold", "near", "far"), [(100.0, 71.0, 69.0), (-100.0, -129.0, -131.0)]
+)
+def test_near_the_goal_is_a_share_of_the_threshold_where_success_is_unknown(
+    threshold: float, near: float, far: float
+) -> None:
+    schedule = make_schedule(reward_threshold=threshold)
+    schedule.observe(100, returns(far))
+    assert not schedule.forgetting
+    schedule.observe(200, returns(near))
+    assert schedule.forgetting
+
+
+def test_without_a_known_goal_lifetimes_begin_to_learn_once_the_return_has_stalled() -> None:
+    schedule = make_schedule(total_steps=LARGE)
+    for steps, value in ((100, 5.0), (200, 50.0), (200 + STALLED_STEPS - 1, 50.0)):
+        schedule.observe(steps, returns(value))
+        assert not schedule.forgetting
+    schedule.observe(200 + STALLED_STEPS, returns(50.0))
+    assert schedule.forgetting
+    assert schedule.phase == "learn"
+
+
+def test_lifetimes_go_on_learning_after_a_collapse() -> None:
+    schedule = make_schedule(start=16)
+    schedule.observe(50, results(16, 10))
+    assert schedule.observe(100, results(GOAL, 2)) == "retreat"
+    assert (schedule.curriculum.level, schedule.forgetting) == (16, True)
+    assert schedule.plan().span_rate == 1.0
+    single = forgetting(total_steps=LARGE)
+    single.observe(300, results(GOAL, 0))
+    assert single.plan().span_rate == 1.0
+
+
+@pytest.mark.parametrize("method", ["joint", "never"])
+@pytest.mark.parametrize("start", [GOAL, 1])
+def test_other_methods_never_forget(method: str, start: int) -> None:
+    schedule = make_schedule(start=start, method=method)
+    plans = []
+    for n, level in enumerate((*ladder(start, GOAL, 2.0), GOAL, GOAL)):
+        schedule.observe(100 * n, results(level, 10), 5.0)
+        plans.append(schedule.plan())
+    schedule.observe(10_000, results(GOAL, 10), 5.0)
+    assert schedule.curriculum.at_goal
+    assert not schedule.forgetting
+    assert {(plan.span_rate, plan.price) for plan in (*plans, schedule.plan())} == {(0.0, 1.0)}
+
+
+@pytest.mark.parametrize("best", [8, 10])
+def test_the_price_rises_while_the_score_holds_and_falls_while_it_does_not(best: int) -> None:
+    """A score holds as long as it is about as good as its best, whether or not that is a goal."""
+    schedule = make_schedule(total_steps=LARGE)
+    prices, steps = [], 100
+    schedule.observe(steps, results(GOAL, best), 20.0)
+    for lost in (0, 0, 1, 0, 8, 8):
+        steps += DOUBLING_STEPS
+        schedule.observe(steps, results(GOAL, best - lost), 1e9 / steps**2)
+        prices.append(schedule.plan().price)
+    assert schedule.phase == "learn"
+    assert prices == pytest.approx([2.0, 4.0, 2.0, 4.0, 2.0, 1.0])
+
+
+def test_the_price_stays_below_the_full_task_and_until_its_score_is_known() -> None:
+    schedule = make_schedule(start=1, total_steps=LARGE)
+    for n in range(4):
+        schedule.observe(n + 1, results(2**n, 10), 9.0)
+    assert (schedule.forgetting, schedule.curriculum.at_goal) == (True, False)
+    schedule.observe(DOUBLING_STEPS, results(16, 9), 9.0)
+    assert schedule.plan().price == 1.0
+    schedule.observe(2 * DOUBLING_STEPS, results(16, 10), 9.0)
+    schedule.observe(3 * DOUBLING_STEPS, results(GOAL, 9, count=WINDOW - 1), 9.0)
+    assert (schedule.curriculum.at_goal, schedule.plan().price) == (True, 1.0)
+    schedule.observe(4 * DOUBLING_STEPS, results(GOAL, 9), 9.0)
+    assert schedule.plan().price == pytest.approx(2.0)
+
+
+def test_without_a_known_goal_the_price_rises_while_what_was_gained_is_kept() -> None:
+    schedule = make_schedule(total_steps=LARGE)
+    for steps, value in ((100, 0.0), (200, 100.0), (200 + STALLED_STEPS, 100.0)):
+        schedule.observe(steps, returns(value), 9.0)
+    prices, steps = [], schedule.steps
+    for value in (96.0, 96.0, 94.0):  # it may lose 5 % of what was gained
+        steps += DOUBLING_STEPS
+        schedule.observe(steps, returns(value), 9.0)
+        prices.append(schedule.plan().price)
+    assert prices == pytest.approx([2.0, 4.0, 2.0])
+
+
+def test_the_price_stays_while_settling() -> None:
+    schedule = forgetting(total_steps=1000)
+    schedule.price.factor = 8.0
+    schedule.observe(950, [], 20.0)
+    price = schedule.plan().price
+    schedule.observe(990, results(GOAL, 0), 1.0)
+    assert (schedule.phase, schedule.plan().price) == ("settle", price)
+
+
+@pytest.mark.parametrize("method", ["distillation", "joint", "never"])
+@pytest.mark.parametrize("successes", [0, 8])
+@pytest.mark.parametrize(
+    ("total", "settle_steps", "begins"),
+    [(1000, 50, 950), (1000, 10_000, 900), (1005, 10_000, 904), (10, 300_000, 9)],
+)
+def test_the_last_steps_of_any_run_settle_and_they_are_a_tenth_at_most(
+    method: str, successes: int, total: int, settle_steps: int, begins: int
+) -> None:
+    schedule = make_schedule(method=method, total_steps=total, settle_steps=settle_steps)
+    schedule.observe(begins - 1, results(GOAL, successes))
+    assert (schedule.phase, schedule.plan().rate) == ("learn", 0.25)
+    schedule.observe(begins, results(GOAL, successes))
+    assert (schedule.phase, schedule.plan().rate) == ("settle", 0.25)
+    assert schedule.remaining_steps == total - begins
+    half = (total + begins) / 2
+    if half.is_integer():
+        schedule.observe(int(half), [])
+        assert schedule.plan().rate == pytest.approx(0.125)
+    schedule.observe(total, results(GOAL, successes))
+    assert schedule.remaining_steps == 0
+
+
+def test_a_joint_run_that_is_solved_learns_until_its_last_steps() -> None:
+    schedule = make_schedule(method="joint")
+    schedule.observe(100, results(GOAL, 10))
+    assert (schedule.plan().phase, schedule.solved_step) == ("learn", 100)
+    schedule.observe(9949, results(GOAL, 10))
+    assert (schedule.phase, schedule.solved_step) == ("learn", 100), "the first time counts"
+    schedule.observe(9950, results(GOAL, 10))
+    assert schedule.phase == "settle"
+
+
+def test_the_last_steps_settle_again_after_a_collapse() -> None:
+    schedule = make_schedule(start=16, total_steps=1000, settle_steps=10_000)
+    schedule.observe(50, results(16, 10))
+    schedule.observe(910, results(GOAL, 8))
+    assert schedule.phase == "settle"
+    assert schedule.observe(940, results(GOAL, 2)) == "retreat"
+    assert schedule.phase == "learn"
+    schedule.observe(960, results(16, 8))
+    assert (schedule.phase, schedule.plan().span_rate) == ("settle", 1.0)
+    schedule.observe(990, [])
+    assert schedule.plan().span_rate == pytest.approx(0.25)
+
+
+def test_a_task_that_was_solved_by_chance_is_learned_further() -> None:
+    schedule = make_schedule(method="never")
     schedule.observe(100, results(GOAL, 9))
     schedule.observe(150, results(GOAL, 8))
     assert (schedule.phase, schedule.plan().rate, schedule.solved_step) == ("learn", 0.25, None)
@@ -73,59 +332,45 @@ def test_a_task_that_was_solved_by_chance_is_learned_further() -> None:
 
 
 def test_a_collapse_while_settling_returns_to_learning() -> None:
-    schedule = make_schedule(start=16)
+    schedule = make_schedule(start=16, method="never")
     schedule.observe(50, results(16, 10))
     schedule.observe(100, results(GOAL, 9))
+    assert schedule.phase == "settle"
     assert schedule.observe(120, results(GOAL, 2)) == "retreat"
     assert (schedule.phase, schedule.curriculum.level) == ("learn", 16)
     assert schedule.solved_step is None
 
 
-@pytest.mark.parametrize("forget_steps", [1000, None], ids=["forgetting", "joint"])
-def test_a_task_is_solved_no_longer_after_a_collapse(forget_steps: int | None) -> None:
-    schedule = make_schedule(forget_steps=forget_steps)
+@pytest.mark.parametrize("method", ["distillation", "joint"])
+def test_a_task_is_solved_no_longer_after_a_collapse(method: str) -> None:
+    schedule = make_schedule(method=method)
     schedule.observe(100, results(GOAL, 10))
-    schedule.observe(150, [])
-    assert schedule.phase == ("learn" if forget_steps is None else "forget")
     schedule.observe(200, results(GOAL, 7))
     assert schedule.solved_step == 100, "a score that is somewhat lower is none"
     schedule.observe(250, results(GOAL, 6))
     assert schedule.solved_step is None
     schedule.observe(300, results(GOAL, 9))
     assert schedule.solved_step == 300
+    assert schedule.phase == "learn"
 
 
 def test_where_success_is_unknown_the_mean_return_has_to_reach_the_threshold() -> None:
-    schedule = make_schedule(reward_threshold=1.0)  # solved at 0.9 of it
+    schedule = make_schedule(method="never", reward_threshold=1.0)  # solved at 0.9 of it
     for steps, values in [(100, (2.0, 0.0, 0.0, 2.0, 0.0)), (200, (2.0, 0.0, 0.8, 0.8, 0.8))]:
         schedule.observe(steps, returns(*values))
         assert schedule.phase == "learn"
     schedule.observe(300, returns(2.0, 0.0, 0.0, 2.0, 0.5))  # most episodes are below it
     assert (schedule.phase, schedule.solved_step) == ("settle", 300)
+    assert schedule.score == pytest.approx(0.9)
     schedule.observe(350, [])
-    assert (schedule.phase, schedule.reference) == ("forget", pytest.approx(0.9))
-    assert make_schedule().observe(100, returns(9.0)) is None
-
-
-@pytest.mark.parametrize(
-    ("threshold", "reference", "lower"), [(475.0, 500.0, 475.0), (-100.0, -80.0, -84.0)]
-)
-def test_the_span_penalty_falls_with_the_return_lost(
-    threshold: float, reference: float, lower: float
-) -> None:
-    schedule = make_schedule(reward_threshold=threshold)
-    schedule.observe(100, returns(reference))
-    schedule.observe(150, [])
-    assert (schedule.phase, schedule.plan().alpha_share) == ("forget", 1.0)
-    schedule.observe(160, returns(lower))  # 5 % of the reference, with tolerance 0.1
-    assert schedule.plan().alpha_share == pytest.approx(0.5)
-    assert schedule.solved_step == 100
-    schedule.observe(170, returns(threshold - 0.4 * abs(threshold)))
-    assert (schedule.plan().alpha_share, schedule.solved_step) == (0.0, None)
+    assert schedule.phase == "end"
+    unknown = make_schedule(method="never")
+    assert unknown.observe(100, returns(9.0)) is None
+    assert (unknown.phase, unknown.solved_step) == ("learn", None)
 
 
 def test_success_counts_before_the_return() -> None:
-    schedule = make_schedule(reward_threshold=1.0)
+    schedule = make_schedule(method="never", reward_threshold=1.0)
     schedule.observe(100, [Result(GOAL, 0.0, 100.0)] * WINDOW)
     assert schedule.phase == "learn"
     told_once = [Result(GOAL, 1.0 if n == 0 else math.nan, 100.0) for n in range(WINDOW)]
@@ -133,58 +378,61 @@ def test_success_counts_before_the_return() -> None:
     assert (schedule.phase, schedule.curriculum.success) == ("learn", 0.1)
 
 
-@pytest.mark.parametrize(("phase", "start"), [("settle", 100), ("forget", 150)])
-def test_a_phase_that_the_budget_cut_short_goes_on_with_a_larger_one(
-    phase: str, start: int
-) -> None:
-    schedule = make_schedule(total_steps=start + 20)
-    for steps in (100, 150):
-        if steps <= start:
-            schedule.observe(steps, results(GOAL, 10))
-    schedule.observe(start + 20, results(GOAL, 10))
-    assert (schedule.phase, schedule.phase_done, schedule.remaining_steps) == (phase, 1.0, 0)
+@pytest.mark.parametrize("successes", [8, 9])
+def test_a_phase_that_the_budget_cut_short_goes_on_with_a_larger_one(successes: int) -> None:
+    schedule = make_schedule(total_steps=1000)
+    schedule.observe(980, results(GOAL, successes))
+    schedule.observe(1000, results(GOAL, successes))
+    assert (schedule.phase, schedule.phase_done, schedule.remaining_steps) == ("settle", 1.0, 0)
     larger = make_schedule()
     larger.load_state_dict(schedule.state_dict())
-    left = {"settle": 50 - 20 + 1000, "forget": 1000 - 20}[phase]
-    assert (larger.phase, larger.remaining_steps) == (phase, left)
-    larger.observe(start + 20 + left, [])
-    larger.observe(start + 20 + left + 1000, [])
-    assert larger.phase == "end"
+    assert (larger.phase, larger.phase_done, larger.remaining_steps) == ("settle", 0.4, 30)
+    larger.observe(1030, [])
+    assert larger.phase == ("end" if successes == 9 else "learn")
 
 
-def test_steps_before_the_first_update_of_a_phase_count_but_do_not_shorten_it() -> None:
-    schedule = forgetting()
-    schedule.count_steps(40)
-    assert (schedule.steps, schedule.phase_done, schedule.remaining_steps) == (190, 0.0, 1000)
+@pytest.mark.parametrize("method", ["distillation", "joint"])
+def test_a_solved_run_whose_budget_was_spent_before_it_had_finished_goes_on_with_a_larger_one(
+    method: str,
+) -> None:
+    schedule = make_schedule(total_steps=1000, method=method)
+    for steps in (100, 950, 1000):
+        schedule.observe(steps, results(GOAL, 10), 20.0)
+    assert not schedule._finished_learning()
+    larger = make_schedule(method=method)
+    larger.load_state_dict(schedule.state_dict())
+    assert larger.remaining_steps == 9000
 
 
-def test_learning_rate_and_entropy_bonus_fall_to_zero_while_settling() -> None:
-    schedule = make_schedule()
-    schedule.observe(100, results(GOAL, 10))
+def test_learning_that_used_up_the_budget_goes_on_with_a_larger_one() -> None:
+    schedule = make_schedule(total_steps=1000)
+    for steps in (950, 1000):
+        schedule.observe(steps, results(GOAL, 8))
+    assert (schedule.phase, schedule.remaining_steps) == ("learn", 0)
+    larger = make_schedule()
+    larger.load_state_dict(schedule.state_dict())
+    assert (larger.phase, larger.remaining_steps) == ("learn", 9000)
+    assert larger.plan() == replace(forgetting(successes=8).plan(), price=larger.plan().price)
+
+
+def test_all_rates_and_the_entropy_bonus_fall_to_zero_while_settling() -> None:
+    schedule = forgetting(total_steps=1000)
     plans = []
-    for steps in (100, 120, 145):
+    for steps in (950, 970, 995):
         schedule.observe(steps, [])
         plans.append(schedule.plan())
+    assert [p.phase for p in plans] == ["settle"] * 3
     assert [p.rate for p in plans] == pytest.approx([0.25, 0.6 * 0.25, 0.1 * 0.25])
     assert [p.entropy_cost for p in plans] == pytest.approx([0.01, 0.006, 0.001])
-    assert all(p.alpha_share == 0 for p in plans)
+    assert [p.span_rate for p in plans] == pytest.approx([1.0, 0.6, 0.1])
+    assert len({p.price for p in plans}) == 1
 
 
-def test_without_forgetting_steps_the_run_ends_after_settling() -> None:
-    schedule = make_schedule(forget_steps=0)
-    schedule.observe(100, results(GOAL, 10))
-    assert (schedule.phase, schedule.remaining_steps) == ("settle", 50)
-    schedule.observe(150, [])
-    assert (schedule.phase, schedule.remaining_steps) == ("end", 0)
-
-
-def test_without_a_forgetting_phase_learning_lasts_to_the_end() -> None:
-    schedule = make_schedule(forget_steps=None)
-    schedule.observe(100, results(GOAL, 10))
-    assert (schedule.plan().phase, schedule.solved_step) == ("learn", 100)
-    assert schedule.plan().alpha_share == 0
-    schedule.observe(200, results(GOAL, 10))
-    assert (schedule.solved_step, schedule.remaining_steps) == (100, 9800), "the first time counts"
+def test_lifetimes_do_not_begin_to_learn_while_settling() -> None:
+    schedule = make_schedule(total_steps=1000)
+    schedule.observe(950, results(GOAL, 0))
+    schedule.observe(980, results(GOAL, 10))
+    assert (schedule.phase, schedule.forgetting, schedule.plan().span_rate) == ("settle", False, 0)
 
 
 def test_learning_rate_and_entropy_bonus_fall_geometrically_with_the_curriculum() -> None:
@@ -196,7 +444,29 @@ def test_learning_rate_and_entropy_bonus_fall_geometrically_with_the_curriculum(
     assert list(plans) == [8, 16, 32]
     assert [p.rate for p in plans.values()] == pytest.approx([1, 0.5, 0.25])
     assert [p.entropy_cost for p in plans.values()] == pytest.approx([0.04, 0.02, 0.01])
-    assert all(p.alpha_share == 0 for p in plans.values()), "no span penalty while learning"
+    assert all(p.span_rate == 0 for p in plans.values()), "nothing was observed yet"
+
+
+@pytest.mark.parametrize(("failures", "effort"), [(0, 0.1), (1, 0.2), (2, 0.4), (5, 1), (40, 1)])
+def test_learning_rate_and_passes_fall_where_hardly_anything_fails(
+    failures: int, effort: float
+) -> None:
+    schedule = make_schedule(window=100, method="never", settle_steps=100)
+    before = schedule.plan()
+    assert (before.rate, before.effort) == (0.25, 1.0), "nothing is known yet"
+    schedule.config = replace(schedule.config, solved_at=1.0)
+    schedule.observe(100, [*results(GOAL, 0, failures), *results(GOAL, 100, 100 - failures)])
+    plan = schedule.plan()
+    assert plan.effort == pytest.approx(effort)
+    assert plan.rate == pytest.approx(0.25 * effort)
+    assert plan.entropy_cost == before.entropy_cost
+
+
+def test_lifetimes_learn_at_full_rate_where_nothing_fails() -> None:
+    schedule = make_schedule(window=100, settle_steps=100)
+    schedule.observe(100, results(GOAL, 100, 100))
+    plan = schedule.plan()
+    assert (plan.effort, plan.span_rate) == (0.1, 1.0)
 
 
 def test_a_collapse_lowers_the_learning_rate_until_the_level_is_mastered_again() -> None:
@@ -218,10 +488,11 @@ def test_learning_rate_and_entropy_bonus_fall_on_a_plateau_of_the_full_task() ->
         plans.append((schedule.plan().rate, schedule.plan().entropy_cost))
     scales = [1, 1, 0.5, 0.25, 0.25, 0.25, 0.25, 0.125]
     assert plans == [(0.25 * x, pytest.approx(0.01 * x)) for x in scales]
+    assert schedule.plan().span_rate == 1.0, "lifetimes learn as fast as before"
 
 
 def test_below_the_full_task_and_without_patience_a_plateau_changes_nothing() -> None:
-    for schedule in (make_schedule(), make_schedule(start=16, patience=100)):
+    for schedule in (make_schedule(method="never"), make_schedule(start=16, patience=100)):
         level, before = schedule.curriculum.level, schedule.plan()
         for steps in range(0, 1000, 50):
             schedule.observe(steps, results(level, 8))
@@ -230,7 +501,7 @@ def test_below_the_full_task_and_without_patience_a_plateau_changes_nothing() ->
 
 def test_a_task_mastered_but_not_solved_settles_after_a_long_plateau() -> None:
     for window, successes, phase in ((20, 19, "settle"), (20, 18, "learn")):  # to advance: 19
-        schedule = make_schedule(window=window, patience=100)
+        schedule = make_schedule(window=window, patience=100, method="never")
         schedule.config = replace(schedule.config, solved_at=0.99)
         for steps in (0, 100, 200, 299):
             schedule.observe(steps, results(GOAL, successes, window))
@@ -239,7 +510,7 @@ def test_a_task_mastered_but_not_solved_settles_after_a_long_plateau() -> None:
         assert (schedule.plateau_scale, schedule.phase) == (0.125, phase)
         assert schedule.solved_step is None
         schedule.observe(350, results(GOAL, successes, window))
-        assert schedule.phase == ("forget" if phase == "settle" else "learn")
+        assert schedule.phase == ("end" if phase == "settle" else "learn")
 
 
 def test_a_move_ends_the_plateau() -> None:
@@ -252,73 +523,107 @@ def test_a_move_ends_the_plateau() -> None:
     assert schedule.plan().rate == 0.5, "the factor of the collapse alone"
 
 
-def test_the_curriculum_does_not_move_while_forgetting() -> None:
-    schedule = forgetting()
+def test_the_curriculum_does_not_move_after_the_end() -> None:
+    schedule = make_schedule(start=16, method="never")
+    for steps, level in ((50, 16), (100, GOAL), (150, GOAL)):
+        schedule.observe(steps, results(level, 10))
+    assert schedule.phase == "end"
     assert schedule.observe(200, results(GOAL, 0)) is None
-    assert (schedule.phase, schedule.curriculum.level) == ("forget", GOAL)
+    assert (schedule.phase, schedule.curriculum.level) == ("end", GOAL)
     assert schedule.collapse_scale == 1.0
 
 
-@pytest.mark.parametrize(
-    ("done", "rate"), [(0, 1.0), (0.6, 1.0), (0.7, 0.75), (0.8, 0.5), (0.96, 0.1)]
-)
-def test_the_learning_rate_of_spans_falls_at_the_end_and_their_penalty_does_not(
-    done: float, rate: float
-) -> None:
-    schedule = forgetting()
-    schedule.observe(150 + round(1000 * done), [])
-    assert schedule.plan().span_rate == pytest.approx(rate)
-    assert schedule.plan().alpha_share == 1.0
-
-
-@pytest.mark.parametrize(
-    ("successes", "share"),
-    # 2 % lost of the reference 1.0, with tolerance 0.1: 1 - 0.02 / 0.1, and so on.
-    [(50, 1.0), (49, 0.8), (47, 0.4), (45, 0.0), (40, 0.0)],
-)
-def test_the_span_penalty_falls_in_proportion_to_the_score_lost(
-    successes: int, share: float
-) -> None:
-    schedule = forgetting(window=50)
-    schedule.observe(151, results(GOAL, successes, 50))
-    assert schedule.plan().alpha_share == pytest.approx(share)
-
-
-def test_a_score_above_the_reference_does_not_raise_the_span_penalty() -> None:
-    schedule = forgetting(0.9)
-    schedule.observe(151, results(GOAL, 10))
-    assert schedule.plan().alpha_share == 1.0
-
-
 def test_remaining_steps_are_bounded_by_phases_and_budget() -> None:
-    schedule = make_schedule()
+    schedule = make_schedule(method="never")
     assert schedule.remaining_steps == 10_000
     schedule.observe(100, results(GOAL, 10))
-    assert schedule.remaining_steps == 50 + 1000
-    schedule.observe(150, [])
-    assert schedule.remaining_steps == 1000
-    schedule = make_schedule(total_steps=500)
-    schedule.observe(100, results(GOAL, 10))
-    assert schedule.remaining_steps == 400
+    assert schedule.remaining_steps == 50
+    schedule = make_schedule(method="never", total_steps=500)
+    schedule.observe(480, results(GOAL, 10))
+    assert (schedule.phase, schedule.remaining_steps) == ("settle", 20)
     schedule.observe(600, [])
     assert schedule.remaining_steps == 0, "and are never negative"
 
 
-@pytest.mark.parametrize("phase", ["learn", "settle", "forget"])
+def test_the_hardest_level_that_was_mastered_and_not_lost_again_is_known() -> None:
+    schedule = make_schedule(start=8, method="never")
+    learned = [schedule.learned]
+    for level, successes in [(8, 10), (16, 10), (32, 0), (16, 10), (32, 9), (32, 8), (32, 0)]:
+        schedule.observe(100, results(level, successes))
+        learned.append(schedule.learned)
+    assert learned == [0, 8, 16, 8, 16, 32, 32, 8]
+
+
+PHASES = ["learn", "forgetting", "settling", "end"]
+
+
+def schedule_in(phase: str) -> Schedule:
+    """Return a schedule in a phase, after advances, a retreat and a change of the price."""
+    method = "never" if phase == "end" else "distillation"
+    schedule = make_schedule(start=8, total_steps=1000, method=method, patience=100)
+    moves = [(8, 10), (16, 0), (8, 10), (16, 10)]
+    for level, successes in moves[:3] if phase == "learn" else moves:
+        schedule.observe(60, results(level, successes), 30.0)
+    if phase != "learn":
+        schedule.observe(120, results(GOAL, 10), 20.0)
+        schedule.observe(170, results(GOAL, 9), 15.0)
+    if phase == "settling":
+        schedule.observe(960, results(GOAL, 8), 14.0)
+    found = schedule.phase, schedule.forgetting
+    assert (
+        found
+        == {
+            "learn": ("learn", False),
+            "forgetting": ("learn", True),
+            "settling": ("settle", True),
+            "end": ("end", False),
+        }[phase]
+    )
+    return schedule
+
+
+@pytest.mark.parametrize("phase", PHASES)
 def test_a_restored_schedule_continues_as_the_original_does(phase: str) -> None:
-    schedule = make_schedule(start=8)
-    for level, successes in [(8, 10), (16, 0), (8, 10), (16, 10)]:
-        schedule.observe(60, results(level, successes))
-    schedule.observe(120, results(GOAL, 8 if phase == "learn" else 10))
-    if phase == "forget":
-        schedule.observe(170, [])
-    schedule.observe(800 if phase == "forget" else 150, results(GOAL, 8))
-    assert schedule.phase == phase
-    restored = make_schedule(start=8)
+    schedule = schedule_in(phase)
+    restored = make_schedule(start=8, total_steps=1000, method=schedule.method, patience=100)
     restored.load_state_dict(json.loads(json.dumps(schedule.state_dict())))
     assert restored.plan() == schedule.plan()
     assert restored.remaining_steps == schedule.remaining_steps
     assert restored.solved_step == schedule.solved_step
-    moved = [x.observe(900, results(GOAL, 2)) for x in (schedule, restored)]
-    assert moved == ([None] * 2 if phase == "forget" else ["retreat"] * 2)
     assert repr(restored.state_dict()) == repr(schedule.state_dict()), "repr, because NaN != NaN"
+    level = schedule.curriculum.level
+    moved = [x.observe(990, results(level, 2), 9.0) for x in (schedule, restored)]
+    assert moved == [None if phase == "end" else "retreat"] * 2
+    assert repr(restored.state_dict()) == repr(schedule.state_dict())
+    assert restored.plan() == schedule.plan()
+
+
+BAD: list[tuple[str, Any, str]] = [
+    *(("phase", value, "phase is not one of learn, settle, end") for value in ("forget", None, 1)),
+    *(("forgetting", value, "forgetting is not true or false") for value in (1, None, "yes")),
+    *((name, -1, f"{name} is ") for name in ("phase_start", "steps", "solved_step")),
+    *((name, None, f"{name} is ") for name in ("phase_start", "steps", "plateau_scale")),
+    *(("plateau_start", value, "plateau_start is ") for value in (1.5, -1, 2**70, True)),
+    *(("collapse_scale", value, "collapse_scale is ") for value in (2.0, -0.1, math.nan, 1)),
+    *((name, value, "") for name in ("curriculum", "goal", "price") for value in (None, {}, [])),
+    ("goal", {"first": math.nan, "best": 1.0, "best_step": 3}, "goal/first is "),
+    ("price", {"factor": 0.0, "least_held": 1.0, "least_step": 3}, "price/factor is "),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "problem"), BAD)
+def test_a_bad_state_is_refused_in_one_line(key: str, value: Any, problem: str) -> None:
+    state = schedule_in("forgetting").state_dict()
+    schedule = make_schedule(start=8)
+    with pytest.raises(ValueError, match=problem or key) as caught:
+        schedule.load_state_dict(state | {key: value})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("key", ["phase", "forgetting", "steps", "curriculum", "goal", "price"])
+def test_a_state_that_lacks_something_or_has_more_is_refused(key: str) -> None:
+    state = schedule_in("forgetting").state_dict()
+    with pytest.raises(ValueError, match=f"schedule lacks {key}"):
+        make_schedule(start=8).load_state_dict({k: v for k, v in state.items() if k != key})
+    with pytest.raises(ValueError, match="schedule has unknown keys: reference"):
+        make_schedule(start=8).load_state_dict(state | {"reference": 1.0})

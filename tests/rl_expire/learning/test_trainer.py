@@ -15,6 +15,7 @@ from agents import ExpireSpanConfig, ExpireTransformer
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.forgetting import ForgettingConfig
+from rl_expire.learning.memory_price import SETTLED_STEPS
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig, Schedule
@@ -27,12 +28,12 @@ ROWS, LENGTH, GOAL, WINDOW, SETTLE = 4, 4, 12, 5, 1
 SIZES = TrainConfig(num_envs=ROWS, rollout_length=LENGTH, total_steps=160, checkpoint_every=4)
 NO_GRADIENT = {"embedding.reward.weight"}
 """Has no gradient while no reward is seen, as in these few steps."""
-AGENT = ExpireSpanConfig(width=8, heads=2, max_span=20.0, ramp=4.0)
+AGENT = ExpireSpanConfig(width=8, heads=2, max_span=20.0, initial_fraction=0.5, ramp=4.0)
 
 
 def make_trainer(
     start: int = 3,
-    method: Any = "after-learning",
+    method: Any = "distillation",
     train: TrainConfig = SIZES,
     agent: Any = None,
     **ppo: Any,
@@ -43,14 +44,13 @@ def make_trainer(
     torch.manual_seed(0)
     spaces = vector.single_observation_space, vector.single_action_space
     agent = agent or ExpireTransformer(*spaces, AGENT)
-    forgetting = ForgettingConfig(method=method, steps=64, learning_rate=0.5, minibatches=2)
+    forgetting = ForgettingConfig(method=method, learning_rate=0.5, minibatches=2)
     levels = [Level(n, {"max_length": n}) for n in ladder(start, GOAL, 2.0)]
     schedule = Schedule(
         Curriculum(levels, CurriculumConfig(window=WINDOW)),
         LearningConfig(settle_steps=SETTLE),
         total_steps=train.total_steps,
-        forget_steps=forgetting.steps if method == "after-learning" else None,
-        tolerance=0.1,
+        method=method,
     )
     config = replace(PPOConfig(minibatches=2, epochs=1, learning_rate=0.01), **ppo)
     return Trainer(
@@ -71,27 +71,36 @@ def finish_window(trainer: Trainer[Any], success: float) -> None:
     """Let the trainer see a full window of the hardest episodes, and nothing else."""
     hardest = {"length": float(trainer.schedule.curriculum.level), "success": success}
     trainer.actor.episodes = [Episode(0, success, 5, hardest)] * WINDOW
-    trainer._follow_schedule(trainer.steps)
+    trainer._follow_schedule(trainer.steps, 5.0)
 
 
 def begin_forgetting(trainer: Trainer[Any]) -> None:
-    """Solve the full task, and skip the settling phase."""
+    """Solve the full task, from which on lifetimes learn."""
+    assert not trainer.schedule.forgetting
+    finish_window(trainer, 1.0)
+    assert (trainer.schedule.phase, trainer.schedule.forgetting) == ("learn", True)
+
+
+def begin_settling(trainer: Trainer[Any]) -> None:
+    """Forget, with a memory that has settled, and settle for 64 steps."""
+    begin_forgetting(trainer)
+    trainer.schedule.price.least_held, trainer.schedule.price.least_step = 0.0, -SETTLED_STEPS
+    trainer.schedule.config = replace(trainer.schedule.config, settle_steps=64)
+    trainer.schedule.total_steps = 640
     finish_window(trainer, 1.0)
     assert trainer.schedule.phase == "settle"
-    trainer.schedule.phase_start -= SETTLE
-    finish_window(trainer, 1.0)
-    assert trainer.schedule.phase == "forget"
 
 
-START = {"learn": 3, "forget": GOAL}
-"""First level of the curriculum of `trainer_in`, by phase."""
+START = {"learn": 3, "forgetting": GOAL}
+"""First level of the curriculum of `trainer_in`."""
+stages = pytest.mark.parametrize("stage", START)
 
 
-def trainer_in(phase: str) -> Trainer[Any]:
-    """Return a trainer in a phase, after an update; while learning, at the second level."""
-    trainer = make_trainer(start=START[phase])
+def trainer_in(stage: str) -> Trainer[Any]:
+    """Return a trainer after an update; while learning the task alone, at the second level."""
+    trainer = make_trainer(start=START[stage])
     trainer.update()
-    begin_forgetting(trainer) if phase == "forget" else finish_window(trainer, 1.0)
+    begin_forgetting(trainer) if stage == "forgetting" else finish_window(trainer, 1.0)
     return trainer
 
 
@@ -115,7 +124,17 @@ def test_a_run_takes_its_steps_and_reports_every_update() -> None:
     assert trainer.steps == 160
     assert [r["steps"] for r in reports] == [16 * n for n in range(1, 11)]
     assert saves == [4, 8, 10], "every 4 updates, and at the end"
-    logged = {"phase", "level", "alpha", "learning_rate", "success", "success_longest", "kept/0"}
+    logged = {
+        "phase",
+        "level",
+        "learned",
+        "goal",
+        "alpha",
+        "learning_rate",
+        "success",
+        "success_longest",
+        "kept/0",
+    }
     assert logged | {"policy_loss", "approx_kl", "grad_norm", "span_other"} <= reports[-1].keys()
     assert all(r["alpha"] == 0 for r in reports)
 
@@ -130,7 +149,8 @@ def test_the_environments_have_the_level_of_the_curriculum() -> None:
 
 
 def test_rollouts_grow_with_the_curriculum() -> None:
-    trainer = make_trainer(train=replace(SIZES, rollout_length=4, longest_rollout=16))
+    sizes = replace(SIZES, rollout_length=4, longest_rollout=16)
+    trainer = make_trainer(method="never", train=sizes)
     lengths, steps = [], []
     for index in range(3):
         trainer.schedule.curriculum.go_to(index)
@@ -178,32 +198,137 @@ def test_while_learning_everything_but_the_spans_changes() -> None:
     assert not changed(trainer, before) & names(trainer, spans=True)
 
 
-def test_while_forgetting_everything_but_the_features_of_spans_changes() -> None:
+def test_while_forgetting_all_weights_change_those_of_the_policy_and_the_spans() -> None:
     trainer = make_trainer(start=GOAL)
     trainer.update()
     begin_forgetting(trainer)
     before = copy_of(trainer.agent)
     report = trainer.update()
     trainer.update()
-    features = {n for n, _ in trainer.agent.named_parameters() if n.startswith("embedding")}
     everything = names(trainer, spans=True) | names(trainer, spans=False)
-    weights = {name for name, _ in trainer.agent.named_parameters()}
-    assert changed(trainer, before) & weights == everything - features
-    assert (report["phase"], report["alpha"]) == ("forget", trainer.learner.forgetting.alpha)
-    assert {"distillation", "span_grad_norm", "kept/0"} <= report.keys()
+    assert len(names(trainer, spans=True)) == 2
+    assert changed(trainer, before) >= everything - NO_GRADIENT
+    assert report["phase"] == "learn"
+    assert report["alpha"] == trainer.learner.forgetting.alpha, "at the lowest price"
+    assert {"distillation", "span_grad_norm", "kept/0", "policy_loss"} <= report.keys()
+
+
+@pytest.mark.parametrize(
+    ("failure", "epochs"), [(0.0, 1), (0.01, 1), (0.02, 2), (0.03, 3), (1.0, 4)]
+)
+def test_the_policy_learns_from_fewer_passes_where_hardly_anything_fails(
+    failure: float, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(epochs=4)
+    trainer.schedule.curriculum.load_state_dict(
+        trainer.schedule.curriculum.state_dict() | {"failure": failure}
+    )
+    configs = []
+
+    def improve(*args: Any, **options: Any) -> dict[str, float]:
+        configs.append(args[4])
+        return {}
+
+    monkeypatch.setattr("rl_expire.learning.learner.ppo_update", improve)
+    trainer.update()
+    assert [config.epochs for config in configs] == [epochs]
+    assert configs[0].minibatches == 2
+
+
+def test_the_span_penalty_grows_with_the_price() -> None:
+    trainer = make_trainer(start=GOAL)
+    begin_forgetting(trainer)
+    trainer.schedule.price.factor = 8.0
+    alphas = []
+
+    def forget(*args: Any, alpha: float, **options: Any) -> dict[str, float]:
+        alphas.append(alpha)
+        return {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rl_expire.learning.learner.forget_update", forget)
+        report = trainer.update()
+    assert alphas == [report["alpha"]] == [8 * trainer.learner.forgetting.alpha]
+
+
+def test_while_settling_all_learning_rates_fall_and_everything_still_changes() -> None:
+    trainer = make_trainer(start=GOAL)
+    begin_settling(trainer)
+    rates = []
+    before = copy_of(trainer.agent)
+    trainer.actor.take_episodes = list  # type: ignore[method-assign]
+    for _ in range(4):
+        assert trainer.update()["phase"] == "settle"
+        optimizers = trainer.learner.optimizer, trainer.learner.span_optimizer
+        rates.append([optimizer.param_groups[0]["lr"] for optimizer in optimizers])
+    first = rates[0]
+    assert first[1] == 0.5
+    shares = [[rate / full for rate, full in zip(pair, first, strict=True)] for pair in rates]
+    assert shares == [[pytest.approx(x)] * 2 for x in (1.0, 0.75, 0.5, 0.25)]
+    everything = names(trainer, spans=True) | names(trainer, spans=False)
+    assert changed(trainer, before) >= everything - NO_GRADIENT
+
+
+def head_spans(trainer: Trainer[Any]) -> torch.Tensor:
+    """Return the spans of all memories held, as the head computes them."""
+    slots = trainer.actor.memory.layers[0]
+    return trainer.agent.layers[0].lifetime.head(slots.hidden[slots.span.isfinite()])  # pyright: ignore[reportIndexIssue, reportAttributeAccessIssue, reportCallIssue]
 
 
 def test_forgetting_starts_with_calibrated_spans_of_unchanged_length() -> None:
     trainer = make_trainer(start=GOAL)
     trainer.update()
     before = copy_of(trainer.agent)
+    steps = trainer.steps
     begin_forgetting(trainer)
+    lifetime = "layers.0.lifetime"
     assert changed(trainer, before) == {
-        "layers.0.lifetime.head.center",
-        "layers.0.lifetime.head.scale",
+        *(f"{lifetime}.head.center", f"{lifetime}.head.scale", f"{lifetime}.horizon.tested")
     }
-    spans = trainer.actor.memory.layers[0].span
-    torch.testing.assert_close(spans[spans.isfinite()].unique(), torch.tensor([10.0]))
+    assert trainer.steps == steps + ROWS * LENGTH, "the rollout on which they are calibrated"
+    spans = head_spans(trainer)
+    assert len(spans) >= ROWS
+    torch.testing.assert_close(spans.unique(), torch.tensor([10.0]))
+
+
+def test_spans_stay_calibrated_after_a_retreat_to_weights_from_before_forgetting() -> None:
+    trainer = make_trainer()
+    trainer.update()
+    finish_window(trainer, 1.0)
+    finish_window(trainer, 1.0)
+    assert trainer.schedule.forgetting
+    finish_window(trainer, 0.0)
+    assert (trainer.schedule.curriculum.level, trainer.schedule.forgetting) == (6, True)
+    assert float(trainer.agent.get_buffer("layers.0.lifetime.head.scale")) != 1.0
+    assert float(trainer.agent.get_buffer("layers.0.lifetime.head.center").abs().sum()) > 0
+
+
+def test_the_greatest_age_is_recorded_only_while_forgetting() -> None:
+    trainer = make_trainer(start=GOAL)
+    oldest, tested = [], []
+    for n in range(5):
+        if n == 2:
+            begin_forgetting(trainer)
+        trainer.update()
+        oldest.append(float(trainer.actor.memory.clock.max()))
+        tested.append(float(trainer.agent.get_buffer("layers.0.lifetime.horizon.tested")))
+    assert tested[:2] == [0.0, 0.0]
+    assert min(oldest[2:]) > 0
+    assert tested[2:] == sorted(tested[2:])
+    assert all(age <= most for age, most in zip(oldest[2:], tested[2:], strict=True))
+    assert tested[-1] <= GOAL + 2, "no episode is longer"
+
+
+def test_a_checkpoint_holds_the_greatest_age() -> None:
+    trainer = trainer_in("forgetting")
+    trainer.update()
+    name = "layers.0.lifetime.horizon.tested"
+    state = trainer.state_dict()
+    assert float(state["agent"][name]) > 0
+    restored = make_trainer(start=GOAL)
+    assert float(restored.agent.get_buffer(name)) == 0
+    restored.load_state_dict(state)
+    assert torch.equal(restored.agent.get_buffer(name), state["agent"][name])
 
 
 def test_the_joint_method_changes_spans_and_everything_else_together() -> None:
@@ -213,15 +338,41 @@ def test_the_joint_method_changes_spans_and_everything_else_together() -> None:
         trainer.update()
     both = names(trainer, spans=True) | names(trainer, spans=False)
     assert changed(trainer, before) >= both - NO_GRADIENT
+
+
+@pytest.mark.parametrize("method", ["joint", "never"])
+def test_other_methods_neither_distill_nor_record_ages(method: str) -> None:
+    trainer = make_trainer(start=GOAL, method=method)
     finish_window(trainer, 1.0)
-    assert trainer.schedule.phase == "learn"
+    report = trainer.update()
+    assert not trainer.schedule.forgetting
+    assert "distillation" not in report
+    assert report["alpha"] == 0
+    assert float(trainer.agent.get_buffer("layers.0.lifetime.horizon.tested")) == 0
+    assert trainer.schedule.phase == ("learn" if method == "joint" else "end")
 
 
-def test_the_forgetting_phase_ends_the_run() -> None:
-    trainer = make_trainer(start=GOAL)
-    begin_forgetting(trainer)
-    train(trainer, report=lambda _: None, save=lambda: None)
-    assert trainer.steps == ROWS * LENGTH + 64, "the rollout that calibrates the spans, and 64"
+def solve_always(trainer: Trainer[Any]) -> None:
+    """Let every update report a full window of perfect episodes."""
+    hardest = {"length": float(GOAL), "success": 1.0}
+    perfect = [Episode(0, 1.0, 5, hardest)] * WINDOW
+    trainer.actor.take_episodes = lambda: list(perfect)  # type: ignore[method-assign]
+
+
+def test_a_solved_run_ends_before_its_budget_once_memory_has_settled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rl_expire.learning.memory_price.SETTLED_STEPS", 48)
+    trainer = make_trainer(start=GOAL, train=replace(SIZES, total_steps=3200))
+    solve_always(trainer)
+    reports: list[dict[str, Any]] = []
+    train(trainer, report=reports.append, save=lambda: None)
+    assert trainer.schedule.phase == "end"
+    assert trainer.schedule.forgetting
+    assert trainer.steps < 3200
+    assert trainer.steps - trainer.schedule.price.least_step >= 48
+    assert [r["phase"] for r in reports[-2:]] == ["learn", "settle"]
+    assert ["distillation" in r for r in reports[:3]] == [False, True, True]
 
 
 def test_episodes_of_earlier_levels_are_not_reported() -> None:
@@ -235,40 +386,42 @@ def test_episodes_of_earlier_levels_are_not_reported() -> None:
     }
 
 
-@pytest.mark.parametrize("phase", ["learn", "forget"])
-def test_a_run_that_spent_its_steps_goes_on_when_it_is_given_more(phase: str) -> None:
+@stages
+def test_a_run_that_spent_its_steps_goes_on_when_it_is_given_more(stage: str) -> None:
     def make(total_steps: int) -> Trainer[Any]:
-        return make_trainer(START[phase], train=replace(SIZES, total_steps=total_steps))
+        return make_trainer(START[stage], train=replace(SIZES, total_steps=total_steps))
 
-    trainer = make(32 if phase == "learn" else 48)
-    if phase == "forget":
+    trainer = make(48)
+    if stage == "forgetting":
         begin_forgetting(trainer)
     assert train(trainer, report=lambda _: None, save=lambda: None)
-    assert trainer.schedule.phase == phase
+    assert trainer.steps == 48
     longer = make(160)
     longer.load_state_dict(trainer.state_dict())
     assert not longer.finished
+    assert longer.schedule.forgetting == (stage == "forgetting")
     assert train(longer, report=lambda _: None, save=lambda: None)
-    assert longer.steps == (160 if phase == "learn" else ROWS * LENGTH + 64)
+    assert longer.steps == 160
 
 
-@pytest.mark.parametrize("phase", ["learn", "forget"])
-def test_a_restored_trainer_continues_in_the_same_phase_at_the_same_level(phase: str) -> None:
-    trainer = trainer_in(phase)
+@stages
+def test_a_restored_trainer_continues_in_the_same_phase_at_the_same_level(stage: str) -> None:
+    trainer = trainer_in(stage)
     trainer.update()
-    assert trainer.schedule.phase == phase
-    restored = make_trainer(start=START[phase])
+    assert trainer.schedule.phase == "learn"
+    restored = make_trainer(start=START[stage])
     restored.load_state_dict(trainer.state_dict())
     assert not changed(restored, copy_of(trainer.agent))
     assert (restored.steps, restored.updates) == (trainer.steps, trainer.updates)
     assert restored.schedule.plan() == trainer.schedule.plan()
+    assert restored.schedule.forgetting == (stage == "forgetting")
     level = restored.envs.unwrapped.options.max_length  # pyright: ignore[reportAttributeAccessIssue]
-    assert level == (GOAL if phase == "forget" else 6)
+    assert level == (GOAL if stage == "forgetting" else 6)
     before = copy_of(restored.agent)
     restored.update()
     updated = changed(restored, before)
     assert updated & names(restored, spans=False)
-    assert bool(updated & names(restored, spans=True)) == (phase == "forget")
+    assert bool(updated & names(restored, spans=True)) == (stage == "forgetting")
 
 
 def test_weights_to_restore_after_a_collapse_are_part_of_a_checkpoint() -> None:
@@ -283,17 +436,16 @@ def test_weights_to_restore_after_a_collapse_are_part_of_a_checkpoint() -> None:
     assert not changed(restored, mastered)
 
 
-@pytest.mark.parametrize("phase", ["learn", "forget"])
-def test_a_new_learning_rate_applies_to_a_restored_run(phase: str) -> None:
-    trainer = trainer_in(phase)
-    restored = make_trainer(start=START[phase], learning_rate=0.005)
+@stages
+def test_a_new_learning_rate_applies_to_a_restored_run(stage: str) -> None:
+    trainer = trainer_in(stage)
+    restored = make_trainer(start=START[stage], learning_rate=0.005)
     restored.learner.forgetting = replace(restored.learner.forgetting, learning_rate=0.25)
     restored.load_state_dict(trainer.state_dict())
+    rate = restored.schedule.plan().rate * 0.005
     restored.update()
-    if phase == "learn":
-        rate = restored.schedule.plan().rate * 0.005
-        assert restored.learner.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
-    else:
+    assert restored.learner.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
+    if stage == "forgetting":
         assert restored.learner.span_optimizer.param_groups[0]["lr"] == 0.25
 
 
@@ -317,12 +469,12 @@ def test_slow_updates_are_saved_every_minute(monkeypatch: pytest.MonkeyPatch) ->
     assert saves == [2, 4, 6, 8, 10, 10]
 
 
-@pytest.mark.parametrize("phase", ["learn", "forget"])
+@stages
 def test_a_loss_that_is_not_finite_stops_training_without_saving_and_describes_the_batch(
-    phase: str,
+    stage: str,
 ) -> None:
     trainer, saves = make_trainer(start=GOAL, train=replace(SIZES, most_skipped=0)), []
-    if phase == "forget":
+    if stage == "forgetting":
         begin_forgetting(trainer)
     with torch.no_grad():
         trainer.agent.get_parameter("heads.value.bias").fill_(torch.nan)

@@ -25,7 +25,8 @@ def trainer() -> Trainer[Any]:
     trainer = make_trainer(AGENTS["expire-span"])
     for _ in range(16):
         trainer.update()
-    assert trainer.schedule.phase == "forget", "every part of the state is there"
+    assert trainer.schedule.forgetting, "every part of the state is there"
+    assert trainer.schedule.goal.best is not None
     return trainer
 
 

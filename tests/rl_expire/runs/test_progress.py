@@ -14,6 +14,8 @@ METRICS: dict[str, Any] = {
     "steps": 2048,
     "phase": "learn",
     "level": 34,
+    "learned": 26,
+    "goal": 200,
     "success": 0.5,
     "success_longest": math.nan,
     "return": 0.5,
@@ -44,10 +46,10 @@ def test_metrics_are_described_in_words() -> None:
     assert describe(METRICS, 1234.5, "1:00") == {
         "phase": "learning the task",
         "steps": "2,048 (1,234/s)",
-        "level": "34",
+        "level": "34 of 200, learned to 26",
         "success": "50.0 %",
         "success at the hardest": "-",
-        "memories held": "12.3, 3.0",
+        "holding": "12.3, 3.0",
         "lifetimes in steps": "250 relevant, 32 other",
         "time left": "1:00",
     }
@@ -55,9 +57,17 @@ def test_metrics_are_described_in_words() -> None:
 
 def test_metrics_that_an_agent_does_not_have_are_left_out() -> None:
     metrics = {k: v for k, v in METRICS.items() if not k.startswith(("kept", "span"))}
-    assert not {"memories held", "lifetimes in steps"} & describe(metrics, 1, "").keys()
+    assert not {"holding", "lifetimes in steps"} & describe(metrics, 1, "").keys()
     rows = describe(METRICS | {"span_relevant": math.nan}, 1, "")
     assert rows["lifetimes in steps"] == "32"
+
+
+def test_a_task_of_one_level_has_no_row_for_the_level() -> None:
+    assert "level" not in describe(METRICS | {"level": 1, "learned": 0, "goal": 1}, 1, "")
+
+
+def test_memories_held_are_compared_with_all_that_were_seen() -> None:
+    assert describe(METRICS | {"seen": 57.6}, 1, "")["holding"] == "12.3, 3.0 of 58 memories"
 
 
 def test_the_mean_return_is_shown_where_success_is_unknown() -> None:
@@ -69,7 +79,7 @@ def test_the_mean_return_is_shown_where_success_is_unknown() -> None:
 
 
 def test_an_unknown_phase_is_shown_by_its_name() -> None:
-    assert describe(METRICS | {"phase": "forget"}, 1, "")["phase"] == "learning to forget"
+    assert describe(METRICS | {"phase": "settle"}, 1, "")["phase"] == "settling"
     assert describe(METRICS | {"phase": "dream"}, 1, "")["phase"] == "dream"
 
 
@@ -119,7 +129,7 @@ def test_speed_is_that_of_this_session_and_decides_the_time_left(time: Clock) ->
     assert "1,005,000 (500/s)" in out.getvalue()
     assert "time left at most 1:00" in out.getvalue()
     time.now = 200.0
-    progress.update(METRICS | {"phase": "forget", "steps": 1_050_000}, 30_000)
+    progress.update(METRICS | {"phase": "settle", "steps": 1_050_000}, 30_000)
     assert "time left 1:00" in out.getvalue().splitlines()[-1]
     assert progress.seconds == 100.0
 
