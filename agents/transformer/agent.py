@@ -18,6 +18,7 @@ from agents.transformer.memory import TransformerMemory
 from agents.transformer.segment import Segment
 from rl_expire.learning.forgetting import ForgettingAgent
 from rl_expire.memory.expire_span import is_held
+from rl_expire.memory.horizon import FOR_GOOD
 from rl_expire.memory.lifetime import Lifetime
 from rl_expire.memory.slot_memory import FREE, SlotMemory
 from rl_expire.types import ActorOutput, AgentOutput, LayerView, TimeStep
@@ -154,7 +155,7 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
             views.append(
                 LayerView(
                     age=age,
-                    span=slots.span,
+                    span=slots.span.masked_fill(slots.span >= FOR_GOOD, torch.inf),
                     held=is_held(remaining, layer.ramp),
                     mask=fade.exp().amax(1)[:, 0],
                     attention=weights,

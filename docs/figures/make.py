@@ -3,7 +3,7 @@
 python docs/figures/make.py                  draw them from run.json
 python docs/figures/make.py --run runs/RUN   first take run.json from a run of the Corridor
 
-The run: python experiments/corridor.py --env.max-length 50 --forgetting.steps 600000
+The run: python experiments/corridor.py --env.max-length 50
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rl_expire.runs.policy import export_policy
 FOLDER = Path(__file__).parent
 DATA = FOLDER / "run.json"
 RELEVANT, OTHER, GREY = "#d1671b", "#3a6ea5", "#888888"
-CURVES = ("steps", "phase", "success", "kept/0", "span_relevant", "span_other")
+CURVES = ("steps", "alpha", "success", "kept/0", "span_relevant", "span_other")
 LIFETIME, RAMP, EARLY = 20.0, 8.0, 0.3
 SEED = 1
 
@@ -55,7 +55,6 @@ def read_run(path: Path) -> dict[str, Any]:
         "commit": config["commit"],
         "env": config["env"]["options"],
         "seed": config["seed"],
-        "forgetting_steps": config["forgetting"]["steps"],
         "curve": curve,
         "held": kept_counts(trace).reshape(len(trace.steps), -1)[:, 0].tolist(),
         "memories": [[t, last[t], bool(trace.steps[t].relevant)] for t in sorted(last)],
@@ -113,7 +112,7 @@ def draw_lifetimes(figure: Figure, data: dict[str, Any]) -> None:
     middle.legend(loc="lower left", frameon=False)
     below.plot(steps, values("kept/0"), color=RELEVANT)
     below.set(ylabel="memories\nheld", ylim=(0, None), xlabel="environment steps, millions")
-    begin = next(s for s, line in zip(steps, curve, strict=True) if line["phase"] == "forget")
+    begin = next(s for s, line in zip(steps, curve, strict=True) if line["alpha"])
     for axes in (top, middle, below):
         axes.axvline(begin, color=GREY, lw=0.8, ls="--")
     top.text(begin, 0.1, " forgetting begins", color=GREY, fontsize=8)

@@ -48,10 +48,13 @@ def plot_all(out: Path, records: list[Record]) -> None:
 
 
 def learning_curves(plt: Any, groups: Groups, styles: Styles) -> Any:
-    """Draw level and score there over environment steps: thin lines for seeds, bold for means."""
-    figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
-    labels = (f"reached: {level_label(groups)}", f"{score_label(groups)} there")
-    for axes_of_key, key, label in zip(axes, ("level", "score"), labels, strict=True):
+    """Draw level, score there and memories held over environment steps.
+
+    Thin lines are seeds, bold ones their means.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(18, 4.5), layout="constrained")
+    labels = (f"reached: {level_label(groups)}", f"{score_label(groups)} there", "memories held")
+    for axes_of_key, key, label in zip(axes, ("level", "score", "held"), labels, strict=True):
         for variant, records in groups.items():
             colour = styles[variant]["color"]
             curves = [curve_of(record, key) for record in records]
@@ -61,6 +64,7 @@ def learning_curves(plt: Any, groups: Groups, styles: Styles) -> Any:
         axes_of_key.set_xlabel("environment steps (millions)")
         axes_of_key.set_ylabel(label)
     set_log_scale(axes[0], "y")
+    set_log_scale(axes[2], "y")
     axes[1].set_ylim(-0.03, 1.05)
     add_legend(axes[-1])
     return figure
@@ -68,7 +72,7 @@ def learning_curves(plt: Any, groups: Groups, styles: Styles) -> Any:
 
 def curve_of(record: Record, key: str) -> tuple[np.ndarray, np.ndarray]:
     """Return millions of steps and values of a learning curve, where there is a value."""
-    points = [(p["steps"] / 1e6, p[key]) for p in record["curve"] if p[key] is not None]
+    points = [(p["steps"] / 1e6, p[key]) for p in record["curve"] if p.get(key) is not None]
     steps, values = np.array(points, dtype=float).reshape(-1, 2).T
     return steps, values
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.comparison.metrics import read_metrics
@@ -41,11 +41,22 @@ def read_record(run: Run) -> Record:
         "goal": goal,
         "measure": measure,
         "curve": [
-            {"steps": line["steps"], "level": line["level"], "score": line[score]}
+            {
+                "steps": line["steps"],
+                "level": line["level"],
+                "score": line[score],
+                "held": memories_held(line),
+            }
             for line in metrics
         ],
         "minutes_to_solve": minutes_to_solve(metrics, goal, results["oracle.return_mean"]),
     }
+
+
+def memories_held(line: Mapping[str, Any]) -> float | None:
+    """Return the mean number of memories in all layers; None for an agent that has none."""
+    held = [value for name, value in line.items() if name.startswith("kept/")]
+    return sum(held) if held and None not in held else None
 
 
 def minutes_to_solve(metrics: Sequence[dict[str, Any]], goal: int, oracle: float | None) -> float:

@@ -117,13 +117,13 @@ MEASURES = (
     Measure(
         "eval.span_relevant",
         lambda s: s.whole.span_relevant,
-        "lifetime of relevant observations, steps",
+        "typical lifetime of relevant observations, steps",
         digits=1,
     ),
     Measure(
         "eval.span_other",
         lambda s: s.whole.span_other,
-        "lifetime of other observations, steps",
+        "typical lifetime of other observations, steps",
         digits=1,
     ),
     Measure("eval.recall_per_layer", lambda s: s.whole.recall[:-1], column="recall per layer"),

@@ -152,13 +152,15 @@ class Curriculum:
         """Whether enough episodes of this level have finished to judge it."""
         return len(self._recent) == self.config.window
 
-    def observe(self, results: Iterable[Result]) -> None:
-        """Record finished episodes."""
+    def observe(self, results: Iterable[Result]) -> int:
+        """Record finished episodes; return how many of them are of the harder half."""
         half = self.level / 2
-        self._recent.extend(r for r in results if half < r.difficulty <= self.level)
+        harder = [r for r in results if half < r.difficulty <= self.level]
+        self._recent.extend(harder)
         if self._at_once is None:
             judged = self.measured or self._bounds()[0] >= self.config.advance_at
             self._at_once = not self.measured if judged else None
+        return len(harder)
 
     def move(self, *, ready: bool = True) -> Move | None:
         """Advance, or return to the level that was mastered last, if recent success calls for it.

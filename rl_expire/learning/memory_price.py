@@ -10,7 +10,9 @@ from rl_expire.validate import MOST_STEPS, check_keys, check_number
 
 STATE = ("factor", "least_length", "least_step", "good_steps", "missed", "choices")
 DOUBLING_STEPS = 75_000
-"""Environment steps in which the price doubles, or falls to half."""
+"""Environment steps in which the price doubles, or falls to half, at the fastest."""
+DOUBLING_EPISODES = 64
+"""Episodes in which it does so, at the fastest: where they are long, the score follows late."""
 HIGHEST = 64.0
 """Highest price, in units of the lowest."""
 QUIET_STEPS = 20_000
@@ -66,27 +68,32 @@ class MemoryPrice:
         """Shortest mean logarithm of lifetimes at this level, in nats."""
         self.least_step = 0
         """Step at which it was measured."""
-        self.good_steps = 0
-        """Environment steps at a good score since then."""
+        self.good_steps = 0.0
+        """Environment steps at a good score since then, fewer where episodes are long."""
         self.missed, self.choices = 0.0, 0.0
         """KL divergence over the recent choices at this level, in nats, and their number."""
 
-    def observe(self, taken: int, steps: int, *, good: bool | None, use: MemoryUse) -> None:
+    def observe(
+        self, taken: int, steps: int, episodes: int, *, good: bool | None, use: MemoryUse
+    ) -> None:
         """Record an update.
 
         Args:
             taken: environment steps of this update.
             steps: environment steps of the run.
+            episodes: episodes by which the score was measured in this update.
             good: whether the score is as good as it should be; None: the price stays.
             use: what the update found out about memory.
         """
+        part = min(taken, episodes * DOUBLING_STEPS / DOUBLING_EPISODES)
         if good is not None:
-            change = 2 ** (taken / DOUBLING_STEPS)
+            good = good and not self.missing
+            change = 2 ** (part / DOUBLING_STEPS)
             factor = self.factor * change if good else self.factor / change
             self.factor = min(HIGHEST, max(1.0, factor))
-        self.good_steps += taken if good else 0
+        self.good_steps += part if good else 0.0
         if use.length < self.least_length - SHORTER:
-            self.least_length, self.least_step, self.good_steps = use.length, steps, 0
+            self.least_length, self.least_step, self.good_steps = use.length, steps, 0.0
         self.missed += use.missed * use.choices
         self.choices += use.choices
         scale = min(1.0, MOST_CHOICES / max(self.choices, 1.0))
@@ -94,7 +101,7 @@ class MemoryPrice:
 
     def begin_level(self, steps: int) -> None:
         """Measure memory anew from environment step `steps` on: another level needs another one."""
-        self.least_length, self.least_step, self.good_steps = math.inf, steps, 0
+        self.least_length, self.least_step, self.good_steps = math.inf, steps, 0.0
         self.missed, self.choices = 0.0, 0.0
 
     def ready(self, steps: int) -> bool:
@@ -103,8 +110,13 @@ class MemoryPrice:
         Lifetimes no longer become shorter, and nothing is missed when memories fade ahead of time:
         what is needed is known to live longer than any episode of this level.
         """
-        known = self.choices >= FEWEST_CHOICES and self.missed <= MISSED * self.choices
+        known = self.choices >= FEWEST_CHOICES and not self.missing
         return known and steps - self.least_step >= QUIET_STEPS
+
+    @property
+    def missing(self) -> bool:
+        """Whether answers change when memories fade ahead of time."""
+        return self.missed > MISSED * self.choices
 
     @property
     def settled(self) -> bool:
@@ -124,9 +136,8 @@ class MemoryPrice:
         check_keys(state, STATE, "schedule/price")
         check_number(state["factor"], float, 1.0, HIGHEST, "schedule/price/factor")
         check_number(state["least_length"], float, 0.0, math.inf, "schedule/price/least_length")
-        for name in ("least_step", "good_steps"):
-            check_number(state[name], int, 0, MOST_STEPS, f"schedule/price/{name}")
-        for name in ("missed", "choices"):
+        check_number(state["least_step"], int, 0, MOST_STEPS, "schedule/price/least_step")
+        for name in ("good_steps", "missed", "choices"):
             check_number(state[name], float, 0.0, math.inf, f"schedule/price/{name}")
         for name in STATE:
             setattr(self, name, state[name])

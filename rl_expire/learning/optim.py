@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rl_expire.learning.nonfinite import NonFiniteLossError, SkipCounter, describe
+from rl_expire.memory.horizon import FOR_GOOD, SHORTEST
 from rl_expire.types import AgentOutput, M, Rollout
 
 
@@ -83,7 +84,9 @@ def tensors_to_describe(
 
 
 def span_stats(spans: Tensor, rollout: Rollout[M]) -> dict[str, Tensor]:
-    """Return the mean span, in steps, of relevant and of other observations.
+    """Return the typical span, in steps, of relevant and of other observations.
+
+    Spans differ by orders of magnitude, so this is their geometric mean.
 
     Args:
         spans: `[N, T, B]`, spans in each of N layers.
@@ -95,10 +98,10 @@ def span_stats(spans: Tensor, rollout: Rollout[M]) -> dict[str, Tensor]:
     """
     if len(spans) == 0:
         return {}
-    mean = spans.detach().mean(0)
+    lengths = spans.detach().clamp(SHORTEST, FOR_GOOD).log().mean(0)
     return {
-        "span_relevant": mean[rollout.relevant].mean(),
-        "span_other": mean[~rollout.relevant].mean(),
+        "span_relevant": lengths[rollout.relevant].mean().exp(),
+        "span_other": lengths[~rollout.relevant].mean().exp(),
     }
 
 

@@ -163,7 +163,7 @@ class Schedule:
         """
         taken = steps - self.steps
         self.steps = steps
-        self.curriculum.observe(results)
+        episodes = self.curriculum.observe(results)
         self.goal.observe(steps)
         ready = not self.forgetting or self.price.ready(steps)
         move = self.curriculum.move(ready=ready) if self.phase != "end" else None
@@ -175,7 +175,8 @@ class Schedule:
             self.price.begin_level(steps)
         self._update_plateau(moved=move is not None)
         if self.forgetting and self.phase == "learn" and move is None:
-            self.price.observe(taken, steps, good=self.goal.holds(), use=use or MemoryUse())
+            good = self.goal.holds()
+            self.price.observe(taken, steps, episodes, good=good, use=use or MemoryUse())
         elif self._worth_forgetting():
             self.forgetting = True
             self.price.begin_level(steps)

@@ -16,6 +16,10 @@ STRETCH = 20.0
 of time, so one needed at age H lasts some 1.4 times H, which becomes about 1000 times H."""
 LONGEST = 1e9
 """Longest lifetime, in steps."""
+SHORTEST = 1e-3
+"""Shortest lifetime, in steps, that typical lifetimes are computed from."""
+FOR_GOOD = 1e6
+"""Lifetime, in steps, from which pictures and scores say that a memory is kept for good."""
 
 
 class Horizon(nn.Module):

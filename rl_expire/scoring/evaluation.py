@@ -11,6 +11,7 @@ from gymnasium.vector import VectorEnv
 
 from rl_expire.learning.actor import Actor
 from rl_expire.learning.episode import Episode, success_rate
+from rl_expire.memory.horizon import FOR_GOOD, SHORTEST
 from rl_expire.scoring.recall import RecallMeter
 from rl_expire.types import Agent, InfoKey, LayerView, M
 
@@ -35,8 +36,9 @@ class Score:
         kept_per_layer: memories held, averaged over all steps of all episodes.
         kept_at_end_per_layer: memories held at the last step, averaged over episodes.
         bytes_held: size of one environment's memory tensors in bytes, averaged over steps.
-        span_relevant: mean lifetime in steps of relevant observations; NaN without any.
-        span_other: mean lifetime in steps of all other observations; NaN without any.
+        span_relevant: typical lifetime in steps of relevant observations, the geometric mean;
+            NaN without any.
+        span_other: typical lifetime in steps of all other observations; NaN without any.
         recall: share of the relevant observations that are held at decisions.
         precision: share of the memories held at decisions that are relevant.
         withdrawn_held: share of the withdrawn observations that are held at decisions.
@@ -160,7 +162,7 @@ class _Totals:
         kept: memories held, over `steps`.
         kept_at_end: memories held, over `ends`.
         nbytes: bytes per environment, over `batch_steps`.
-        span_sum: lifetimes of relevant and of other observations, `[2]`.
+        length_sum: logarithms of the lifetimes of relevant and of other observations, `[2]`.
         span_count: number of relevant and of other observations, `[2]`.
     """
 
@@ -171,7 +173,7 @@ class _Totals:
     kept: np.ndarray = field(default_factory=lambda: np.zeros(0))
     kept_at_end: np.ndarray = field(default_factory=lambda: np.zeros(0))
     nbytes: float = 0.0
-    span_sum: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    length_sum: np.ndarray = field(default_factory=lambda: np.zeros(2))
     span_count: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     def add(
@@ -202,9 +204,9 @@ class _Totals:
             self.kept, self.kept_at_end = np.zeros(len(views)), np.zeros(len(views))
         self.kept += held[:, counted].sum(1)
         self.kept_at_end += held[:, ended].sum(1)
-        spans = np.mean([_newest_span(v) for v in views], axis=0)
+        lengths = np.mean([_newest_length(v) for v in views], axis=0)
         for n, selected in enumerate((counted & relevant, counted & ~relevant)):
-            self.span_sum[n] += spans[selected].sum()
+            self.length_sum[n] += lengths[selected].sum()
             self.span_count[n] += selected.sum()
 
     def score(
@@ -212,7 +214,7 @@ class _Totals:
     ) -> Score:
         """Return the means."""
         with np.errstate(invalid="ignore"):
-            relevant, other = self.span_sum / self.span_count
+            relevant, other = np.exp(self.length_sum / self.span_count)
         needed, withdrawn = (meters.get(mark, RecallMeter(0)) for mark in MARKS)
         return Score(
             episodes=episodes,
@@ -229,8 +231,8 @@ class _Totals:
         )
 
 
-def _newest_span(view: LayerView) -> np.ndarray:
-    """Return the lifetime of the state just written, `[B]`."""
+def _newest_length(view: LayerView) -> np.ndarray:
+    """Return the logarithm of the lifetime of the state just written, `[B]`."""
     newest = (view.age == 0) & view.held
     span = view.span.masked_fill(~newest, -torch.inf).max(1).values
-    return span.cpu().numpy()
+    return span.clamp(SHORTEST, FOR_GOOD).log().cpu().numpy()

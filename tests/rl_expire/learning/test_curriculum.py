@@ -194,47 +194,6 @@ def test_a_level_whose_rate_is_at_the_retreat_bound_is_never_passed() -> None:
             assert curriculum.index == 0
 
 
-@pytest.mark.parametrize(
-    ("successes", "failure"), [(40, 0.0), (39, 0.5), (38, 1.0), (37, 1.0), (0, 1.0)]
-)
-def test_failure_is_a_share_of_what_would_still_be_mastered(successes: int, failure: float) -> None:
-    """Mastered is a success of 0.95."""
-    curriculum = long_curriculum()
-    curriculum.observe(Result(8, float(n < successes), 0.0) for n in range(40))
-    assert curriculum.failure == pytest.approx(failure)
-
-
-def test_failure_of_a_level_counts_until_the_next_one_can_be_judged() -> None:
-    curriculum = long_curriculum()
-    assert curriculum.failure == 1.0, "it is unknown"
-    finish(curriculum, *[1.0] * (FEWEST - 1))
-    assert curriculum.failure == 1.0
-    finish(curriculum, *AT_ONCE)
-    finish(curriculum, *[0.0] * (FEWEST - 1))
-    assert (curriculum.index, curriculum.failure) == (2, 0.0)
-    curriculum.observe([Result(curriculum.level, 0.0, 0.0)])
-    assert curriculum.failure == 1.0
-    restored = long_curriculum()
-    finish(curriculum, 0.0)
-    restored.load_state_dict(curriculum.state_dict() | {"failure": 0.01})
-    assert restored.failure == pytest.approx(0.2)
-
-
-def test_unknown_success_counts_as_failure_at_its_highest() -> None:
-    curriculum = long_curriculum()
-    finish(curriculum, *[math.nan] * 64)
-    assert curriculum.failure == 1.0
-
-
-@pytest.mark.parametrize(("successes", "failure"), [(256, 0.0), (255, 1.0)])
-def test_where_nothing_may_fail_a_single_failure_counts_fully(
-    successes: int, failure: float
-) -> None:
-    curriculum = Curriculum([Level(8, {})], CurriculumConfig(advance_at=1.0))
-    curriculum.observe(Result(8, float(n < successes), 0.0) for n in range(256))
-    assert curriculum.failure == failure
-
-
 def test_after_a_level_that_was_mastered_at_once_the_next_step_is_twice_as_large() -> None:
     curriculum = long_curriculum()
     places = []
@@ -254,6 +213,47 @@ def test_after_a_level_that_took_a_whole_window_steps_are_single_again() -> None
         assert finish(curriculum, *successes) == "advance"
         places.append((curriculum.index, curriculum.stride))
     assert places == [(2, 2), (6, 4), (7, 1), (8, 1), (10, 2)]
+
+
+def test_a_level_that_was_mastered_at_once_counts_so_although_it_is_left_later() -> None:
+    """While lifetimes learn, a mastered level is left only once memory is ready."""
+    curriculum = long_curriculum()
+    for _ in range(5):  # the window becomes full meanwhile
+        curriculum.observe(Result(8, x, 0.0) for x in AT_ONCE)
+        assert curriculum.move(ready=False) is None
+    assert curriculum.measured
+    assert curriculum.move() == "advance"
+    assert (curriculum.index, curriculum.stride) == (2, 2)
+
+
+def test_a_level_that_failed_its_first_judgement_was_not_mastered_at_once() -> None:
+    curriculum = long_curriculum()
+    finish(curriculum, *AT_ONCE)
+    assert finish(curriculum, *([1.0, 0.0] * 50), *([1.0] * 156)) is None
+    assert curriculum.measured
+    assert finish(curriculum, *[1.0] * 256) == "advance"
+    assert (curriculum.index, curriculum.stride) == (3, 1)
+
+
+@pytest.mark.parametrize(("successes", "place"), [(AT_ONCE, (2, 2)), (SLOWLY, (1, 1))])
+def test_how_soon_a_level_was_mastered_is_part_of_the_state(
+    successes: list[float], place: tuple[int, int]
+) -> None:
+    curriculum = long_curriculum()
+    assert curriculum.state_dict()["at_once"] is None
+    curriculum.observe(Result(8, x, 0.0) for x in successes)
+    state = json.loads(json.dumps(curriculum.state_dict()))
+    assert state["at_once"] is (successes is AT_ONCE)
+    places = []
+    for told in (state["at_once"], not state["at_once"]):
+        restored = long_curriculum()
+        restored.load_state_dict(state | {"at_once": told})
+        assert restored.state_dict() == state | {"at_once": told}
+        restored.observe(Result(8, 1.0, 0.0) for _ in range(256))  # now the window is full
+        assert restored.move() == "advance"
+        places.append((restored.index, restored.stride))
+        assert restored.state_dict()["at_once"] is None, "the next level has not been judged"
+    assert places == [place, (1, 1) if place == (2, 2) else (2, 2)]
 
 
 def test_a_retreat_goes_back_to_the_level_passed_last_and_steps_are_single_again() -> None:
@@ -362,7 +362,7 @@ def test_a_restored_curriculum_continues_as_the_original_does() -> None:
 
 def test_a_loaded_state_is_not_modified_later() -> None:
     curriculum = curriculum_to(30)
-    state = {"index": 1, "passed": [0], "stride": 2, "failure": 0.5}
+    state = {"index": 1, "passed": [0], "stride": 2, "at_once": None}
     state |= {"recent": [0.0], "returns": [2.0]}
     before = json.dumps(state)
     curriculum.load_state_dict(state)
@@ -411,7 +411,10 @@ BAD: list[tuple[str, Any, str]] = [
         for value in (None, 0, (0,), [2], [-1], [0.0], [True], ["0"], [None])
     ),
     *(("recent", value, "curriculum/recent is not a list") for value in (None, 1.0, ["1"], [[]])),
-    *(("failure", value, "curriculum/failure is not a float") for value in (None, 1, "x")),
+    *(
+        ("at_once", value, "curriculum/at_once is neither true nor false")
+        for value in ("x", 2, 0.5, [], {})
+    ),
     ("returns", None, "curriculum/returns is not a list of numbers"),
     ("returns", [1.0, 2.0, 3.0], "curriculum/returns is not a list of length 2"),
 ]
@@ -420,7 +423,7 @@ BAD: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("key", "value", "problem"), BAD)
 def test_a_bad_state_is_refused_in_one_line(key: str, value: Any, problem: str) -> None:
     curriculum = curriculum_to(30)
-    good: dict[str, Any] = {"index": 2, "passed": [0, 1], "stride": 1, "failure": 0.5}
+    good: dict[str, Any] = {"index": 2, "passed": [0, 1], "stride": 1, "at_once": True}
     good |= {"recent": [1.0, 0.0], "returns": [1.0, 0.0]}
     with pytest.raises(ValueError, match=problem) as caught:
         curriculum.load_state_dict(good | {key: value})
@@ -430,7 +433,7 @@ def test_a_bad_state_is_refused_in_one_line(key: str, value: Any, problem: str) 
     assert curriculum.state_dict() == good
 
 
-@pytest.mark.parametrize("missing", ["index", "passed", "stride", "failure", "recent", "returns"])
+@pytest.mark.parametrize("missing", ["index", "passed", "stride", "at_once", "recent", "returns"])
 def test_a_state_that_lacks_something_is_refused(missing: str) -> None:
     state = curriculum_to(30).state_dict()
     del state[missing]

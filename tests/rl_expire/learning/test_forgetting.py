@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rl_expire.learning.forgetting import ForgettingConfig, distillation, forget_update
+from rl_expire.learning.memory_price import MemoryPrice, MemoryUse
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.types import AgentOutput, Rollout
 from tests.support import copy_of, expire_agent, made_up_rollout, random_steps, set_spans
@@ -20,27 +21,50 @@ def make_output(logits: Tensor, value: Tensor) -> AgentOutput:
     return AgentOutput(logits, value, torch.zeros(()), torch.zeros(0, *value.shape))
 
 
+def naive_kl(teacher: Tensor, student: Tensor) -> float:
+    """Return KL(teacher || student) of two policies, given their logits."""
+    p, q = teacher.double().softmax(-1), student.double().softmax(-1)
+    return sum(float(x * (x / y).log()) for x, y in zip(p, q, strict=True))
+
+
 def test_distillation_by_hand() -> None:
     # Teacher (1/2, 1/2), student (1/4, 3/4): KL = log 2 - (log 1 + log 3) / 2 + ... = 0.1438.
     teacher = make_output(torch.zeros(1, 1, 2), torch.tensor([[3.0]]))
     student = make_output(torch.tensor([[[1.0, 3.0]]]).log(), torch.tensor([[1.0]]))
     expected = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75) + 0.5 * 4.0
     yes = torch.ones(1, 1, dtype=torch.bool)
-    assert float(distillation(student, teacher, yes, yes)) == pytest.approx(expected)
-    assert float(distillation(student, teacher, yes, ~yes)) == pytest.approx(0.5 * 4.0)
+    loss, kl = distillation(student, teacher, yes, yes)
+    assert float(loss) == pytest.approx(expected)
+    assert kl.tolist() == [[pytest.approx(expected - 0.5 * 4.0)]]
+    loss, kl = distillation(student, teacher, yes, ~yes)
+    assert float(loss) == pytest.approx(0.5 * 4.0)
+    assert kl.tolist() == [[0.0]]
 
 
 def test_distillation_equals_its_explicit_sum_over_valid_steps() -> None:
     valid, choice = torch.rand(T, B) > 0.3, torch.rand(T, B) > 0.5
     faded, unfaded = (make_output(torch.randn(T, B, 3), torch.randn(T, B)) for _ in range(2))
-    total = 0.0
+    total, divergences = 0.0, torch.zeros(T, B)
     for t, b in valid.nonzero().tolist():
-        p, q = unfaded.logits[t, b].softmax(-1), faded.logits[t, b].softmax(-1)
         if choice[t, b]:
-            total += sum(float(x * (x / y).log()) for x, y in zip(p, q, strict=True))
+            divergences[t, b] = naive_kl(unfaded.logits[t, b], faded.logits[t, b])
         total += 0.5 * float(unfaded.value[t, b] - faded.value[t, b]) ** 2
-    expected = total / int(valid.sum())
-    assert float(distillation(faded, unfaded, valid, choice)) == pytest.approx(expected, abs=1e-5)
+    expected = (total + float(divergences.sum())) / int(valid.sum())
+    loss, kl = distillation(faded, unfaded, valid, choice)
+    assert float(loss) == pytest.approx(expected, abs=1e-5)
+    torch.testing.assert_close(kl, divergences, rtol=1e-4, atol=1e-6)
+    assert torch.equal(kl != 0, valid & choice), "it is zero at all other steps"
+
+
+def test_the_divergence_at_the_choices_has_no_gradient_and_the_loss_has_one() -> None:
+    yes = torch.ones(T, B, dtype=torch.bool)
+    logits = torch.randn(T, B, 3, requires_grad=True)
+    faded = make_output(logits, torch.zeros(T, B))
+    loss, kl = distillation(faded, make_output(torch.randn(T, B, 3), torch.zeros(T, B)), yes, yes)
+    assert not kl.requires_grad
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad.abs().sum() > 0
 
 
 def test_distillation_does_not_depend_on_the_unit_of_values() -> None:
@@ -48,8 +72,10 @@ def test_distillation_does_not_depend_on_the_unit_of_values() -> None:
     one, other = (make_output(torch.randn(T, B, 3), torch.randn(T, B)) for _ in range(2))
     unit = torch.tensor(100.0)
     far, from_it = (replace(e, value=unit * e.value, value_scale=unit) for e in (one, other))
-    expected = distillation(one, other, yes, yes)
-    torch.testing.assert_close(distillation(far, from_it, yes, yes), expected)
+    for found, expected in zip(
+        distillation(far, from_it, yes, yes), distillation(one, other, yes, yes), strict=True
+    ):
+        torch.testing.assert_close(found, expected)
 
 
 def make_rollout(agent: Any) -> Rollout[Any]:
@@ -63,7 +89,7 @@ def make_rollout(agent: Any) -> Rollout[Any]:
 def distillation_loss(agent: Any, rollout: Rollout[Any], early: float = 0.0) -> Tensor:
     steps = rollout.acted_on
     faded, unfaded = (agent.unroll(steps, rollout.memory, early=e) for e in (early, None))
-    return distillation(faded, unfaded, rollout.valid, rollout.choice)
+    return distillation(faded, unfaded, rollout.valid, rollout.choice)[0]
 
 
 @pytest.mark.parametrize("fade", ["linear", "log-linear"])
@@ -92,6 +118,79 @@ def update(agent: Any, alpha: float, **options: Any) -> dict[str, float]:
     optimizer = torch.optim.SGD(agent.span_parameters(), lr=0.5)
     config = ForgettingConfig(minibatches=2, **options)
     return forget_update(agent, optimizer, make_rollout(agent), config, alpha=alpha)
+
+
+def still(agent: Any, rollout: Rollout[Any], **options: Any) -> dict[str, float]:
+    """Return the metrics of an update that changes no weight."""
+    optimizer = torch.optim.SGD(agent.span_parameters(), lr=0.0)
+    config = replace(ForgettingConfig(minibatches=2), **options)
+    return forget_update(agent, optimizer, rollout, config, alpha=0.1)
+
+
+def sparse(rollout: Rollout[Any]) -> Rollout[Any]:
+    """Return a rollout of few choices, which are not spread evenly, and with invalid steps."""
+    choice, valid = torch.zeros(T, B, dtype=torch.bool), torch.ones(T, B, dtype=torch.bool)
+    choice[:, 0], choice[3, 1], choice[6, 2] = True, True, True
+    valid[5, 0] = valid[6, 2] = False
+    return replace(rollout, choice=choice, valid=valid)
+
+
+@pytest.mark.parametrize("minibatches", [1, 2, 4])
+@pytest.mark.parametrize("early", [0.3, 0.6])
+def test_what_is_missed_is_the_mean_divergence_over_the_choices_alone(
+    minibatches: int, early: float
+) -> None:
+    agent = expire_agent(max_span=8.0, ramp=6.0)
+    rollout = sparse(make_rollout(agent))
+    found = still(agent, rollout, minibatches=minibatches, early=early)
+    with torch.no_grad():
+        unfaded, faded = (
+            agent.unroll(rollout.acted_on, rollout.memory, early=e).logits for e in (None, early)
+        )
+    at = (rollout.choice & rollout.valid).nonzero().tolist()
+    divergences = [naive_kl(unfaded[t, b], faded[t, b]) for t, b in at]
+    assert len(divergences) == T
+    assert found["choices"] == pytest.approx(len(divergences))
+    expected = sum(divergences) / len(divergences)
+    assert expected > 1e-4
+    assert found["missed"] == pytest.approx(expected, rel=1e-2)
+
+
+def test_without_a_choice_nothing_is_missed() -> None:
+    agent = expire_agent(max_span=8.0, ramp=6.0)
+    rollout = make_rollout(agent)
+    found = still(agent, replace(rollout, choice=torch.zeros(T, B, dtype=torch.bool)))
+    assert (found["missed"], found["choices"]) == (0.0, 0.0)
+    assert found["distillation"] > 0, "values differ"
+
+
+def test_a_divergence_rounded_to_below_zero_can_be_saved_and_restored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of nearly equal policies, the KL divergence may be -1e-8 in float32."""
+    agent = expire_agent(max_span=1000.0)
+    rollout, unroll = make_rollout(agent), agent.unroll
+
+    def hardly_fade(steps: Any, memory: Any, *, early: float | None = 0.0) -> AgentOutput:
+        output = unroll(steps, memory, early=0.0)
+        noise = torch.zeros_like(output.logits) if early is None else 3e-7 * torch.randn(3)
+        return replace(output, logits=output.logits + noise)
+
+    monkeypatch.setattr(agent, "unroll", hardly_fade)
+    for _ in range(20):
+        price, again = MemoryPrice(), MemoryPrice()
+        use = MemoryUse.of(still(agent, rollout))
+        assert abs(use.missed) < 1e-6
+        price.observe(100, 100, 1, good=None, use=use)
+        again.load_state_dict(price.state_dict())
+        assert again.state_dict() == price.state_dict()
+
+
+def test_the_length_reported_is_the_mean_penalty_of_the_spans() -> None:
+    agent = expire_agent(max_span=20.0, ramp=4.0)
+    set_spans(agent, 0.5)
+    found = still(agent, make_rollout(agent))["span_penalty"]
+    assert found == pytest.approx(math.log(1 + 20.0 * math.exp(0.5) / 4.0), rel=1e-5)
 
 
 def test_an_update_changes_only_the_span_parameters() -> None:

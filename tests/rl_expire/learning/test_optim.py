@@ -15,6 +15,7 @@ from rl_expire.learning.optim import (
     span_stats,
     step_optimizer,
 )
+from rl_expire.memory.horizon import FOR_GOOD, SHORTEST
 from tests.counting import CountingMemory
 from tests.support import CPU, made_up_rollout
 
@@ -48,13 +49,14 @@ def test_a_step_whose_gradient_is_not_finite_is_skipped_and_described() -> None:
     assert weight.item() == 0.0
 
 
-def test_mean_spans_of_relevant_and_other_observations() -> None:
+def test_typical_spans_of_relevant_and_other_observations_are_geometric_means() -> None:
     rollout = made_up_rollout(T, B, CountingMemory(torch.zeros(B, dtype=torch.int64)))
     spans = torch.arange(2.0 * T * B).view(2, T, B)
-    mean = spans.mean(0)
+    spans[1, 0] = 1e9
+    lengths = spans.clamp(SHORTEST, FOR_GOOD).log().mean(0)
     stats = span_stats(spans, rollout)
-    assert stats["span_relevant"] == mean[rollout.relevant].mean()
-    assert stats["span_other"] == mean[~rollout.relevant].mean()
+    assert stats["span_relevant"] == lengths[rollout.relevant].mean().exp()
+    assert stats["span_other"] == lengths[~rollout.relevant].mean().exp()
     none = replace(rollout, relevant=torch.zeros(T, B, dtype=torch.bool))
     assert span_stats(spans, none)["span_relevant"].isnan()
     assert span_stats(torch.zeros(0, T, B), rollout) == {}

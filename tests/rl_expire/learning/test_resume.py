@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +62,7 @@ FEWER_STOPS = 6
 
 
 def make_trainer(config: AgentConfig, task: str = "RLExpire/Corridor-v0") -> Trainer[Any]:
-    """Return a run that learns, forgets and settles within 24 updates, whatever it scores."""
+    """Return a run that learns, forgets and, with `soon_settled`, settles within 24 updates."""
     option, first, goal = TASKS[task]
     full_task: dict[str, Any] = {option: goal}
     vector = gymnasium.make_vec(task, 4, "vector_entry_point", **full_task)
@@ -89,6 +90,17 @@ def make_trainer(config: AgentConfig, task: str = "RLExpire/Corridor-v0") -> Tra
     )
 
 
+@pytest.fixture
+def soon_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let memory settle within a few updates."""
+    for name, value in {
+        **{"QUIET_STEPS": 24, "SETTLED_STEPS": 48, "SHORTER": 1.0},
+        **{"FEWEST_CHOICES": 1, "MISSED": math.inf},
+    }.items():
+        monkeypatch.setattr(f"rl_expire.learning.memory_price.{name}", value)
+
+
+@pytest.mark.usefixtures("soon_settled")
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_run_resumed_after_any_update_continues_bit_for_bit(name: str, tmp_path: Path) -> None:
     count = STOPS if name == "expire-span" else FEWER_STOPS

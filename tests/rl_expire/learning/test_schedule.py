@@ -9,7 +9,15 @@ import pytest
 
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, Result, ladder
 from rl_expire.learning.goal import STALLED_STEPS
-from rl_expire.learning.memory_price import DOUBLING_STEPS, QUIET_STEPS, SETTLED_STEPS
+from rl_expire.learning.memory_price import (
+    DOUBLING_STEPS,
+    FEWEST_CHOICES,
+    MISSED,
+    QUIET_STEPS,
+    SETTLED_STEPS,
+    MemoryPrice,
+    MemoryUse,
+)
 from rl_expire.learning.schedule import LearningConfig, Schedule
 
 GOAL, WINDOW = 32, 10
@@ -40,17 +48,36 @@ def results(level: int, successes: int, count: int = WINDOW) -> list[Result]:
     return [Result(level, float(n < successes), 0.0) for n in range(count)]
 
 
+def many(level: int, successes: int) -> list[Result]:
+    """Return so many results that they show all that the update's steps can show."""
+    return 20 * results(level, successes)
+
+
+def use(length: float = 3.0, missed: float = 0.0, choices: float = 100.0) -> MemoryUse:
+    """Return what an update found out about memory, by default that nothing is missed."""
+    return MemoryUse(length, missed, choices)
+
+
 def returns(*values: float) -> list[Result]:
     """Return the results of a window of episodes of unknown success, with these returns in turn."""
     return [Result(GOAL, math.nan, values[n % len(values)]) for n in range(WINDOW)]
 
 
 def forgetting(successes: int = 10, **options: Any) -> Schedule:
-    """Return a schedule whose lifetimes learn from step 100 on, and memory is 20 at step 200."""
+    """Return a schedule whose lifetimes learn from step 100 on, and are 3 nats at step 200."""
     schedule = make_schedule(**options)
-    schedule.observe(100, results(GOAL, 10), 30.0)
-    schedule.observe(200, results(GOAL, successes), 20.0)
+    schedule.observe(100, results(GOAL, 10), use(4.0))
+    schedule.observe(200, results(GOAL, successes), use(3.0))
     assert (schedule.phase, schedule.forgetting) == ("learn", True)
+    return schedule
+
+
+def settling() -> Schedule:
+    """Return a schedule that settles from step 300 on, while lifetimes learn too."""
+    schedule = forgetting(total_steps=LARGE)
+    schedule.price.good_steps = float(SETTLED_STEPS)
+    schedule.observe(300, results(GOAL, 10), use(3.0))
+    assert (schedule.phase, schedule.phase_start) == ("settle", 300)
     return schedule
 
 
@@ -68,29 +95,64 @@ def test_phases_follow_each_other_once_the_full_task_is_solved() -> None:
 def test_where_memory_is_learned_a_solved_task_settles_once_memory_has() -> None:
     schedule = forgetting(total_steps=LARGE)
     settled = 200 + SETTLED_STEPS
-    schedule.observe(settled - 1, [], 20.0)
+    schedule.observe(settled - 1, many(GOAL, 10), use())
     assert (schedule.phase, schedule.solved_step) == ("learn", 100)
-    schedule.observe(settled, [], 20.0)
+    schedule.observe(settled, many(GOAL, 10), use())
     assert (schedule.phase, schedule.remaining_steps) == ("settle", 50)
-    schedule.observe(settled + 50, [], 20.0)
+    schedule.observe(settled + 50, [], use())
     assert (schedule.phase, schedule.remaining_steps) == ("end", 0)
 
 
-def test_a_memory_that_becomes_smaller_is_learned_further() -> None:
+def test_lifetimes_that_become_shorter_are_learned_further() -> None:
     schedule = forgetting(total_steps=LARGE)
-    schedule.observe(SETTLED_STEPS, [], 10.0)
-    schedule.observe(200 + SETTLED_STEPS, [], 10.0)
-    schedule.observe(2 * SETTLED_STEPS - 1, [], 10.0)
+    for steps in (SETTLED_STEPS, 200 + SETTLED_STEPS, 2 * SETTLED_STEPS - 1):
+        schedule.observe(steps, many(GOAL, 10), use(2.0))
+        assert schedule.phase == "learn"
+    schedule.observe(2 * SETTLED_STEPS, many(GOAL, 10), use(2.0))
+    assert schedule.phase == "settle"
+
+
+def test_steps_at_a_score_that_does_not_hold_do_not_settle_memory() -> None:
+    schedule = forgetting(total_steps=LARGE)
+    schedule.observe(10 * SETTLED_STEPS, many(GOAL, 9), use())
+    assert (schedule.phase, schedule.solved()) == ("learn", True)
+    schedule.observe(11 * SETTLED_STEPS, many(GOAL, 10), use())
+    assert schedule.phase == "settle"
+
+
+def test_updates_without_episodes_do_not_settle_memory() -> None:
+    schedule = forgetting(total_steps=LARGE)
+    schedule.observe(10 * SETTLED_STEPS, [], use())
     assert schedule.phase == "learn"
-    schedule.observe(2 * SETTLED_STEPS, [], 10.0)
+    easier = [Result(GOAL / 2, 1.0, 0.0)] * 1000
+    schedule.observe(20 * SETTLED_STEPS, easier, use())
+    assert schedule.phase == "learn", "nor do episodes of the easier half"
+    schedule.observe(30 * SETTLED_STEPS, many(GOAL, 10), use())
     assert schedule.phase == "settle"
 
 
 def test_a_memory_that_has_settled_does_not_end_the_learning_of_an_unsolved_task() -> None:
-    schedule = forgetting(successes=8, total_steps=LARGE)
-    schedule.observe(5 * SETTLED_STEPS, results(GOAL, 8), 20.0)
+    schedule = make_schedule(total_steps=LARGE)
+    schedule.observe(100, results(GOAL, 8))
+    for steps in (200, 5 * SETTLED_STEPS):
+        schedule.observe(steps, many(GOAL, 8), use())
+    assert schedule.price.settled
     assert schedule.phase == "learn"
-    schedule.observe(6 * SETTLED_STEPS, results(GOAL, 9), 20.0)
+    schedule.observe(6 * SETTLED_STEPS, results(GOAL, 9), use())
+    assert schedule.phase == "settle"
+
+
+@pytest.mark.parametrize(("start", "phase"), [(GOAL, "settle"), (16, "learn")])
+def test_a_task_of_several_levels_settles_only_once_it_is_known_that_nothing_is_missed(
+    start: int, phase: str
+) -> None:
+    schedule = make_schedule(start=start, total_steps=LARGE)
+    schedule.observe(50, results(start, 10))
+    for steps in (1000, 1000 + 2 * SETTLED_STEPS):
+        schedule.observe(steps, many(GOAL, 10), use(choices=FEWEST_CHOICES / 2 - 1))
+    assert schedule.price.settled
+    assert schedule.phase == phase
+    schedule.observe(1001 + 2 * SETTLED_STEPS, many(GOAL, 10), use(choices=2))
     assert schedule.phase == "settle"
 
 
@@ -98,18 +160,19 @@ def test_a_memory_that_has_settled_does_not_end_the_learning_of_an_unsolved_task
 def test_lifetimes_begin_to_learn_after_three_mastered_levels(mastered: int, forgets: bool) -> None:
     schedule = make_schedule(start=1, total_steps=LARGE)  # levels 1, 2, 4, 8, 16 and 32
     for n in range(mastered):
-        assert schedule.observe(QUIET_STEPS * (n + 1), results(2**n, 10)) == "advance"
-    schedule.observe(QUIET_STEPS * mastered + 100, results(2**mastered, 6))
+        schedule.observe(2 * QUIET_STEPS * n + 1, [], use())
+        assert schedule.observe(2 * QUIET_STEPS * (n + 1), results(2**n, 10), use()) == "advance"
+    schedule.observe(2 * QUIET_STEPS * mastered + 100, results(2**mastered, 6), use())
     assert schedule.forgetting == forgets
     assert schedule.plan().span_rate == float(forgets)
 
 
 def at_fourth_level() -> Schedule:
-    """Return a schedule that reached the fourth of six levels at step 4, where memory is 20."""
+    """Return a schedule that reached the fourth of six levels; lifetimes are 4 nats at step 4."""
     schedule = make_schedule(start=1, total_steps=LARGE)
     for n in range(3):
-        schedule.observe(n + 1, results(2**n, 10), 5.0)
-    schedule.observe(4, [], 20.0)
+        schedule.observe(n + 1, results(2**n, 10), use(1.0))
+    schedule.observe(4, [], use(4.0))
     assert (schedule.curriculum.level, schedule.forgetting) == (8, True)
     return schedule
 
@@ -117,44 +180,76 @@ def at_fourth_level() -> Schedule:
 def test_while_forgetting_a_level_is_left_only_once_memory_is_quiet() -> None:
     schedule = at_fourth_level()
     moves = []
-    for steps, held in [
-        *((100, 20.0), (QUIET_STEPS - 1, 10.0), (QUIET_STEPS + 4, 10.0)),
-        *((2 * QUIET_STEPS - 2, 10.0), (2 * QUIET_STEPS - 1, 10.0)),
+    for steps, length in [
+        *((100, 4.0), (QUIET_STEPS - 1, 3.0), (QUIET_STEPS + 4, 3.0)),
+        *((2 * QUIET_STEPS - 2, 3.0), (2 * QUIET_STEPS - 1, 3.0)),
     ]:
-        moves.append(schedule.observe(steps, results(8, 10), held))
+        moves.append(schedule.observe(steps, results(8, 10), use(length)))
     assert moves == [None, None, None, None, "advance"]
-    assert schedule.observe(2 * QUIET_STEPS, results(16, 10), 30.0) is None
-    assert schedule.observe(3 * QUIET_STEPS, results(16, 10), 30.0) == "advance"
+    assert schedule.observe(2 * QUIET_STEPS, results(16, 10), use(5.0)) is None
+    assert schedule.observe(3 * QUIET_STEPS, results(16, 10), use(5.0)) == "advance"
 
 
-def test_memory_held_at_the_level_that_is_left_does_not_count_at_the_next_one() -> None:
+def test_while_forgetting_a_level_is_left_only_once_hardly_anything_is_missed() -> None:
     schedule = at_fourth_level()
-    assert schedule.observe(QUIET_STEPS + 4, results(8, 10), 10.0) == "advance"
-    schedule.observe(QUIET_STEPS + 100, [], 30.0)
-    assert (schedule.price.least_held, schedule.price.least_step) == (30.0, QUIET_STEPS + 100)
+    moves = []
+    for n, missed in enumerate((10 * MISSED, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)):
+        steps = (n + 1) * QUIET_STEPS + 4
+        before = schedule.price.ready(steps)
+        moves.append(schedule.observe(steps, results(8, 9 if n == 0 else 10), use(4.0, missed)))
+        assert (moves[-1] == "advance") == (before and n > 0)
+        if moves[-1] == "advance":
+            break
+    assert set(moves[:3]) == {None}
+    assert moves[-1] == "advance"
+
+
+def test_while_forgetting_a_level_is_left_only_once_there_were_enough_choices() -> None:
+    schedule = at_fourth_level()
+    schedule.price.choices = FEWEST_CHOICES - 2.0
+    steps, moves = QUIET_STEPS + 4, []
+    for n in range(3):
+        moves.append(schedule.observe(steps + n, results(8, 10), use(4.0, choices=1)))
+    assert moves == [None, None, "advance"], "the choices of an update count in the next one"
+
+
+def test_memory_at_the_level_that_is_left_does_not_count_at_the_next_one() -> None:
+    schedule = at_fourth_level()
+    assert schedule.observe(QUIET_STEPS + 4, results(8, 10), use(3.0)) == "advance"
+    schedule.observe(QUIET_STEPS + 100, [], use(6.0, 0.01, 50.0))
+    price = schedule.price
+    assert (price.least_length, price.least_step) == (6.0, QUIET_STEPS + 100)
+    assert (price.missed, price.choices) == (0.5, 50.0)
 
 
 def test_while_forgetting_a_level_that_is_lost_is_left_at_once() -> None:
     schedule = at_fourth_level()
-    assert schedule.observe(100, results(8, 0), 10.0) == "retreat"
+    assert schedule.observe(100, results(8, 0), use(3.0)) == "retreat"
+
+
+def test_an_update_that_tells_nothing_of_memory_is_observed_too() -> None:
+    schedule = at_fourth_level()
+    before = schedule.price.state_dict()
+    schedule.observe(100, results(8, 9))
+    assert schedule.price.state_dict() == before
 
 
 @pytest.mark.parametrize("method", ["joint", "never"])
 def test_without_forgetting_memory_need_not_be_quiet(method: str) -> None:
     schedule = make_schedule(start=1, method=method)
     for n in range(5):
-        assert schedule.observe(n + 1, results(2**n, 10), 20.0 / (n + 1)) == "advance"
+        assert schedule.observe(n + 1, results(2**n, 10), use(4.0 - 0.5 * n)) == "advance"
 
 
 def test_memory_of_a_lesson_does_not_count_at_the_full_task() -> None:
-    """It is smaller there, since episodes are shorter."""
+    """Lifetimes are shorter there, since episodes are."""
     schedule = make_schedule(start=16, total_steps=LARGE)
-    schedule.observe(50, results(16, 10), 2.0)
+    schedule.observe(50, results(16, 10), use(1.0))
     for steps in (1000, SETTLED_STEPS, SETTLED_STEPS + 999):
-        schedule.observe(steps, results(GOAL, 10), 30.0)
+        schedule.observe(steps, many(GOAL, 10), use(4.0))
         assert schedule.phase == "learn"
-    assert (schedule.price.least_held, schedule.price.least_step) == (30.0, 1000)
-    schedule.observe(SETTLED_STEPS + 1000, results(GOAL, 10), 30.0)
+    assert (schedule.price.least_length, schedule.price.least_step) == (4.0, 1000)
+    schedule.observe(SETTLED_STEPS + 1000, many(GOAL, 10), use(4.0))
     assert schedule.phase == "settle"
 
 
@@ -219,9 +314,9 @@ def test_other_methods_never_forget(method: str, start: int) -> None:
     schedule = make_schedule(start=start, method=method)
     plans = []
     for n, level in enumerate((*ladder(start, GOAL, 2.0), GOAL, GOAL)):
-        schedule.observe(100 * n, results(level, 10), 5.0)
+        schedule.observe(100 * n, results(level, 10), use())
         plans.append(schedule.plan())
-    schedule.observe(10_000, results(GOAL, 10), 5.0)
+    schedule.observe(10_000, results(GOAL, 10), use())
     assert schedule.curriculum.at_goal
     assert not schedule.forgetting
     assert {(plan.span_rate, plan.price) for plan in (*plans, schedule.plan())} == {(0.0, 1.0)}
@@ -232,48 +327,63 @@ def test_the_price_rises_while_the_score_holds_and_falls_while_it_does_not(best:
     """A score holds as long as it is about as good as its best, whether or not that is a goal."""
     schedule = make_schedule(total_steps=LARGE)
     prices, steps = [], 100
-    schedule.observe(steps, results(GOAL, best), 20.0)
-    for lost in (0, 0, 1, 0, 8, 8):
+    schedule.observe(steps, results(GOAL, best))
+    for n, lost in enumerate((0, 0, 1, 0, 8, 8)):
         steps += DOUBLING_STEPS
-        schedule.observe(steps, results(GOAL, best - lost), 1e9 / steps**2)
+        schedule.observe(steps, many(GOAL, best - lost), use(20.0 - n))
         prices.append(schedule.plan().price)
     assert schedule.phase == "learn"
     assert prices == pytest.approx([2.0, 4.0, 2.0, 4.0, 2.0, 1.0])
 
 
+def test_the_price_falls_while_memories_are_missed_and_follows_the_episodes() -> None:
+    schedule = make_schedule(total_steps=LARGE)
+    prices, steps = [], 100
+    schedule.observe(steps, results(GOAL, 10))
+    for n, missed in enumerate((0.0, 0.0, 10 * MISSED, 0.0, 0.0)):
+        steps += DOUBLING_STEPS
+        schedule.observe(steps, many(GOAL, 10), use(20.0 - n, missed))
+        prices.append(schedule.plan().price)
+    assert prices == pytest.approx([2.0, 4.0, 8.0, 4.0, 2.0]), "from the next update on"
+    schedule.price.begin_level(steps)
+    schedule.observe(steps + DOUBLING_STEPS, results(GOAL, 32, 32), use())
+    assert schedule.plan().price == pytest.approx(2.0 * 2**0.5), "64 episodes would double it"
+
+
 def test_the_price_stays_below_the_full_task_and_until_its_score_is_known() -> None:
     schedule = make_schedule(start=1, total_steps=LARGE)
     for n in range(4):
-        schedule.observe(n + 1, results(2**n, 10), 9.0)
+        schedule.observe(n + 1, many(2**n, 10), use())
     assert (schedule.forgetting, schedule.curriculum.at_goal) == (True, False)
-    schedule.observe(DOUBLING_STEPS, results(16, 9), 9.0)
+    assert schedule.observe(DOUBLING_STEPS, many(8, 10), use()) == "advance"
+    schedule.observe(2 * DOUBLING_STEPS, many(16, 9), use())
     assert schedule.plan().price == 1.0
-    schedule.observe(2 * DOUBLING_STEPS, results(16, 10), 9.0)
-    schedule.observe(3 * DOUBLING_STEPS, results(GOAL, 9, count=WINDOW - 1), 9.0)
+    assert schedule.observe(3 * DOUBLING_STEPS, many(16, 10), use()) == "advance"
+    schedule.observe(4 * DOUBLING_STEPS, results(GOAL, 9, count=WINDOW - 1), use())
     assert (schedule.curriculum.at_goal, schedule.plan().price) == (True, 1.0)
-    schedule.observe(4 * DOUBLING_STEPS, results(GOAL, 9), 9.0)
+    schedule.observe(5 * DOUBLING_STEPS, many(GOAL, 9), use())
     assert schedule.plan().price == pytest.approx(2.0)
 
 
 def test_without_a_known_goal_the_price_rises_while_what_was_gained_is_kept() -> None:
     schedule = make_schedule(total_steps=LARGE)
     for steps, value in ((100, 0.0), (200, 100.0), (200 + STALLED_STEPS, 100.0)):
-        schedule.observe(steps, returns(value), 9.0)
+        schedule.observe(steps, returns(value), use())
     prices, steps = [], schedule.steps
     for value in (96.0, 96.0, 94.0):  # it may lose 5 % of what was gained
         steps += DOUBLING_STEPS
-        schedule.observe(steps, returns(value), 9.0)
+        schedule.observe(steps, 20 * returns(value), use())
         prices.append(schedule.plan().price)
     assert prices == pytest.approx([2.0, 4.0, 2.0])
 
 
 def test_the_price_stays_while_settling() -> None:
-    schedule = forgetting(total_steps=1000)
+    schedule = settling()
     schedule.price.factor = 8.0
-    schedule.observe(950, [], 20.0)
-    price = schedule.plan().price
-    schedule.observe(990, results(GOAL, 0), 1.0)
-    assert (schedule.phase, schedule.plan().price) == ("settle", price)
+    state = schedule.price.state_dict()
+    schedule.observe(340, many(GOAL, 0), use(1.0))
+    assert (schedule.phase, schedule.plan().price) == ("settle", 8.0)
+    assert schedule.price.state_dict() == state
 
 
 @pytest.mark.parametrize("method", ["distillation", "joint", "never"])
@@ -282,44 +392,51 @@ def test_the_price_stays_while_settling() -> None:
     ("total", "settle_steps", "begins"),
     [(1000, 50, 950), (1000, 10_000, 900), (1005, 10_000, 904), (10, 300_000, 9)],
 )
-def test_the_last_steps_of_any_run_settle_and_they_are_a_tenth_at_most(
+def test_rates_fall_to_zero_over_the_last_steps_of_any_run_and_they_are_a_tenth_at_most(
     method: str, successes: int, total: int, settle_steps: int, begins: int
 ) -> None:
     schedule = make_schedule(method=method, total_steps=total, settle_steps=settle_steps)
-    schedule.observe(begins - 1, results(GOAL, successes))
-    assert (schedule.phase, schedule.plan().rate) == ("learn", 0.25)
-    schedule.observe(begins, results(GOAL, successes))
-    assert (schedule.phase, schedule.plan().rate) == ("settle", 0.25)
-    assert schedule.remaining_steps == total - begins
-    half = (total + begins) / 2
-    if half.is_integer():
-        schedule.observe(int(half), [])
-        assert schedule.plan().rate == pytest.approx(0.125)
-    schedule.observe(total, results(GOAL, successes))
-    assert schedule.remaining_steps == 0
+    spans = float(method == "distillation" and successes == 8)
+    for steps in (0, begins - 1, begins, (begins + total) // 2, total, total + 5):
+        calm = min(1.0, max(0, total - steps) / (total - begins))
+        schedule.observe(steps, results(GOAL, successes))
+        plan = schedule.plan()
+        assert plan.rate == pytest.approx(0.25 * calm)
+        assert plan.entropy_cost == pytest.approx(0.01 * calm)
+        assert plan.span_rate == pytest.approx(spans * calm)
+        assert (schedule.phase, plan.phase) == ("learn", "learn")
+        assert schedule.remaining_steps == max(0, total - steps)
 
 
-def test_a_joint_run_that_is_solved_learns_until_its_last_steps() -> None:
+def test_a_joint_run_that_is_solved_learns_to_its_last_step() -> None:
     schedule = make_schedule(method="joint")
-    schedule.observe(100, results(GOAL, 10))
-    assert (schedule.plan().phase, schedule.solved_step) == ("learn", 100)
-    schedule.observe(9949, results(GOAL, 10))
-    assert (schedule.phase, schedule.solved_step) == ("learn", 100), "the first time counts"
-    schedule.observe(9950, results(GOAL, 10))
-    assert schedule.phase == "settle"
+    for steps in (100, 9949, 9990, 10_000):
+        schedule.observe(steps, results(GOAL, 10))
+        assert (schedule.phase, schedule.solved_step) == ("learn", 100), "the first time counts"
+    assert (schedule.remaining_steps, schedule.plan().rate) == (0, 0.0)
 
 
-def test_the_last_steps_settle_again_after_a_collapse() -> None:
+def test_a_collapse_in_the_last_steps_leads_back_while_rates_go_on_falling() -> None:
     schedule = make_schedule(start=16, total_steps=1000, settle_steps=10_000)
     schedule.observe(50, results(16, 10))
     schedule.observe(910, results(GOAL, 8))
-    assert schedule.phase == "settle"
+    assert schedule.plan().rate == pytest.approx(0.9 * 0.25)
     assert schedule.observe(940, results(GOAL, 2)) == "retreat"
-    assert schedule.phase == "learn"
-    schedule.observe(960, results(16, 8))
-    assert (schedule.phase, schedule.plan().span_rate) == ("settle", 1.0)
+    plan = schedule.plan()
+    assert (plan.phase, plan.rate) == ("learn", pytest.approx(0.6 * 0.5)), "0.5 for the collapse"
+    assert plan.span_rate == pytest.approx(0.6)
     schedule.observe(990, [])
-    assert schedule.plan().span_rate == pytest.approx(0.25)
+    assert schedule.plan().span_rate == pytest.approx(0.1)
+
+
+def test_a_run_that_settles_at_its_end_falls_to_zero_only_once() -> None:
+    schedule = make_schedule(method="never", total_steps=1000)
+    rates = []
+    for steps in (955, 960, 980, 999, 1000):
+        schedule.observe(steps, results(GOAL, 8 if steps < 960 else 10))
+        rates.append(schedule.plan().rate)
+    assert (schedule.phase, schedule.phase_start) == ("settle", 960)
+    assert rates == pytest.approx([0.9 * 0.25, 0.25, 0.5 * 0.25, 0.025 * 0.25, 0.0])
 
 
 def test_a_task_that_was_solved_by_chance_is_learned_further() -> None:
@@ -379,12 +496,12 @@ def test_success_counts_before_the_return() -> None:
 
 
 @pytest.mark.parametrize("successes", [8, 9])
-def test_a_phase_that_the_budget_cut_short_goes_on_with_a_larger_one(successes: int) -> None:
-    schedule = make_schedule(total_steps=1000)
-    schedule.observe(980, results(GOAL, successes))
+def test_settling_that_the_budget_cut_short_goes_on_with_a_larger_one(successes: int) -> None:
+    schedule = make_schedule(method="never", total_steps=1000)
+    schedule.observe(980, results(GOAL, 9))
     schedule.observe(1000, results(GOAL, successes))
     assert (schedule.phase, schedule.phase_done, schedule.remaining_steps) == ("settle", 1.0, 0)
-    larger = make_schedule()
+    larger = make_schedule(method="never")
     larger.load_state_dict(schedule.state_dict())
     assert (larger.phase, larger.phase_done, larger.remaining_steps) == ("settle", 0.4, 30)
     larger.observe(1030, [])
@@ -397,28 +514,34 @@ def test_a_solved_run_whose_budget_was_spent_before_it_had_finished_goes_on_with
 ) -> None:
     schedule = make_schedule(total_steps=1000, method=method)
     for steps in (100, 950, 1000):
-        schedule.observe(steps, results(GOAL, 10), 20.0)
+        schedule.observe(steps, results(GOAL, 10), use())
     assert not schedule._finished_learning()
+    assert (schedule.phase, schedule.remaining_steps) == ("learn", 0)
     larger = make_schedule(method=method)
     larger.load_state_dict(schedule.state_dict())
-    assert larger.remaining_steps == 9000
+    assert (larger.phase, larger.remaining_steps) == ("learn", 9000)
+    assert larger.plan().rate == 0.25
 
 
-def test_learning_that_used_up_the_budget_goes_on_with_a_larger_one() -> None:
+def test_learning_that_used_up_the_budget_goes_on_at_full_rates_with_a_larger_one() -> None:
     schedule = make_schedule(total_steps=1000)
     for steps in (950, 1000):
         schedule.observe(steps, results(GOAL, 8))
     assert (schedule.phase, schedule.remaining_steps) == ("learn", 0)
+    plan = schedule.plan()
+    assert (plan.rate, plan.entropy_cost, plan.span_rate) == (0.0, 0.0, 0.0)
     larger = make_schedule()
     larger.load_state_dict(schedule.state_dict())
     assert (larger.phase, larger.remaining_steps) == ("learn", 9000)
     assert larger.plan() == replace(forgetting(successes=8).plan(), price=larger.plan().price)
+    assert larger.plan().rate == 0.25
+    assert larger.state_dict() == schedule.state_dict(), "nothing of the last steps is kept"
 
 
 def test_all_rates_and_the_entropy_bonus_fall_to_zero_while_settling() -> None:
-    schedule = forgetting(total_steps=1000)
-    plans = []
-    for steps in (950, 970, 995):
+    schedule = settling()
+    plans = [schedule.plan()]
+    for steps in (320, 345):
         schedule.observe(steps, [])
         plans.append(schedule.plan())
     assert [p.phase for p in plans] == ["settle"] * 3
@@ -428,11 +551,14 @@ def test_all_rates_and_the_entropy_bonus_fall_to_zero_while_settling() -> None:
     assert len({p.price for p in plans}) == 1
 
 
-def test_lifetimes_do_not_begin_to_learn_while_settling() -> None:
-    schedule = make_schedule(total_steps=1000)
-    schedule.observe(950, results(GOAL, 0))
-    schedule.observe(980, results(GOAL, 10))
-    assert (schedule.phase, schedule.forgetting, schedule.plan().span_rate) == ("settle", False, 0)
+def test_a_collapse_while_settling_and_forgetting_leads_back_to_full_rates() -> None:
+    schedule = settling()
+    schedule.observe(345, results(GOAL, 0))
+    assert schedule.phase == "settle"
+    schedule.observe(350, results(GOAL, 0))
+    plan = schedule.plan()
+    assert (plan.phase, plan.rate, plan.span_rate) == ("learn", 0.25, 1.0)
+    assert schedule.solved_step is None
 
 
 def test_learning_rate_and_entropy_bonus_fall_geometrically_with_the_curriculum() -> None:
@@ -445,28 +571,6 @@ def test_learning_rate_and_entropy_bonus_fall_geometrically_with_the_curriculum(
     assert [p.rate for p in plans.values()] == pytest.approx([1, 0.5, 0.25])
     assert [p.entropy_cost for p in plans.values()] == pytest.approx([0.04, 0.02, 0.01])
     assert all(p.span_rate == 0 for p in plans.values()), "nothing was observed yet"
-
-
-@pytest.mark.parametrize(("failures", "effort"), [(0, 0.1), (1, 0.2), (2, 0.4), (5, 1), (40, 1)])
-def test_learning_rate_and_passes_fall_where_hardly_anything_fails(
-    failures: int, effort: float
-) -> None:
-    schedule = make_schedule(window=100, method="never", settle_steps=100)
-    before = schedule.plan()
-    assert (before.rate, before.effort) == (0.25, 1.0), "nothing is known yet"
-    schedule.config = replace(schedule.config, solved_at=1.0)
-    schedule.observe(100, [*results(GOAL, 0, failures), *results(GOAL, 100, 100 - failures)])
-    plan = schedule.plan()
-    assert plan.effort == pytest.approx(effort)
-    assert plan.rate == pytest.approx(0.25 * effort)
-    assert plan.entropy_cost == before.entropy_cost
-
-
-def test_lifetimes_learn_at_full_rate_where_nothing_fails() -> None:
-    schedule = make_schedule(window=100, settle_steps=100)
-    schedule.observe(100, results(GOAL, 100, 100))
-    plan = schedule.plan()
-    assert (plan.effort, plan.span_rate) == (0.1, 1.0)
 
 
 def test_a_collapse_lowers_the_learning_rate_until_the_level_is_mastered_again() -> None:
@@ -560,39 +664,38 @@ PHASES = ["learn", "forgetting", "settling", "end"]
 def schedule_in(phase: str) -> Schedule:
     """Return a schedule in a phase, after advances, a retreat and a change of the price."""
     method = "never" if phase == "end" else "distillation"
-    schedule = make_schedule(start=8, total_steps=1000, method=method, patience=100)
+    schedule = make_schedule(start=8, total_steps=LARGE, method=method, patience=100)
     moves = [(8, 10), (16, 0), (8, 10), (16, 10)]
     for level, successes in moves[:3] if phase == "learn" else moves:
-        schedule.observe(60, results(level, successes), 30.0)
+        schedule.observe(60, results(level, successes), use(4.0))
     if phase != "learn":
-        schedule.observe(120, results(GOAL, 10), 20.0)
-        schedule.observe(170, results(GOAL, 9), 15.0)
+        schedule.observe(120, results(GOAL, 10), use(3.0, 0.01))
+        schedule.observe(170, results(GOAL, 9), use(2.9, 0.02))
     if phase == "settling":
-        schedule.observe(960, results(GOAL, 8), 14.0)
-    found = schedule.phase, schedule.forgetting
-    assert (
-        found
-        == {
-            "learn": ("learn", False),
-            "forgetting": ("learn", True),
-            "settling": ("settle", True),
-            "end": ("end", False),
-        }[phase]
-    )
+        schedule.price.good_steps = float(SETTLED_STEPS)
+        schedule.observe(170 + QUIET_STEPS, results(GOAL, 9), use(2.9))
+    expected = {
+        "learn": ("learn", False),
+        "forgetting": ("learn", True),
+        "settling": ("settle", True),
+        "end": ("end", False),
+    }
+    assert (schedule.phase, schedule.forgetting) == expected[phase]
     return schedule
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_restored_schedule_continues_as_the_original_does(phase: str) -> None:
     schedule = schedule_in(phase)
-    restored = make_schedule(start=8, total_steps=1000, method=schedule.method, patience=100)
+    restored = make_schedule(start=8, total_steps=LARGE, method=schedule.method, patience=100)
     restored.load_state_dict(json.loads(json.dumps(schedule.state_dict())))
     assert restored.plan() == schedule.plan()
     assert restored.remaining_steps == schedule.remaining_steps
     assert restored.solved_step == schedule.solved_step
     assert repr(restored.state_dict()) == repr(schedule.state_dict()), "repr, because NaN != NaN"
     level = schedule.curriculum.level
-    moved = [x.observe(990, results(level, 2), 9.0) for x in (schedule, restored)]
+    steps = schedule.steps + 20
+    moved = [x.observe(steps, results(level, 2), use(1.0)) for x in (schedule, restored)]
     assert moved == [None if phase == "end" else "retreat"] * 2
     assert repr(restored.state_dict()) == repr(schedule.state_dict())
     assert restored.plan() == schedule.plan()
@@ -607,7 +710,8 @@ BAD: list[tuple[str, Any, str]] = [
     *(("collapse_scale", value, "collapse_scale is ") for value in (2.0, -0.1, math.nan, 1)),
     *((name, value, "") for name in ("curriculum", "goal", "price") for value in (None, {}, [])),
     ("goal", {"first": math.nan, "best": 1.0, "best_step": 3}, "goal/first is "),
-    ("price", {"factor": 0.0, "least_held": 1.0, "least_step": 3}, "price/factor is "),
+    ("price", MemoryPrice().state_dict() | {"factor": 0.0}, "price/factor is "),
+    ("price", MemoryPrice().state_dict() | {"missed": -1.0}, "price/missed is "),
 ]
 
 

@@ -15,14 +15,15 @@ from agents import ExpireSpanConfig, ExpireTransformer
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.forgetting import ForgettingConfig
-from rl_expire.learning.memory_price import SETTLED_STEPS
+from rl_expire.learning.memory_price import SETTLED_STEPS, MemoryUse
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.ppo import PPOConfig
+from rl_expire.learning.rollout import collect
 from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.train_loop import train
 from rl_expire.learning.trainer import TrainConfig, Trainer
 from rl_expire.validate import OptionError
-from tests.support import CPU, copy_of
+from tests.support import CPU, copy_of, same_tree
 
 ROWS, LENGTH, GOAL, WINDOW, SETTLE = 4, 4, 12, 5, 1
 SIZES = TrainConfig(num_envs=ROWS, rollout_length=LENGTH, total_steps=160, checkpoint_every=4)
@@ -71,7 +72,7 @@ def finish_window(trainer: Trainer[Any], success: float) -> None:
     """Let the trainer see a full window of the hardest episodes, and nothing else."""
     hardest = {"length": float(trainer.schedule.curriculum.level), "success": success}
     trainer.actor.episodes = [Episode(0, success, 5, hardest)] * WINDOW
-    trainer._follow_schedule(trainer.steps, 5.0)
+    trainer._follow_schedule(trainer.steps, MemoryUse(3.0, 0.0, 100.0))
 
 
 def begin_forgetting(trainer: Trainer[Any]) -> None:
@@ -84,7 +85,8 @@ def begin_forgetting(trainer: Trainer[Any]) -> None:
 def begin_settling(trainer: Trainer[Any]) -> None:
     """Forget, with a memory that has settled, and settle for 64 steps."""
     begin_forgetting(trainer)
-    trainer.schedule.price.least_held, trainer.schedule.price.least_step = 0.0, -SETTLED_STEPS
+    trainer.schedule.price.least_length = 0.0
+    trainer.schedule.price.good_steps = float(SETTLED_STEPS)
     trainer.schedule.config = replace(trainer.schedule.config, settle_steps=64)
     trainer.schedule.total_steps = 640
     finish_window(trainer, 1.0)
@@ -214,25 +216,47 @@ def test_while_forgetting_all_weights_change_those_of_the_policy_and_the_spans()
 
 
 @pytest.mark.parametrize(
-    ("failure", "epochs"), [(0.0, 1), (0.01, 1), (0.02, 2), (0.03, 3), (1.0, 4)]
+    ("choices", "effort", "epochs"),
+    [
+        *((0, 0.1, 1), (3, 0.1, 1), (4, 0.125, 1), (8, 0.25, 1), (9, 0.28125, 2)),
+        *((24, 0.75, 3), (25, 0.78125, 4), (32, 1.0, 4), (64, 1.0, 4)),
+    ],
 )
-def test_the_policy_learns_from_fewer_passes_where_hardly_anything_fails(
-    failure: float, epochs: int, monkeypatch: pytest.MonkeyPatch
+def test_the_policy_learns_less_from_a_rollout_of_few_choices(
+    choices: int, effort: float, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = make_trainer(epochs=4)
-    trainer.schedule.curriculum.load_state_dict(
-        trainer.schedule.curriculum.state_dict() | {"failure": failure}
-    )
-    configs = []
+    trainer = make_trainer(start=GOAL, epochs=4)
+    begin_forgetting(trainer)
+    rollout = collect(trainer.actor, 17)
+    valid = torch.ones(17, ROWS, dtype=torch.bool)
+    valid[16] = False  # at the last steps, choices do not count
+    choice = torch.zeros(17 * ROWS, dtype=torch.bool)
+    choice[torch.randperm(16 * ROWS)[:choices]] = True
+    choice[16 * ROWS :] = True
+    rollout = replace(rollout, choice=choice.view(17, ROWS), valid=valid)
+    calls: list[tuple[Any, float]] = []
 
-    def improve(*args: Any, **options: Any) -> dict[str, float]:
-        configs.append(args[4])
+    def improve(*args: Any, entropy_cost: float, **options: Any) -> dict[str, float]:
+        calls.append((args[4], entropy_cost))
         return {}
 
     monkeypatch.setattr("rl_expire.learning.learner.ppo_update", improve)
-    trainer.update()
-    assert [config.epochs for config in configs] == [epochs]
-    assert configs[0].minibatches == 2
+    plan = replace(trainer.schedule.plan(), rate=0.5)
+    trainer.learner.update(rollout, plan, 2)
+    ((config, entropy_cost),) = calls
+    assert (config.epochs, config.minibatches, entropy_cost) == (epochs, 2, plan.entropy_cost)
+    rates = [o.param_groups[0]["lr"] for o in (trainer.learner.optimizer, spans_of(trainer))]
+    assert rates == pytest.approx([effort * 0.5 * 0.01, 0.5]), "spans learn at their full rate"
+
+
+def spans_of(trainer: Trainer[Any]) -> torch.optim.Optimizer:
+    """Return the optimizer of the spans."""
+    return trainer.learner.span_optimizer
+
+
+def effort_of(monkeypatch: pytest.MonkeyPatch, effort: float) -> None:
+    """Let every rollout have as many choices as lead to this effort."""
+    monkeypatch.setattr("rl_expire.learning.learner._effort", lambda rollout: effort)
 
 
 def test_the_span_penalty_grows_with_the_price() -> None:
@@ -251,7 +275,10 @@ def test_the_span_penalty_grows_with_the_price() -> None:
     assert alphas == [report["alpha"]] == [8 * trainer.learner.forgetting.alpha]
 
 
-def test_while_settling_all_learning_rates_fall_and_everything_still_changes() -> None:
+def test_while_settling_all_learning_rates_fall_and_everything_still_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    effort_of(monkeypatch, 1.0)
     trainer = make_trainer(start=GOAL)
     begin_settling(trainer)
     rates = []
@@ -291,16 +318,75 @@ def test_forgetting_starts_with_calibrated_spans_of_unchanged_length() -> None:
     torch.testing.assert_close(spans.unique(), torch.tensor([10.0]))
 
 
-def test_spans_stay_calibrated_after_a_retreat_to_weights_from_before_forgetting() -> None:
+def test_weights_from_before_forgetting_are_dropped_when_it_begins() -> None:
+    """Their spans are not calibrated; those kept with the level just mastered are."""
+    trainer = make_trainer()
+    trainer.update()
+    finish_window(trainer, 1.0)
+    assert (len(trainer.learner.mastered), trainer.schedule.forgetting) == (1, False)
+    trainer.update()
+    finish_window(trainer, 1.0)
+    assert (trainer.schedule.curriculum.level, trainer.schedule.forgetting) == (GOAL, True)
+    (kept,) = trainer.learner.mastered
+    begun = copy_of(trainer.agent)
+    same_tree(kept["agent"], begun)
+    assert float(kept["agent"]["layers.0.lifetime.head.scale"]) != 1.0
+    assert float(kept["agent"]["layers.0.lifetime.head.center"].abs().sum()) > 0
+    trainer.update()
+    later = changed(trainer, begun)
+    finish_window(trainer, 0.0)
+    assert later
+    assert changed(trainer, begun) <= {"layers.0.lifetime.horizon.tested"}
+    assert (trainer.schedule.curriculum.level, trainer.schedule.forgetting) == (6, True)
+    assert trainer.learner.mastered == []
+    trainer.update()
+    before = copy_of(trainer.agent)
+    finish_window(trainer, 0.0)
+    assert trainer.schedule.curriculum.level == 3
+    assert not changed(trainer, before), "no earlier weights are left"
+
+
+def test_a_retreat_clears_the_momentum_of_the_spans() -> None:
     trainer = make_trainer()
     trainer.update()
     finish_window(trainer, 1.0)
     finish_window(trainer, 1.0)
     assert trainer.schedule.forgetting
+    trainer.update()
+    momenta = [state["momentum_buffer"] for state in spans_of(trainer).state.values()]
+    assert len(momenta) == 2
+    assert any(float(x.abs().sum()) > 0 for x in momenta)
     finish_window(trainer, 0.0)
-    assert (trainer.schedule.curriculum.level, trainer.schedule.forgetting) == (6, True)
-    assert float(trainer.agent.get_buffer("layers.0.lifetime.head.scale")) != 1.0
-    assert float(trainer.agent.get_buffer("layers.0.lifetime.head.center").abs().sum()) > 0
+    assert trainer.schedule.curriculum.level == 6
+    assert not spans_of(trainer).state
+    trainer.update()
+    assert len(spans_of(trainer).state) == 2, "and they go on learning"
+
+
+def test_learning_rates_fall_to_zero_over_the_last_steps_and_come_back_with_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    effort_of(monkeypatch, 1.0)
+
+    def make(total_steps: int) -> Trainer[Any]:
+        trainer = make_trainer(method="never", train=replace(SIZES, total_steps=total_steps))
+        trainer.schedule.config = replace(trainer.schedule.config, settle_steps=48)
+        trainer.actor.take_episodes = list  # type: ignore[method-assign]
+        return trainer
+
+    trainer, rates, lrs = make(480), [], []
+    train(trainer, report=lambda r: rates.append(r["learning_rate"]), save=lambda: None)
+    assert trainer.finished
+    full = trainer.learner.ppo.learning_rate
+    assert rates == pytest.approx([full] * 28 + [full * 2 / 3, full / 3])
+    assert (trainer.schedule.plan().rate, trainer.schedule.phase) == (0.0, "learn")
+    longer = make(960)
+    longer.load_state_dict(trainer.state_dict())
+    same_tree(longer.state_dict(), trainer.state_dict())
+    for _ in range(2):
+        lrs.append(longer.update()["learning_rate"])
+    assert lrs == [full, full]
+    assert longer.learner.optimizer.param_groups[0]["lr"] == full
 
 
 def test_the_greatest_age_is_recorded_only_while_forgetting() -> None:
@@ -398,8 +484,13 @@ def test_a_run_that_spent_its_steps_goes_on_when_it_is_given_more(stage: str) ->
     assert trainer.steps == 48
     longer = make(160)
     longer.load_state_dict(trainer.state_dict())
+    same_tree(longer.state_dict(), trainer.state_dict())
     assert not longer.finished
     assert longer.schedule.forgetting == (stage == "forgetting")
+    plan, full = trainer.schedule.plan(), longer.schedule.plan()
+    assert (plan.rate, plan.entropy_cost, plan.span_rate) == (0.0, 0.0, 0.0)
+    assert full.rate > 0 < full.entropy_cost
+    assert full.span_rate == float(stage == "forgetting")
     assert train(longer, report=lambda _: None, save=lambda: None)
     assert longer.steps == 160
 
@@ -437,12 +528,15 @@ def test_weights_to_restore_after_a_collapse_are_part_of_a_checkpoint() -> None:
 
 
 @stages
-def test_a_new_learning_rate_applies_to_a_restored_run(stage: str) -> None:
+def test_a_new_learning_rate_applies_to_a_restored_run(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effort_of(monkeypatch, 0.5)
     trainer = trainer_in(stage)
     restored = make_trainer(start=START[stage], learning_rate=0.005)
     restored.learner.forgetting = replace(restored.learner.forgetting, learning_rate=0.25)
     restored.load_state_dict(trainer.state_dict())
-    rate = restored.schedule.plan().rate * 0.005
+    rate = 0.5 * restored.schedule.plan().rate * 0.005
     restored.update()
     assert restored.learner.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
     if stage == "forgetting":

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from rl_expire.runs.earlier_versions import SCHEDULE, TRAINER, rename_trainer_state
+from agents import ExpireSpanConfig, ExpireTransformer
+from agents.pretrained import load_policy
+from rl_expire.runs.checkpoint import save_weights
+from rl_expire.runs.earlier_versions import (
+    SCHEDULE,
+    TRAINER,
+    complete_weights,
+    rename_trainer_state,
+)
+from rl_expire.runs.json_file import write_json
 from rl_expire.runs.policy import export_policy, read_policy, set_weights
 from rl_expire.runs.run_folder import RunFolder
 from rl_expire.runs.saver import Saver
 from tests.rl_expire.learning.test_resume import AGENTS, make_trainer
-from tests.support import copy_of, expire_agent, same_tree
+from tests.support import (
+    ACTIONS,
+    SMALL,
+    VECTOR,
+    act_over,
+    copy_of,
+    expire_agent,
+    random_steps,
+    same_tree,
+)
+from tests.support import (
+    AGENTS as ALL_AGENTS,
+)
 
 
 def under_old_names(state: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +74,59 @@ def test_weights_from_before_rewards_were_scaled_see_rewards_as_they_are() -> No
     assert {k: v for k, v in copy_of(other).items() if "reward_scale" not in k}.keys() == old.keys()
     rewards = torch.tensor([0.5, -3.0])
     assert torch.equal(other.embedding.reward_scale(rewards), rewards)
+
+
+def greatest_ages(agent: ExpireTransformer) -> list[float]:
+    """Return the greatest age in training, in each layer."""
+    return [float(x) for name, x in agent.named_buffers() if name.endswith("horizon.tested")]
+
+
+def answers(agent: ExpireTransformer) -> list[torch.Tensor]:
+    """Return logits and values of 20 steps of one episode."""
+    steps = random_steps(20, 2, first=[(0, 0), (0, 1)])
+    return list(act_over(agent, steps, agent.initial_memory(2))[:2])
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_weights_from_before_the_horizon_act_as_they_did(layers: int) -> None:
+    agent, other = (expire_agent(seed=seed, layers=layers) for seed in (0, 1))
+    assert greatest_ages(agent) == [0.0] * layers
+    old = {k: v for k, v in copy_of(agent).items() if "horizon" not in k}
+    assert len(old) == len(copy_of(agent)) - layers
+    other.record_ages(replace(other.initial_memory(1), clock=torch.tensor([3])))
+    assert greatest_ages(other) == [3.0] * layers
+    set_weights(other, old)
+    assert greatest_ages(other) == [0.0] * layers
+    same_tree(answers(other), answers(agent))
+    other.record_ages(replace(other.initial_memory(1), clock=torch.tensor([1])))
+    found, before = answers(other), answers(agent)
+    assert not torch.equal(found[0], before[0]), "with a horizon, it would act differently"
+
+
+def test_a_policy_exported_before_the_horizon_is_opened_and_acts_as_it_did(tmp_path: Path) -> None:
+    agent = expire_agent(seed=4)
+    old = {k: v for k, v in copy_of(agent).items() if "horizon" not in k}
+    save_weights(old, tmp_path / "model.safetensors")
+    options = {"agent": {"name": ExpireSpanConfig.name, "options": dict(vars(SMALL))}}
+    write_json(tmp_path / "config.json", options)
+    opened = load_policy(tmp_path, VECTOR, ACTIONS)
+    assert isinstance(opened, ExpireTransformer)
+    assert greatest_ages(opened) == [0.0]
+    same_tree(answers(opened), answers(agent))
+
+
+def test_a_horizon_that_weights_have_is_kept() -> None:
+    agent, other = expire_agent(seed=0), expire_agent(seed=1)
+    agent.record_ages(replace(agent.initial_memory(1), clock=torch.tensor([7])))
+    set_weights(other, copy_of(agent))
+    assert greatest_ages(other) == [7.0]
+    same_tree(answers(other), answers(agent))
+
+
+@pytest.mark.parametrize("name", ALL_AGENTS)
+def test_present_weights_of_any_agent_are_complete(name: str) -> None:
+    weights = copy_of(ALL_AGENTS[name]())
+    same_tree(complete_weights(weights), weights)
 
 
 def test_what_was_added_to_the_state_gets_its_default() -> None:

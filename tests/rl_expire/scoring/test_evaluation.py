@@ -1,6 +1,7 @@
 """Evaluation: exactly N episodes, none favoured, and the memories held in them."""
 
 import math
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from rl_expire.memory.horizon import SHORTEST
 from rl_expire.scoring.evaluation import Score, evaluate, quotas
 from rl_expire.types import ActorOutput, TimeStep
 from tests.counting import CountingAgent, CountingEnv, CountingMemory, counting_envs
@@ -76,8 +78,8 @@ def test_memories_held_and_lifetimes_computed_by_hand(mode: AutoresetMode) -> No
     assert score.kept_at_end_per_layer == pytest.approx([(2 + 3) / 2])
     assert score.bytes_held == 64
     # Lifetimes are 2 in row 0 and 3 in row 1; each first step is relevant.
-    assert score.span_relevant == pytest.approx((2 + 3) / 2)
-    assert score.span_other == pytest.approx((2 + 3 + 3) / 3)
+    assert score.span_relevant == pytest.approx((2 * 3) ** (1 / 2))
+    assert score.span_other == pytest.approx((2 * 3 * 3) ** (1 / 3))
 
 
 @pytest.mark.parametrize(
@@ -89,16 +91,16 @@ def test_memories_held_and_lifetimes_equal_a_loop_over_the_steps(
 ) -> None:
     score = score_of(counting_envs(4, mode), episodes, CountingAgent(held))
     kept, at_end = [], []
-    spans: dict[bool, list[int]] = {True: [], False: []}
+    spans: dict[bool, list[float]] = {True: [], False: []}
     for row, length in played(episodes, 4):
         at_end.append(min(length, held))
         for step in range(length):
             kept.append(min(step + 1, held))
-            spans[step % 3 == 0].append(held - 1 + row)
+            spans[step % 3 == 0].append(max(SHORTEST, held - 1 + row))
     assert score.kept_per_layer == pytest.approx([np.mean(kept)])
     assert score.kept_at_end_per_layer == pytest.approx([np.mean(at_end)])
-    assert score.span_relevant == pytest.approx(np.mean(spans[True]))
-    assert score.span_other == pytest.approx(np.mean(spans[False]))
+    assert score.span_relevant == pytest.approx(geometric_mean(spans[True]))
+    assert score.span_other == pytest.approx(geometric_mean(spans[False]))
 
 
 def test_both_autoreset_modes_give_the_same_score() -> None:
@@ -141,7 +143,7 @@ def test_without_relevant_observations_their_lifetime_is_nan() -> None:
 
     score = score_of(counting_envs(2, SAME, Irrelevant), 2)
     assert math.isnan(score.span_relevant)
-    assert score.span_other == pytest.approx((2 * 2 + 3 * 3) / 5)
+    assert score.span_other == pytest.approx((2**2 * 3**3) ** (1 / 5))
     assert math.isnan(score.success)
 
 
