@@ -109,7 +109,8 @@ def distillation(
     student = torch.log_softmax(faded.logits, -1)
     kl = (teacher.exp() * (teacher - student)).sum(-1) * (choice & valid)
     value_error = (unfaded.value - faded.value) / faded.value_scale
-    return masked_mean(kl + 0.5 * value_error.pow(2), valid), kl.detach()
+    # In floating point, the divergence of almost equal policies may come out below zero.
+    return masked_mean(kl + 0.5 * value_error.pow(2), valid), kl.detach().clamp(min=0.0)
 
 
 def forget_update(

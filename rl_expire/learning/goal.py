@@ -62,20 +62,35 @@ class Goal:
 
         Of a threshold below zero, the score may miss 1 - `share` of its size.
         """
-        if not self.measured:
-            return False
+        return self.measured and self._reached(self.score, share)
+
+    def _reached(self, score: float, share: float) -> bool:
+        """Return whether `score` is at least `share` of the goal."""
         if not math.isnan(self.curriculum.success):
-            return self.curriculum.success >= share
+            return score >= share
         if self.threshold is None:
             return False
-        return self.curriculum.mean_return >= self.threshold - (1 - share) * abs(self.threshold)
+        return score >= self.threshold - (1 - share) * abs(self.threshold)
 
-    def holds(self) -> bool | None:
-        """Return whether the score is still about as good as its best; None before it is known."""
+    def allows(self, solved_at: float) -> bool | None:
+        """Return whether the score allows memory to cost more; None: neither more nor less.
+
+        It does while the task is solved. A task that has been solved and no longer is has lost by
+        the price. One that has yet to be solved goes on at the price that it has, unless its score
+        falls. Without a known goal, a score near the best one is all that can be asked for.
+
+        Args:
+            solved_at: share of the goal at which the task is solved.
+        """
         if not self.measured or self.first is None or self.best is None:
             return None
         gained = max(self.best - self.first, abs(self.best))
-        return self.score >= self.best - TOLERANCE * gained
+        holds = self.score >= self.best - TOLERANCE * gained
+        if math.isnan(self.curriculum.success) and self.threshold is None:
+            return holds
+        if self.reached(solved_at):
+            return True
+        return None if holds and not self._reached(self.best, solved_at) else False
 
     def stalled(self, steps: int) -> bool:
         """Return whether the score had grown, and has stopped growing by environment step `steps`.

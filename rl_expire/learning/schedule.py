@@ -175,7 +175,7 @@ class Schedule:
             self.price.begin_level(steps)
         self._update_plateau(moved=move is not None)
         if self.forgetting and self.phase == "learn" and move is None:
-            good = self.goal.holds()
+            good = self.goal.allows(self.config.solved_at)
             self.price.observe(taken, steps, episodes, good=good, use=use or MemoryUse())
         elif self._worth_forgetting():
             self.forgetting = True

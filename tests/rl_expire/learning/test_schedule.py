@@ -112,11 +112,12 @@ def test_lifetimes_that_become_shorter_are_learned_further() -> None:
     assert schedule.phase == "settle"
 
 
-def test_steps_at_a_score_that_does_not_hold_do_not_settle_memory() -> None:
+def test_steps_at_a_score_below_the_goal_do_not_settle_memory() -> None:
     schedule = forgetting(total_steps=LARGE)
-    schedule.observe(10 * SETTLED_STEPS, many(GOAL, 9), use())
+    schedule.observe(10 * SETTLED_STEPS, many(GOAL, 8), use())
+    schedule.observe(10 * SETTLED_STEPS + 1, many(GOAL, 10), use())
     assert (schedule.phase, schedule.solved()) == ("learn", True)
-    schedule.observe(11 * SETTLED_STEPS, many(GOAL, 10), use())
+    schedule.observe(11 * SETTLED_STEPS + 1, many(GOAL, 10), use())
     assert schedule.phase == "settle"
 
 
@@ -132,13 +133,12 @@ def test_updates_without_episodes_do_not_settle_memory() -> None:
 
 
 def test_a_memory_that_has_settled_does_not_end_the_learning_of_an_unsolved_task() -> None:
-    schedule = make_schedule(total_steps=LARGE)
-    schedule.observe(100, results(GOAL, 8))
-    for steps in (200, 5 * SETTLED_STEPS):
-        schedule.observe(steps, many(GOAL, 8), use())
+    schedule = forgetting(total_steps=LARGE)
+    schedule.price.good_steps = 2.0 * SETTLED_STEPS
+    schedule.observe(200, many(GOAL, 8), use())
     assert schedule.price.settled
     assert schedule.phase == "learn"
-    schedule.observe(6 * SETTLED_STEPS, results(GOAL, 9), use())
+    schedule.observe(300, many(GOAL, 9), use())
     assert schedule.phase == "settle"
 
 
@@ -322,18 +322,23 @@ def test_other_methods_never_forget(method: str, start: int) -> None:
     assert {(plan.span_rate, plan.price) for plan in (*plans, schedule.plan())} == {(0.0, 1.0)}
 
 
-@pytest.mark.parametrize("best", [8, 10])
-def test_the_price_rises_while_the_score_holds_and_falls_while_it_does_not(best: int) -> None:
-    """A score holds as long as it is about as good as its best, whether or not that is a goal."""
+@pytest.mark.parametrize(
+    ("best", "expected"),
+    [(10, [2.0, 4.0, 2.0, 4.0, 2.0, 1.0]), (8, [1.0] * 6)],
+    ids=["solved", "not yet solved"],
+)
+def test_the_price_rises_while_the_task_is_solved_and_falls_once_it_no_longer_is(
+    best: int, expected: list[float]
+) -> None:
     schedule = make_schedule(total_steps=LARGE)
     prices, steps = [], 100
     schedule.observe(steps, results(GOAL, best))
-    for n, lost in enumerate((0, 0, 1, 0, 8, 8)):
+    for n, lost in enumerate((0, 0, 2, 0, 8, 8)):
         steps += DOUBLING_STEPS
         schedule.observe(steps, many(GOAL, best - lost), use(20.0 - n))
         prices.append(schedule.plan().price)
     assert schedule.phase == "learn"
-    assert prices == pytest.approx([2.0, 4.0, 2.0, 4.0, 2.0, 1.0])
+    assert prices == pytest.approx(expected)
 
 
 def test_the_price_falls_while_memories_are_missed_and_follows_the_episodes() -> None:
