@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 
 from experiments.benchmark.command import bench_command
 from experiments.command_line.parse import Call, Command, call_of, one_of
@@ -22,6 +23,9 @@ def train_command(words: list[str], prog: str) -> Call:
         task, *rest = words
         return training_command(TASKS[task])(rest, f"{prog} {task}")
     if words and not words[0].startswith("-"):
+        near = get_close_matches(words[0], TASKS, n=1, cutoff=0.75)
+        if near:
+            raise ValueError(f"{words[0]} is no task: did you mean {near[0]}?")
         words = ["--env-id", *words]
     return training_command(Train)(words, prog)
 

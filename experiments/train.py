@@ -27,6 +27,8 @@ from rl_expire.validate import OptionError, check_range
 from rl_expire.vector.make import EnvConfig, any_reward_is_success, find_spec
 from rl_expire.vector.minigrid_success import ANY_REWARD
 
+PYTHON = {"True": True, "False": False, "None": None}
+"""What options mean that are written as in Python."""
 PLAIN_NAME = tyro.conf.arg(prefix_name=False)
 
 
@@ -37,7 +39,8 @@ class AnyEnv:
     env_id: Annotated[str, PLAIN_NAME] = ""
     """Registered id, such as CartPole-v1; `module:ID` imports the module that registers it."""
     option: tuple[str, ...] = ()
-    """Keyword arguments, each as NAME=VALUE; the value is read as JSON, or else as a string."""
+    """Keyword arguments, each as NAME=VALUE; the value is read as JSON, as True, False or None, or
+    else as a string."""
     wrappers: Annotated[tuple[str, ...], PLAIN_NAME] = ()
     """Wrappers as module:Class, the innermost first; any callable that takes an environment."""
     vectorization: Annotated[Literal["auto", "native", "sync", "async"], PLAIN_NAME] = "auto"
@@ -70,7 +73,7 @@ class AnyEnv:
         try:
             return name, json.loads(value)
         except ValueError:
-            return name, value
+            return name, PYTHON.get(value, value)
 
 
 @dataclass(frozen=True)

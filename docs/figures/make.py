@@ -30,6 +30,8 @@ from rl_expire.runs.policy import export_policy
 
 FOLDER = Path(__file__).parent
 DATA = FOLDER / "run.json"
+BEFORE = FOLDER / "before.json"
+"""The same run at the last commit that learned first and forgot afterwards."""
 RELEVANT, OTHER, GREY = "#d1671b", "#3a6ea5", "#888888"
 CURVES = ("steps", "alpha", "success", "kept/0", "span_relevant", "span_other")
 LIFETIME, RAMP, EARLY = 20.0, 8.0, 0.3
@@ -111,6 +113,14 @@ def draw_lifetimes(figure: Figure, data: dict[str, Any]) -> None:
     middle.yaxis.set_major_formatter(ScalarFormatter())
     middle.legend(loc="lower left", frameon=False)
     below.plot(steps, values("kept/0"), color=RELEVANT)
+    before = json.loads(BEFORE.read_text())["curve"]
+    below.plot(
+        [line["steps"] / 1e6 for line in before],
+        [line["kept/0"] for line in before],
+        color=GREY,
+        label="when all is learned first",
+    )
+    below.legend(loc="center right", frameon=False)
     below.set(ylabel="memories\nheld", ylim=(0, None), xlabel="environment steps, millions")
     begin = next(s for s, line in zip(steps, curve, strict=True) if line["alpha"])
     for axes in (top, middle, below):

@@ -169,5 +169,5 @@ def forget_update(
     means = metrics.means()
     if means.get("choices"):
         means["missed"] /= means["choices"]
-        means["choices"] *= config.minibatches
+        means["choices"] *= metrics.count("choices")
     return means

@@ -117,6 +117,10 @@ class MeanMetrics:
         for name, value in metrics.items():
             self._values[name].append(value)
 
+    def count(self, name: str) -> int:
+        """Return how many minibatches had the scalar `name`."""
+        return len(self._values[name])
+
     def means(self) -> dict[str, float]:
         """Return the mean of each scalar, ignoring NaN."""
         return {name: float(torch.stack(values).nanmean()) for name, values in self._values.items()}

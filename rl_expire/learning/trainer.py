@@ -148,9 +148,11 @@ class Trainer(Generic[M]):
         last = self.train.longest_rollout or first
         if len(self.schedule.curriculum.levels) > 1:
             return round(first * (last / first) ** self.schedule.curriculum.progress)
+        left = self.schedule.remaining_steps // self.train.num_envs
+        longest = min(last, max(first, left))
         length = first
-        while length < min(last, DELAYS_PER_ROLLOUT * self.reward_delay.mean):
-            length = min(last, 2 * length)
+        while length < min(longest, DELAYS_PER_ROLLOUT * self.reward_delay.mean):
+            length = min(longest, 2 * length)
         return length
 
     def _minibatches(self, length: int) -> int:

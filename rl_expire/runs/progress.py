@@ -11,6 +11,8 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 
+from rl_expire.learning.recent_episodes import WINDOW
+
 PLAIN_EVERY = 10.0
 """Seconds between lines where the output is not a terminal."""
 
@@ -112,10 +114,12 @@ def describe(metrics: dict[str, Any], speed: float, left: str) -> dict[str, str]
     if math.isnan(metrics["success"]) and not math.isnan(metrics["return"]):
         rows["mean return"] = f"{metrics['return']:.4g}"
     else:
-        rows["success"] = percent(metrics["success"])
+        episodes = metrics["episodes"]
+        few = f" of {episodes} episodes" if 0 < episodes < WINDOW else ""
+        rows["success"] = percent(metrics["success"]) + few
         rows["success at the hardest"] = percent(metrics["success_longest"])
     if held:
-        of = f" of {metrics['seen']:.0f} memories" if "seen" in metrics else ""
+        of = f" of {metrics['seen']:.1f} memories" if "seen" in metrics else ""
         rows["holding"] = ", ".join(f"{n:.1f}" for n in held) + of
     if "span_other" in metrics:
         relevant, other = metrics.get("span_relevant", math.nan), f"{metrics['span_other']:.0f}"

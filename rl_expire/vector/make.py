@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from types import ModuleType
 from typing import Any, Literal
@@ -139,6 +140,11 @@ def find_spec(env_id: str) -> EnvSpec:
         if callable(getattr(imported, name, None)):
             kind = "class" if isinstance(getattr(imported, name), type) else "function"
             raise ValueError(f"environment {env_id} is a {kind}, not an id: {REGISTER}") from error
+        near = get_close_matches(name, gym.registry, n=3, cutoff=0.75)
+        if near:
+            raise ValueError(
+                f"environment {env_id} is unknown: did you mean {' or '.join(near)}?"
+            ) from error
         raise ValueError(f"environment {env_id} is unknown: {error} ({REGISTER})") from error
 
 

@@ -106,10 +106,24 @@ def test_the_best_policy_solves_a_task_whose_threshold_is_a_mean(
 
 
 @pytest.mark.parametrize(
+    ("word", "value"),
+    [("a=1", 1), ("a=true", True), ("a=False", False), ("a=None", None), ("a=none", "none")],
+)
+def test_options_of_an_environment_are_read_as_json_or_as_in_python(word: str, value: Any) -> None:
+    env = AnyEnv(env_id="CartPole-v1", option=(word,))
+    assert env.options() == {"a": value}
+    assert type(env.options()["a"]) is type(value)
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         ("", "--env-id is missing: give one, such as CartPole-v1"),
-        ("CartPol-v1", "environment CartPol-v1 is unknown: "),
+        (
+            "CartPol-v1",
+            "environment CartPol-v1 is unknown: did you mean CartPole-v1 or CartPole-v0",
+        ),
+        ("CartPole", "environment CartPole is unknown: did you mean CartPole-v1 or CartPole-v0?"),
         ("nowhere:CartPole-v1", "No module named 'nowhere'"),
         ("CartPole-v1 --wrappers CartPole", "--wrappers"),
         ("CartPole-v1 --wrappers a.b:C", "--wrappers"),

@@ -73,6 +73,12 @@ def test_a_script_trains_as_the_program_does(tiny_run: Path, tmp_path: Path, cal
     assert names[0] == names[1]
 
 
+def test_a_task_that_is_misspelt_is_suggested(call: Call) -> None:
+    done = call("train", "coridor")
+    assert done.code == 2
+    assert done.err.strip() == "rl-expire: error: coridor is no task: did you mean corridor?"
+
+
 def test_an_environment_can_be_named_with_and_without_its_option() -> None:
     words = ["--agent", "lstm", "--seed", "3"]
     calls = [

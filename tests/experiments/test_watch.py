@@ -120,6 +120,7 @@ def test_figures_need_matplotlib(own_run: Path, call: Call, files: Files) -> Non
         ("run --out none/a.mp4", "none/a.mp4 cannot be written (No such file"),
         ("run --out .", "cannot be written (it is a folder): choose another path"),
         ("run --out a.html --page", "--out is a.html: the page needs that name"),
+        ("run --gif a.mp4", "--gif a.mp4 does not end in .gif: name it a.gif"),
         ("run --page --gif none/a.gif", "none/a.gif cannot be written (No such file"),
         ("run --page --still .", "cannot be written (it is a folder): choose another path"),
         ("run --stills run/config.json", "cannot be written (Not a directory)"),

@@ -173,6 +173,10 @@ def test_with_one_level_rollouts_grow_with_the_delay_of_the_reward() -> None:
         trainer.reward_delay.load_state_dict(sums)
         lengths.append(trainer.rollout_length)
     assert lengths == [4, 4, 4, 8, 16, 16]
+    trainer.schedule.steps = trainer.schedule.total_steps - 9 * trainer.train.num_envs
+    assert trainer.rollout_length == 9, "they do not exceed what is left of the budget"
+    trainer.schedule.steps = trainer.schedule.total_steps - 1
+    assert trainer.rollout_length == 4, "but by less than the shortest one"
 
 
 def test_a_retreat_restores_the_weights_and_moments_that_mastered_the_level() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from rl_expire.learning.recent_episodes import WINDOW
 from rl_expire.runs import progress as progress_module
 from rl_expire.runs.progress import PLAIN_EVERY, Progress, clock, describe, percent
 
@@ -17,6 +18,7 @@ METRICS: dict[str, Any] = {
     "learned": 26,
     "goal": 200,
     "success": 0.5,
+    "episodes": WINDOW,
     "success_longest": math.nan,
     "return": 0.5,
     "kept/1": 3.0,
@@ -67,7 +69,13 @@ def test_a_task_of_one_level_has_no_row_for_the_level() -> None:
 
 
 def test_memories_held_are_compared_with_all_that_were_seen() -> None:
-    assert describe(METRICS | {"seen": 57.6}, 1, "")["holding"] == "12.3, 3.0 of 58 memories"
+    assert describe(METRICS | {"seen": 57.6}, 1, "")["holding"] == "12.3, 3.0 of 57.6 memories"
+
+
+def test_success_over_few_episodes_says_how_many() -> None:
+    """At first only short episodes have finished, and these may be the successful ones."""
+    rows = [describe(METRICS | {"episodes": n}, 1, "")["success"] for n in (0, 4, WINDOW)]
+    assert rows == ["50.0 %", "50.0 % of 4 episodes", "50.0 %"]
 
 
 def test_the_mean_return_is_shown_where_success_is_unknown() -> None:
