@@ -103,7 +103,9 @@ def test_a_cue_that_is_out_of_memory_is_guessed(config: AgentConfig) -> None:
 
 
 @pytest.mark.slow
-def test_spans_on_a_short_corridor_become_selective() -> None:
+@pytest.mark.timeout(480)
+def test_spans_on_a_short_corridor_become_selective(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rl_expire.learning.memory_price.SETTLED_STEPS", 30_000)
     options = Corridor(seed=1, env=CorridorOptions(max_length=20))
     options = replace(
         options,

@@ -143,7 +143,7 @@ def find_spec(env_id: str) -> EnvSpec:
         near = get_close_matches(name, gym.registry, n=3, cutoff=0.75)
         if near:
             raise ValueError(
-                f"environment {env_id} is unknown: did you mean {' or '.join(near)}?"
+                f"environment {env_id} is unknown: did you mean {' or '.join(near)}? ({REGISTER})"
             ) from error
         raise ValueError(f"environment {env_id} is unknown: {error} ({REGISTER})") from error
 
