@@ -47,8 +47,8 @@ class Corridor(Experiment):
         """Return levels with one more cue each, in the shortest corridors, then longer ones.
 
         Lessons are drawn from the harder half of each level, by which it is judged. In the shortest
-        corridors cue and choice are in view together: what to do with a cue is
-        learned before how to remember it.
+        corridors cue and choice are in view together: what to do with a cue is learned before how
+        to remember it.
         """
         env, config = self.env, self.curriculum
         levels = []

@@ -53,7 +53,8 @@ def film(
     folder = runs[0][0]
     path = out or (folder.video if compare is None else folder.pair)
     page_path = page_beside(path) if page else None
-    check_places((path, page_path, gif, still), stills, gif)
+    check_name(gif)
+    check_places((path, page_path, gif, still), stills)
     env = env_at_level(folder, configs[0]["env"], level)
     played = [_play(agent, env, seeds, configs[0]["env"], not sampled) for _, _, agent in runs]
     scenes: Sequence[Scene] = played[0] if compare is None else pairs(paths, configs, played)
@@ -104,15 +105,22 @@ def env_at_level(folder: RunFolder, entry: dict[str, Any], level: int | None) ->
         raise ValueError(f"--level {level}: {error}") from error
 
 
-def check_places(files: Sequence[Path | None], stills: Path | None, gif: Path | None) -> None:
-    """Check that files can be written, before any work is done; None is not asked for.
+def check_name(gif: Path | None) -> None:
+    """Check that the file of a GIF is named as one; None is not asked for.
 
     Raises:
-        ValueError: one of `files`, or the figures in the folder `stills`, cannot be written, or
-            `gif` has another suffix.
+        ValueError: it is not.
     """
     if gif is not None and gif.suffix.lower() != ".gif":
         raise ValueError(f"--gif {gif} does not end in .gif: name it {gif.with_suffix('.gif')}")
+
+
+def check_places(files: Sequence[Path | None], stills: Path | None) -> None:
+    """Check that files can be written, before any work is done; None is not asked for.
+
+    Raises:
+        ValueError: one of `files`, or the figures in the folder `stills`, cannot be written.
+    """
     for place in files:
         if place is not None:
             check_writable(place)

@@ -107,7 +107,6 @@ class Curriculum:
         """Levels to advance by: twice as many after a level that was mastered at once."""
         self._recent: deque[Result] = deque(maxlen=config.window)
         self._at_once: bool | None = None
-        self._fewest = min(FEWEST, config.window)
 
     @property
     def level(self) -> int:
@@ -200,7 +199,7 @@ class Curriculum:
         """
         if self.measured:
             return self.success, self.success
-        if len(self._recent) < self._fewest or math.isnan(self.success):
+        if len(self._recent) < FEWEST or math.isnan(self.success):
             return -math.inf, math.inf
         known = [0.0 if math.isnan(r.success) else r.success for r in self._recent]
         count = len(known) + 2

@@ -142,6 +142,7 @@ def forget_update(
             weights are those before the minibatch.
     """
     metrics = MeanMetrics()
+    missed, choices = 0.0, 0.0
     parameters = agent.span_parameters()
     rows = rollout.action.shape[1]
     for index in minibatches(rows, config.minibatches, rollout.action.device):
@@ -161,13 +162,10 @@ def forget_update(
         )
         if norm is None:
             continue
-        choices = (batch.choice & batch.valid).sum().to(kl)
         metrics.add({"distillation": loss.detach(), "span_grad_norm": norm})
         metrics.add({"span_penalty": faded.span_penalty.detach()})
-        metrics.add({"missed": kl.sum(), "choices": choices})
+        missed = missed + kl.sum()
+        choices = choices + (batch.choice & batch.valid).sum()
         metrics.add(span_stats(faded.spans, batch))
-    means = metrics.means()
-    if means.get("choices"):
-        means["missed"] /= means["choices"]
-        means["choices"] *= metrics.count("choices")
-    return means
+    missed, choices = float(missed), float(choices)
+    return metrics.means() | {"missed": missed / max(choices, 1.0), "choices": choices}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rl_expire.learning.nonfinite import NonFiniteLossError, SkipCounter, describe
-from rl_expire.memory.horizon import FOR_GOOD, SHORTEST
+from rl_expire.memory.horizon import log_lifetimes
 from rl_expire.types import AgentOutput, M, Rollout
 
 
@@ -98,7 +98,7 @@ def span_stats(spans: Tensor, rollout: Rollout[M]) -> dict[str, Tensor]:
     """
     if len(spans) == 0:
         return {}
-    lengths = spans.detach().clamp(SHORTEST, FOR_GOOD).log().mean(0)
+    lengths = log_lifetimes(spans.detach()).mean(0)
     return {
         "span_relevant": lengths[rollout.relevant].mean().exp(),
         "span_other": lengths[~rollout.relevant].mean().exp(),
@@ -116,10 +116,6 @@ class MeanMetrics:
         """Add the scalars `[]` of one minibatch."""
         for name, value in metrics.items():
             self._values[name].append(value)
-
-    def count(self, name: str) -> int:
-        """Return how many minibatches had the scalar `name`."""
-        return len(self._values[name])
 
     def means(self) -> dict[str, float]:
         """Return the mean of each scalar, ignoring NaN."""

@@ -32,7 +32,9 @@ STATE = (
     *("phase", "phase_start", "steps", "solved_step", "forgetting"),
     *("collapse_scale", "plateau_scale", "plateau_start"),
 )
-"""Attributes of a schedule that a checkpoint holds, besides curriculum, goal and price."""
+"""Attributes of a schedule that a checkpoint holds, besides those of its parts."""
+PARTS = ("curriculum", "goal", "price")
+"""Parts of a schedule that have a state of their own."""
 PLATEAU_SCALE_MIN = 0.2
 """Once the learning rate has been scaled down to this on a plateau, a mastered task settles."""
 LESSONS_BEFORE_FORGETTING = 3
@@ -309,7 +311,3 @@ class Schedule:
             getattr(self, name).load_state_dict(state[name])
         for name in STATE:
             setattr(self, name, state[name])
-
-
-PARTS = ("curriculum", "goal", "price")
-"""Parts of a schedule that have a state of their own."""

@@ -22,6 +22,14 @@ FOR_GOOD = 1e6
 """Lifetime, in steps, from which pictures and scores say that a memory is kept for good."""
 
 
+def log_lifetimes(spans: Tensor) -> Tensor:
+    """Return the logarithms of lifetimes, for their geometric means; of the same shape as `spans`.
+
+    They differ by orders of magnitude, and some end never.
+    """
+    return spans.clamp(SHORTEST, FOR_GOOD).log()
+
+
 class Horizon(nn.Module):
     """The greatest age H of a memory in training, in steps; 0 as long as it is not recorded."""
 

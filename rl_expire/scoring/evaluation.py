@@ -11,7 +11,7 @@ from gymnasium.vector import VectorEnv
 
 from rl_expire.learning.actor import Actor
 from rl_expire.learning.episode import Episode, success_rate
-from rl_expire.memory.horizon import FOR_GOOD, SHORTEST
+from rl_expire.memory.horizon import log_lifetimes
 from rl_expire.scoring.recall import RecallMeter
 from rl_expire.types import Agent, InfoKey, LayerView, M
 
@@ -235,4 +235,4 @@ def _newest_length(view: LayerView) -> np.ndarray:
     """Return the logarithm of the lifetime of the state just written, `[B]`."""
     newest = (view.age == 0) & view.held
     span = view.span.masked_fill(~newest, -torch.inf).max(1).values
-    return span.clamp(SHORTEST, FOR_GOOD).log().cpu().numpy()
+    return log_lifetimes(span).cpu().numpy()

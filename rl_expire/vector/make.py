@@ -141,11 +141,8 @@ def find_spec(env_id: str) -> EnvSpec:
             kind = "class" if isinstance(getattr(imported, name), type) else "function"
             raise ValueError(f"environment {env_id} is a {kind}, not an id: {REGISTER}") from error
         near = get_close_matches(name, gym.registry, n=3, cutoff=0.75)
-        if near:
-            raise ValueError(
-                f"environment {env_id} is unknown: did you mean {' or '.join(near)}? ({REGISTER})"
-            ) from error
-        raise ValueError(f"environment {env_id} is unknown: {error} ({REGISTER})") from error
+        hint = f"did you mean {' or '.join(near)}?" if near else error
+        raise ValueError(f"environment {env_id} is unknown: {hint} ({REGISTER})") from error
 
 
 def make_env(
