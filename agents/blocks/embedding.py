@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from agents.blocks.config import LayersConfig
 from agents.blocks.reward_scale import RewardScale
 from agents.encoders import make_encoder
-from rl_expire.types import Obs, TimeStep
+from rl_expire.types import Obs, TimeStep, map_obs
+
+
+MOST_RECONSTRUCTED = 256
+"""Most states of a minibatch that are reconstructed: a random sample costs a fraction of the time,
+and states are alike."""
 
 
 class StepEmbedding(nn.Module):
@@ -84,8 +89,12 @@ class StepEmbedding(nn.Module):
         Without this auxiliary loss, the Transformer-XL of Memory Gym falls behind a GRU (Pleines et
         al. 2025, JMLR 26:6, abstract). The loss is 0 without `reconstruct`, and where the states
         carry no gradient, such as while learning to forget: reconstructing large observations is
-        expensive.
+        expensive. Of more than `MOST_RECONSTRUCTED` states, a random sample is reconstructed.
         """
         if self.reader is None or not states.requires_grad:
             return states.new_zeros(())
+        states, obs = states.flatten(0, 1), map_obs(lambda x: x.flatten(0, 1), obs)
+        if len(states) > MOST_RECONSTRUCTED:
+            sample = torch.randint(len(states), (MOST_RECONSTRUCTED,), device=states.device)
+            states, obs = states[sample], map_obs(lambda x: x[sample], obs)
         return self.reconstruct * self.encoder.reconstruction_loss(self.reader(states), obs)

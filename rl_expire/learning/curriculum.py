@@ -12,7 +12,7 @@ from rl_expire.learning.episode import Episode, success_rate
 from rl_expire.validate import MOST_STEPS, OptionError, check_keys, check_number, check_range
 
 Move = Literal["advance", "retreat"]
-STATE = ("index", "passed", "stride", "at_once", "recent", "returns")
+STATE = ("index", "passed", "stride", "at_once", "recent", "returns", "easier")
 """Keys of a curriculum's state."""
 FEWEST = 32
 """Smallest number of episodes by which a level is judged."""
@@ -89,7 +89,8 @@ def ladder(start: int, goal: int, growth: float) -> list[int]:
 class Curriculum:
     """Moves between levels by the success rate on the harder half of the current one.
 
-    An average over all episodes would hide failure on the hardest ones.
+    An average over all episodes would hide failure on the hardest ones. Of the full task, the easier
+    half counts as well, by itself: lessons before it may have left it out.
 
     Args:
         levels: at least one level; the last is the full task.
@@ -106,6 +107,8 @@ class Curriculum:
         self.stride = 1
         """Levels to advance by: twice as many after a level that was mastered at once."""
         self._recent: deque[Result] = deque(maxlen=config.window)
+        self._easier: deque[float] = deque(maxlen=config.window)
+        """Success of recent episodes of the full task's easier half."""
         self._at_once: bool | None = None
 
     @property
@@ -137,8 +140,14 @@ class Curriculum:
 
     @property
     def success(self) -> float:
-        """Success rate over the recent episodes of the harder half; NaN if it is unknown."""
-        return success_rate([result.success for result in self._recent])
+        """Success rate over the recent episodes of the harder half; NaN if it is unknown.
+
+        If it is lower over as many of the full task's easier half, it is that one.
+        """
+        harder = success_rate([result.success for result in self._recent])
+        if len(self._easier) < self.config.window:
+            return harder
+        return min(harder, success_rate(self._easier))
 
     @property
     def mean_return(self) -> float:
@@ -154,8 +163,11 @@ class Curriculum:
     def observe(self, results: Iterable[Result]) -> int:
         """Record finished episodes; return how many of them are of the harder half."""
         half = self.level / 2
-        harder = [r for r in results if half < r.difficulty <= self.level]
+        results = [r for r in results if r.difficulty <= self.level]
+        harder = [r for r in results if half < r.difficulty]
         self._recent.extend(harder)
+        if self.at_goal:
+            self._easier.extend(r.success for r in results if r.difficulty <= half)
         if self._at_once is None:
             judged = self.measured or self._bounds()[0] >= self.config.advance_at
             self._at_once = not self.measured if judged else None
@@ -212,6 +224,7 @@ class Curriculum:
         """Make level `index` the current one, and start measuring success anew."""
         self.index = index
         self._recent.clear()
+        self._easier.clear()
         self._at_once = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -223,6 +236,7 @@ class Curriculum:
             "at_once": self._at_once,
             "recent": [result.success for result in self._recent],
             "returns": [result.total_reward for result in self._recent],
+            "easier": list(self._easier),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -241,7 +255,7 @@ class Curriculum:
             type(n) is not int or not 0 <= n < index for n in passed
         ):
             raise ValueError("curriculum/passed is not a list of levels below the current one")
-        for name in ("recent", "returns"):
+        for name in ("recent", "returns", "easier"):
             numbers = state[name]
             if not isinstance(numbers, list) or {type(x) for x in numbers} - {int, float}:
                 raise ValueError(f"curriculum/{name} is not a list of numbers")
@@ -252,6 +266,7 @@ class Curriculum:
         self.passed, self.stride, self._at_once = list(passed), stride, state["at_once"]
         pairs = zip(recent, returns, strict=True)
         self._recent.extend(Result(self.level, success, total) for success, total in pairs)
+        self._easier.extend(state["easier"])
 
 
 def episode_results(

@@ -63,6 +63,26 @@ def test_reconstruction_loss_is_zero_where_states_carry_no_gradient() -> None:
     assert loss() == 0
 
 
+def test_of_many_states_a_random_sample_is_reconstructed() -> None:
+    embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, reconstruct=2.0))
+    few, many = random_steps(4, 8), random_steps(8, 125)
+
+    def losses(steps: TimeStep, times: int) -> torch.Tensor:
+        states, _ = embedding(steps, embedding.initial_seen(steps.is_first.shape[1]))
+        found = [embedding.reconstruction_loss(states, steps.obs) for _ in range(times)]
+        return torch.stack(found).detach()
+
+    assert len(losses(few, 5).unique()) == 1, "few states are all reconstructed"
+    states, _ = embedding(many, embedding.initial_seen(125))
+    assert embedding.reader is not None
+    with torch.no_grad():
+        exact = 2 * embedding.encoder.reconstruction_loss(embedding.reader(states), many.obs)
+    sampled = losses(many, 200)
+    assert len(sampled.unique()) > 100
+    error = float(sampled.mean() - exact)
+    assert abs(error) < 4 * float(sampled.std()) / 200**0.5
+
+
 def test_without_last_action_only_the_start_of_an_episode_is_visible() -> None:
     embedding = StepEmbedding(VECTOR, 3, LayersConfig(width=8, last_action=False))
     obs, is_first = torch.randn(2, 4), torch.tensor([True, False])

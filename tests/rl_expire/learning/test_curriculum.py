@@ -10,6 +10,7 @@ import pytest
 
 from rl_expire.learning.curriculum import (
     FEWEST,
+    STATE,
     Curriculum,
     CurriculumConfig,
     Level,
@@ -363,12 +364,33 @@ def test_a_restored_curriculum_continues_as_the_original_does() -> None:
 def test_a_loaded_state_is_not_modified_later() -> None:
     curriculum = curriculum_to(30)
     state = {"index": 1, "passed": [0], "stride": 2, "at_once": None}
-    state |= {"recent": [0.0], "returns": [2.0]}
+    state |= {"recent": [0.0], "returns": [2.0], "easier": []}
     before = json.dumps(state)
     curriculum.load_state_dict(state)
     assert curriculum.mean_return == 2.0
     assert finish(curriculum, 0, 0, 0, 0) == "retreat"
     assert json.dumps(state) == before
+
+
+def test_the_easier_half_counts_by_itself_but_only_of_the_full_task() -> None:
+    curriculum = curriculum_to(12)  # levels 8 and 12
+    finish(curriculum, 0, 0, 0, 0, difficulty=3)
+    assert math.isnan(curriculum.success), "of other levels, nothing is known from easy episodes"
+    assert finish(curriculum, 1, 1, 1, 1) == "advance"
+    finish(curriculum, 1, 1, 1, 1)
+    assert finish(curriculum, 0, 1, 0, difficulty=6) is None
+    assert curriculum.success == 1.0, "three episodes are no window of four"
+    restored = curriculum_to(12)
+    restored.load_state_dict(json.loads(json.dumps(curriculum.state_dict())))
+    for one in (curriculum, restored):
+        finish(one, 1, difficulty=6)
+        assert one.success == 0.5
+        finish(one, 1, 1, 1, 1, difficulty=3)
+        assert one.success == 1.0
+        finish(one, 0, difficulty=12)
+        assert one.success == 0.75
+        assert finish(one, 0, 0, 0, difficulty=2) == "retreat"
+        assert math.isnan(one.success)
 
 
 def test_a_saved_state_is_not_modified_later() -> None:
@@ -416,6 +438,7 @@ BAD: list[tuple[str, Any, str]] = [
         for value in ("x", 2, 0.5, [], {})
     ),
     ("returns", None, "curriculum/returns is not a list of numbers"),
+    ("easier", ["1"], "curriculum/easier is not a list of numbers"),
     ("returns", [1.0, 2.0, 3.0], "curriculum/returns is not a list of length 2"),
 ]
 
@@ -424,7 +447,7 @@ BAD: list[tuple[str, Any, str]] = [
 def test_a_bad_state_is_refused_in_one_line(key: str, value: Any, problem: str) -> None:
     curriculum = curriculum_to(30)
     good: dict[str, Any] = {"index": 2, "passed": [0, 1], "stride": 1, "at_once": True}
-    good |= {"recent": [1.0, 0.0], "returns": [1.0, 0.0]}
+    good |= {"recent": [1.0, 0.0], "returns": [1.0, 0.0], "easier": [0.5]}
     with pytest.raises(ValueError, match=problem) as caught:
         curriculum.load_state_dict(good | {key: value})
     assert len(str(caught.value).splitlines()) == 1
@@ -433,7 +456,7 @@ def test_a_bad_state_is_refused_in_one_line(key: str, value: Any, problem: str) 
     assert curriculum.state_dict() == good
 
 
-@pytest.mark.parametrize("missing", ["index", "passed", "stride", "at_once", "recent", "returns"])
+@pytest.mark.parametrize("missing", STATE)
 def test_a_state_that_lacks_something_is_refused(missing: str) -> None:
     state = curriculum_to(30).state_dict()
     del state[missing]
