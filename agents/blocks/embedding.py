@@ -11,7 +11,6 @@ from agents.blocks.reward_scale import RewardScale
 from agents.encoders import make_encoder
 from rl_expire.types import Obs, TimeStep, map_obs
 
-
 MOST_RECONSTRUCTED = 256
 """Most states of a minibatch that are reconstructed: a random sample costs a fraction of the time,
 and states are alike."""

@@ -21,6 +21,9 @@ Scene = Trace | Pair
 
 MAX_STEPS_SHOWN = 400
 """Of longer episodes, every k-th step is shown."""
+STEPS_AT_ENDS = 24
+"""Of these, as many steps at either end are all shown: what is seen first, and what is decided
+last."""
 
 _FIRST_SECONDS, _DECISION_SECONDS, _LAST_SECONDS = 1.5, 1.0, 2.0
 _MAX_DECISION_STOPS = 4
@@ -135,7 +138,7 @@ def left_out(scene: Scene) -> list[str]:
     if every > 1:
         notes.append(
             f"seed {seed}: the video shows every {ordinal(every)} of {duration(scene):,} steps, "
-            "and the start of each decision"
+            f"the first and last {STEPS_AT_ENDS}, and the start of each decision"
         )
     for trace in _traces(scene):
         if trace.every > 1:
@@ -157,7 +160,7 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def schedule(scene: Scene, fps: int, every: int | None = None) -> list[int]:
+def schedule(scene: Scene, fps: int) -> list[int]:
     """Return the step that each frame of the video shows; T is after the last action.
 
     The first step, the start of each decision and the end are shown for longer.
@@ -165,12 +168,24 @@ def schedule(scene: Scene, fps: int, every: int | None = None) -> list[int]:
     Args:
         scene: An episode of T steps.
         fps: Frames per second.
-        every: Show every k-th step; chosen by the episode's length if None.
     """
+    last = duration(scene)
+    ends = [*range(STEPS_AT_ENDS), *range(last - STEPS_AT_ENDS, last)]
+    return _schedule(scene, fps, stride(scene), [t for t in ends if _recorded(scene, t)])
+
+
+def _recorded(scene: Scene, t: int) -> bool:
+    """Return whether step `t` was recorded in full in each episode that has it."""
+    known = [trace.steps[t] for trace in _traces(scene) if 0 <= t < len(trace.steps)]
+    return bool(known) and all(step.recorded for step in known)
+
+
+def _schedule(scene: Scene, fps: int, every: int, more: Sequence[int]) -> list[int]:
+    """Return the schedule that shows every k-th step, and `more` steps."""
     last = duration(scene)
     starts = sorted({t for trace in _traces(scene) for t in decision_starts(trace)})
     stops = starts if len(starts) <= _MAX_DECISION_STOPS else []
-    shown = sorted({*range(0, last, every or stride(scene)), *stops, last - 1, last})
+    shown = sorted({*range(0, last, every), *more, *stops, last - 1, last})
     seconds = {0: _FIRST_SECONDS, **dict.fromkeys(stops, _DECISION_SECONDS), last: _LAST_SECONDS}
     frames: list[int] = []
     for t in shown:
@@ -245,7 +260,7 @@ def _gif(scene: Scene, width: int, fps: int, every: int) -> bytes:
     """Return the content of a GIF file that shows every k-th step."""
     picture = _picture(scene, _with_stride("", every))
     size = (width, width * SIZE[1] // SIZE[0])
-    order = schedule(scene, fps, every)
+    order = _schedule(scene, fps, every, ())
     steps = sorted(set(order))
     images = [picture.draw(t).resize(size, Image.Resampling.LANCZOS) for t in steps]
     # A shared palette keeps colours steady; dithering would flicker and compress badly.
