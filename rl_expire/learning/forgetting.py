@@ -50,8 +50,6 @@ class ForgettingConfig:
     learning_rate: float = 0.05
     """Learning rate of the spans. The optimizer is SGD with momentum: Adam would amplify a small,
     steady gradient."""
-    momentum: float = 0.9
-    """Momentum of the same optimizer."""
     max_grad_norm: float = 0.3
     """Norm that the gradients of the spans are clipped to."""
     minibatches: int = 4
@@ -62,7 +60,6 @@ class ForgettingConfig:
         check_range(self, "alpha", "joint_alpha", least=0)
         check_range(self, "learning_rate", "max_grad_norm", above=0)
         check_range(self, "early", above=0, below=1)
-        check_range(self, "momentum", least=0, below=1)
         check_range(self, "minibatches", least=1)
 
 

@@ -25,6 +25,8 @@ ENOUGH_CHOICES = 32
 """Number of choices in a rollout from which the policy learns at its full rate."""
 LEAST_EFFORT = 0.1
 """Smallest factor on the learning rate of the policy."""
+SPAN_MOMENTUM = 0.9
+"""Momentum of the optimizer of the spans."""
 STATE = ("agent", "optimizer", "span_optimizer", "mastered")
 """Keys of a learner's state."""
 
@@ -52,7 +54,7 @@ class Learner(Generic[M]):
         self.span_optimizer = torch.optim.SGD(
             [{"params": self.span_parameters}],
             lr=forgetting.learning_rate,
-            momentum=forgetting.momentum,
+            momentum=SPAN_MOMENTUM,
         )
         self.skips = SkipCounter(max_skips)
         self.mastered: list[dict[str, Any]] = []
@@ -69,6 +71,8 @@ class Learner(Generic[M]):
             NonFiniteLossError: too many consecutive minibatches had no finite loss or gradient; the
                 weights are those before the first of them.
         """
+        if not self.ppo.choices_only:
+            rollout = replace(rollout, choice=torch.ones_like(rollout.choice))
         metrics = self._improve_policy(rollout, plan, minibatches)
         if plan.span_rate == 0:
             return metrics

@@ -52,6 +52,10 @@ class PPOConfig:
     """KL divergence (nats) from the acting policy, averaged over a pass, at which the passes over a
     rollout end; None: never."""
 
+    choices_only: bool = True
+    """Whether the policy learns only at steps that offer a choice, where info says so; if False,
+    what info says of choices is ignored."""
+
     def __post_init__(self) -> None:
         """Check the options."""
         check_range(self, "epochs", "minibatches", least=1)

@@ -42,7 +42,7 @@ AGENTS = "expire-span, transformer-xl, adaptive-span, compressive, lstm, memoryl
         ("--curriculum.growth 1", "--curriculum.growth is 1.0: choose a number above 1"),
         ("--learning.solved-at 2", "--learning.solved-at is 2.0: choose a number above 0"),
         ("--learning.entropy-start 0", "--learning.entropy-start is 0.0: choose a number above 0"),
-        ("--forgetting.momentum 1", "--forgetting.momentum is 1.0: choose a number from 0, below"),
+        ("--forgetting.early 1", "--forgetting.early is 1.0: choose a number above 0 and below 1"),
         ("--forgetting.alpha -1", "--forgetting.alpha is -1.0: choose 0 or more"),
         ("--device tpu", "--device tpu is not available: choose cpu or auto"),
         ("--threads -1", "--threads is -1: choose 0 or more"),

@@ -27,7 +27,6 @@ INVALID: list[tuple[type, str, Any, str]] = [
     (ForgettingConfig, "joint_alpha", math.nan, "is nan: choose 0 or more"),
     (ForgettingConfig, "early", 1.0, "is 1.0: choose a number above 0 and below 1"),
     (ForgettingConfig, "early", 0.0, "is 0.0: choose a number above 0 and below 1"),
-    (ForgettingConfig, "momentum", 1.0, "is 1.0: choose a number from 0, below 1"),
     (ForgettingConfig, "learning_rate", 0.0, "is 0.0: choose a number above 0"),
     (ForgettingConfig, "max_grad_norm", 0.0, "is 0.0: choose a number above 0"),
     (ForgettingConfig, "minibatches", 0, "is 0: choose 1 or more"),

@@ -12,6 +12,7 @@ import torch
 
 import envs  # noqa: F401 (registers the corridor)
 from agents import ExpireSpanConfig, ExpireTransformer
+from rl_expire.learning import learner as learner_module
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.forgetting import ForgettingConfig
@@ -22,6 +23,7 @@ from rl_expire.learning.rollout import collect
 from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.train_loop import train
 from rl_expire.learning.trainer import TrainConfig, Trainer
+from rl_expire.types import Rollout
 from rl_expire.validate import OptionError
 from tests.support import CPU, copy_of, same_tree
 
@@ -261,6 +263,25 @@ def spans_of(trainer: Trainer[Any]) -> torch.optim.Optimizer:
 def effort_of(monkeypatch: pytest.MonkeyPatch, effort: float) -> None:
     """Let every rollout have as many choices as lead to this effort."""
     monkeypatch.setattr("rl_expire.learning.learner._effort", lambda rollout: effort)
+
+
+@pytest.mark.parametrize("choices_only", [True, False])
+def test_what_info_says_of_choices_can_be_ignored(choices_only: bool) -> None:
+    trainer = make_trainer(start=GOAL, choices_only=choices_only)
+    begin_forgetting(trainer)
+    rollouts = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ppo_update", "forget_update"):
+            update = getattr(learner_module, name)
+
+            def spy(*args: Any, update: Any = update, **options: Any) -> dict[str, float]:
+                rollouts.extend(part for part in args if isinstance(part, Rollout))
+                return update(*args, **options)
+
+            patch.setattr(learner_module, name, spy)
+        trainer.update()
+    assert len(rollouts) == 2
+    assert [bool(rollout.choice.all()) for rollout in rollouts] == [not choices_only] * 2
 
 
 def test_the_span_penalty_grows_with_the_price() -> None:
