@@ -45,7 +45,8 @@ def watch(
         page: Also write an HTML page to look through the memories with, beside the video and with
             its name.
         stills: Also write figures for a paper into this folder, as PNG and SVG: memories held
-            during the first episode, and over all episodes lifetimes and memories kept.
+            during the first episode, lifetimes and memories kept over all episodes, and level,
+            score and memories held over training.
         compare: Run folder of a second agent, shown below the first on the same episodes.
         level: Difficulty of the episodes, such as the length of the corridor; by default as in
             training.

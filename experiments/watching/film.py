@@ -10,6 +10,7 @@ import gymnasium as gym
 import torch
 
 from experiments.command_line.errors import installed
+from experiments.comparison.metrics import read_metrics
 from experiments.open_run import load_run
 from experiments.scoring.whole_task import at_level
 from experiments.watching.pair import check_same_env, pairs
@@ -69,7 +70,8 @@ def film(
         notes = write_page(played[0], page_path)
         print("\n".join([f"{page_path}: open it in a browser", *notes]))
     if stills is not None:
-        print(f"{stills}: {', '.join(write_figures(played[0], stills))}")
+        metrics = read_metrics(folder.metrics)
+        print(f"{stills}: {', '.join(write_figures(played[0], stills, metrics))}")
 
 
 def _play(

@@ -1,4 +1,4 @@
-"""Figures for papers, each as PNG and SVG: what is held when, lifetimes, and memories kept.
+"""Figures for papers, each as PNG and SVG: what is held when, lifetimes, memories kept, training.
 
 For an agent without per-step memories there is only the heat map, of importance.
 
@@ -7,7 +7,8 @@ Requires Matplotlib (the extra `compare`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +23,24 @@ from rl_expire.retention.figure_data import (
     lifetimes,
     mean_kept,
 )
+from rl_expire.retention.figure_style import (
+    COLUMN,
+    DECISION,
+    FORGOTTEN,
+    OTHER,
+    RELEVANT,
+    STYLE,
+    WRITTEN,
+)
 from rl_expire.retention.trace import Trace, is_flagged, kept_counts, relevant_steps
+from rl_expire.retention.training_figure import training
 from rl_expire.runs.atomic import atomic_write
-
-# Okabe and Ito's palette as in the videos, but with its darker blue, for a white background.
-RELEVANT, OTHER, DECISION = "#E69F00", "#0072B2", "#F0E442"
-FORGOTTEN, WRITTEN = "#E4E4E4", "#BBBBBB"
-
-COLUMN = 3.4
-"""Width of a figure, in inches: one column of a paper."""
 
 MAX_CELLS = 1000
 """Maximum rows and columns of a heat map; in longer episodes, k steps share a row and column."""
 
 KINDS = ("png", "svg")
 
-_STYLE: Any = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    # A fixed salt makes the ids in SVG files, and so the files, reproducible.
-    "svg.hashsalt": "rl_expire",
-}
 _DECISION_MARK: dict[str, Any] = {
     "marker": "v",
     "markersize": 4.5,
@@ -60,13 +53,20 @@ _ACROSS = 2
 
 def figure_names() -> list[str]:
     """Return the names of all files that `write_figures` may write."""
-    return [f"{name}.{kind}" for name in FIGURES for kind in KINDS]
+    return [f"{name}.{kind}" for name in (*FIGURES, TRAINING) for kind in KINDS]
 
 
-def write_figures(traces: Sequence[Trace], folder: Path) -> list[str]:
-    """Draw every figure of `traces` and save it in `folder`, which is created if necessary.
+def write_figures(
+    traces: Sequence[Trace], folder: Path, metrics: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
+    """Draw every figure and save it in `folder`, which is created if necessary.
 
     Each file is written atomically.
+
+    Args:
+        traces: Episodes, at least one.
+        folder: Where the files go.
+        metrics: Lines of the run's `metrics.jsonl`; without any, training is not drawn.
 
     Returns:
         The names of the files written.
@@ -85,12 +85,15 @@ def write_figures(traces: Sequence[Trace], folder: Path) -> list[str]:
             f"{folder} cannot be created ({error.strerror}): choose another folder"
         ) from error
     figures = FIGURES if traces[0].importance is None else {"heat_map": heat_map}
+    drawings = {name: partial(draw, traces) for name, draw in figures.items()}
+    if metrics:
+        drawings[TRAINING] = partial(training, metrics)
     written = []
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        for name, draw in figures.items():
-            figure = draw(traces)
+        mpl.rcParams.update(STYLE)
+        for name, draw in drawings.items():
+            figure = draw()
             for kind in KINDS:
                 _save(figure, folder / f"{name}.{kind}")
                 written.append(f"{name}.{kind}")
@@ -311,4 +314,6 @@ FIGURES: dict[str, Callable[[Sequence[Trace]], Any]] = {
     "spans": spans,
     "kept": kept,
 }
-"""Figures by file name."""
+"""Figures of episodes by file name."""
+TRAINING = "training"
+"""File name of the figure of training."""

@@ -96,8 +96,9 @@ def test_an_agent_without_memories_has_a_map_of_what_mattered(
 ) -> None:
     done = call("watch", "lstm", "--seeds", "2", *FAST, "--stills", "figures", "--page")
     assert done.code == 0, done.err
-    assert "figures: heat_map.png, heat_map.svg\n" in done.out
-    assert sorted(os.listdir(tmp_path / "figures")) == ["heat_map.png", "heat_map.svg"]
+    assert "figures: heat_map.png, heat_map.svg, training.png, training.svg\n" in done.out
+    drawn = [f"{name}.{kind}" for name in ("heat_map", "training") for kind in ("png", "svg")]
+    assert sorted(os.listdir(tmp_path / "figures")) == drawn
     assert '"importance":{"every":1,' in (lstm_run / "retention.html").read_text("utf-8")
 
 

@@ -45,18 +45,26 @@ def words(figure: Any) -> set[str]:
     return {*texts, *labels, *(a.get_title() for a in figure.axes)} - {""}
 
 
+LINES = [
+    {"steps": 1000 * n, "level": 2**n, "success": n / 5, "kept/0": 9 - n, "kept/1": 1, "seen": n}
+    for n in range(1, 5)
+]
+
+
 @pytest.fixture(name="folder", scope="module")
 def folder_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the figures of one episode once for this module."""
     folder = tmp_path_factory.mktemp("figures") / "new" / "folder"
-    write_figures([random_trace(10)], folder)
+    write_figures([random_trace(10)], folder, LINES)
     return folder
 
 
 def test_every_figure_is_a_png_and_an_svg_as_wide_as_a_column(folder: Path) -> None:
     assert sorted(os.listdir(folder)) == sorted(figure_names())
     assert sorted(figure_names()) == [
-        f"{name}.{kind}" for name in ("heat_map", "kept", "spans") for kind in ("png", "svg")
+        f"{name}.{kind}"
+        for name in ("heat_map", "kept", "spans", "training")
+        for kind in ("png", "svg")
     ]
     for name in figure_names():
         if name.endswith(".png"):
@@ -76,7 +84,7 @@ def test_files_depend_neither_on_the_global_style_nor_on_texts(
 
     traces = [random_trace(10, texts=["a bell rings .", "you walk on ."])]
     with mpl.rc_context({"font.size": 20, "figure.facecolor": "red"}):
-        write_figures(traces, tmp_path)
+        write_figures(traces, tmp_path, LINES)
         assert mpl.rcParams["font.size"] == 20
     for name in figure_names():
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
