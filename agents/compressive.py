@@ -94,7 +94,7 @@ class CompressiveLayer(MemoryLayer):
         slots.span = slots.span.masked_fill(group, FREE).masked_fill(place, self.reach)
 
     def unroll(
-        self, states: Tensor, slots: SlotMemory, segment: Segment, *, early: float | None
+        self, states: Tensor, slots: SlotMemory, segment: Segment, *, early: float
     ) -> LayerOutput:
         """Process a whole segment at once, with the same result as calling `act` step by step."""
         old = slots.num_slots

@@ -72,7 +72,7 @@ def recall_success(config: AgentConfig) -> float:
         rollout = collect(actor, 12)
         if np.mean([e.info["success"] for e in actor.take_episodes()]) > 0.97:
             break
-        ppo_update(agent, parameters, optimizer, rollout, ppo, entropy_cost=0.03)
+        ppo_update(agent, optimizer, rollout, ppo, entropy_cost=0.03)
         actor.memory = agent.refresh(actor.memory)
     return evaluate(agent, vector, 200, seed=2, greedy=True, device=CPU).success
 

@@ -130,7 +130,7 @@ def train_twice(env_id: str, env_config: EnvConfig) -> None:
         config = PPOConfig(epochs=1, minibatches=1)
         for _ in range(2):
             rollout = collect(actor, 3)
-            stats = ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.01)
+            stats = ppo_update(agent, optimizer, rollout, config, entropy_cost=0.01)
             assert np.isfinite(stats["value_loss"])
             assert np.isfinite(stats["reconstruction"])
         envs.close()

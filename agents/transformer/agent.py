@@ -91,16 +91,15 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
         return self.heads.act(state, greedy=greedy), memory
 
     def unroll(
-        self, steps: TimeStep, memory: TransformerMemory, *, early: float | None = 0.0
+        self, steps: TimeStep, memory: TransformerMemory, *, early: float = 0.0
     ) -> AgentOutput:
         """Replay steps from `memory` with gradients; leave `memory` unchanged.
 
         Args:
             steps: `[T, B]`.
             memory: the agent's memory before the first step.
-            early: 0 for the same output as `act`. While learning to forget, the share of its
-                lifetime by which every memory fades ahead of time, or None to let no memory fade
-                until it is dropped.
+            early: 0 for the same output as `act`; while learning to forget, the share of its
+                lifetime by which every memory fades ahead of time.
         """
         embedded, _ = self.embedding(steps, memory.seen)
         states = embedded.transpose(0, 1)

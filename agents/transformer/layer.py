@@ -97,7 +97,7 @@ class MemoryLayer(nn.Module):
         return state + self.feed_forward(state), weights[:, :, 0]
 
     def unroll(
-        self, states: Tensor, slots: SlotMemory, segment: Segment, *, early: float | None
+        self, states: Tensor, slots: SlotMemory, segment: Segment, *, early: float
     ) -> LayerOutput:
         """Process a whole segment at once, with the same result as calling `act` step by step.
 
@@ -118,9 +118,7 @@ class MemoryLayer(nn.Module):
         if slots.num_slots + states.shape[1] > self.capacity:
             visible = visible & ~replay_evictions(remaining, visible, self.ramp, self.capacity)
         held = visible & is_held(remaining, self.ramp)
-        bias = torch.zeros_like(remaining).unsqueeze(1)
-        if early is not None:
-            bias = self.lifetime.fade(remaining, age, early)
+        bias = self.lifetime.fade(remaining, age, early)
         mixed, _ = self.attention(
             query,
             key,

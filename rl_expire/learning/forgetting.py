@@ -1,30 +1,21 @@
 """Learn what to forget: keep only the memories whose fading would change what the agent does.
 
-The agent replays the same steps twice, once with its memories fading and once with every memory
-that it still holds at full weight. The difference between the two outputs shows, at every step and
-without the noise of returns, whether a fading memory still matters. Only the spans learn from it,
-against a small penalty on their length. In the first replay memories fade ahead of time, so that a
-memory that is needed is missed before it is lost.
+The agent replays the same steps twice: as it acted, and with its memories fading ahead of time. The
+difference between the two outputs shows, at every step and without the noise of returns, whether a
+memory that is going to fade still matters, and so before it is lost. Only the spans learn from it,
+against a small penalty on their length.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal
 
 import torch
 from torch import Tensor
 
-from rl_expire.learning.nonfinite import SkipCounter
-from rl_expire.learning.optim import (
-    MeanMetrics,
-    masked_mean,
-    minibatches,
-    span_stats,
-    step_optimizer,
-    tensors_to_describe,
-)
+from rl_expire.learning.optim import MeanMetrics, frozen, masked_mean, others, span_stats
 from rl_expire.types import Agent, AgentOutput, M, Rollout, TimeStep
 from rl_expire.validate import check_range
 
@@ -52,29 +43,25 @@ class ForgettingConfig:
     steady gradient."""
     max_grad_norm: float = 0.3
     """Norm that the gradients of the spans are clipped to."""
-    minibatches: int = 4
-    """Optimizer steps on each rollout; a minibatch holds whole sequences of some environments."""
 
     def __post_init__(self) -> None:
         """Check the options."""
         check_range(self, "alpha", "joint_alpha", least=0)
         check_range(self, "learning_rate", "max_grad_norm", above=0)
         check_range(self, "early", above=0, below=1)
-        check_range(self, "minibatches", least=1)
 
 
 class ForgettingAgent(Agent[M]):
     """An agent whose memories have learned lifetimes, called spans."""
 
     @abstractmethod
-    def unroll(self, steps: TimeStep, memory: M, *, early: float | None = 0.0) -> AgentOutput:
+    def unroll(self, steps: TimeStep, memory: M, *, early: float = 0.0) -> AgentOutput:
         """Replay `steps` from `memory` with gradients; leave `memory` unchanged.
 
         Args:
             steps: `[T, B]`.
             memory: the agent's memory before the first step.
-            early: fraction of its span by which a memory fades ahead of time; None: every memory
-                that is still held has full weight.
+            early: fraction of its span by which a memory fades ahead of time.
         """
 
     @abstractmethod
@@ -87,82 +74,78 @@ class ForgettingAgent(Agent[M]):
 
 
 def distillation(
-    faded: AgentOutput, unfaded: AgentOutput, valid: Tensor, choice: Tensor
+    student: AgentOutput, teacher: AgentOutput, valid: Tensor, choice: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Compare the answers with memories fading to those without.
+    """Compare the answers with memories fading ahead of time to those of acting.
 
     Args:
-        faded: output with memories fading, the student.
-        unfaded: output with all held memories at full weight, the teacher.
+        student: output with memories fading ahead of time.
+        teacher: output with memories as they are while acting; it gets no gradient.
         valid: `[T, B]` bool, the steps to average over.
         choice: `[T, B]` bool, the steps at which the action matters; others have no KL term.
 
     Returns:
-        The loss `[]`: KL(unfaded || faded) of the policies plus half the squared difference of the
-        values in units of `faded.value_scale`, as a mean over valid steps. And the KL `[T, B]` at
-        the valid steps that offer a choice, 0 elsewhere.
+        The loss `[]`: KL(teacher || student) of the policies plus half the squared difference of
+        the values in units of `student.value_scale`, as a mean over valid steps. And the KL
+        `[T, B]` at the valid steps that offer a choice, 0 elsewhere.
     """
-    teacher = torch.log_softmax(unfaded.logits, -1)
-    student = torch.log_softmax(faded.logits, -1)
-    kl = (teacher.exp() * (teacher - student)).sum(-1) * (choice & valid)
-    value_error = (unfaded.value - faded.value) / faded.value_scale
+    log_p = torch.log_softmax(teacher.logits.detach(), -1)
+    log_q = torch.log_softmax(student.logits, -1)
+    kl = (log_p.exp() * (log_p - log_q)).sum(-1) * (choice & valid)
+    value_error = (teacher.value.detach() - student.value) / student.value_scale
     # In floating point, the divergence of almost equal policies may come out below zero.
     return masked_mean(kl + 0.5 * value_error.pow(2), valid), kl.detach().clamp(min=0.0)
 
 
-def forget_update(
-    agent: ForgettingAgent[M],
-    optimizer: torch.optim.Optimizer,
-    rollout: Rollout[M],
-    config: ForgettingConfig,
-    *,
-    alpha: float,
-    skips: SkipCounter | None = None,
-) -> dict[str, float]:
-    """Update the spans on one rollout, and nothing else.
+class Forgetting(Generic[M]):
+    """Learns the spans on the minibatches of one rollout, beside the policy.
 
     Args:
         agent: the agent that collected the rollout.
         optimizer: optimizer of the agent's span parameters.
-        rollout: T steps of B environments.
         config: options.
         alpha: weight of the span penalty.
-        skips: see `step_optimizer`.
-
-    Returns:
-        The distillation loss and statistics of the spans, averaged over the minibatches that were
-        not skipped; `choices`, the number of steps that offered a choice, and `missed`, the mean KL
-        divergence at these.
-
-    Raises:
-        NonFiniteLossError: loss or gradient is not finite, and `skips` tolerates no more; the
-            weights are those before the minibatch.
     """
-    metrics = MeanMetrics()
-    missed, choices = 0.0, 0.0
-    parameters = agent.span_parameters()
-    rows = rollout.action.shape[1]
-    for index in minibatches(rows, config.minibatches, rollout.action.device):
-        batch = rollout.select(index)
-        steps = batch.acted_on
-        with torch.no_grad():
-            unfaded = agent.unroll(steps, batch.memory, early=None)
-        faded = agent.unroll(steps, batch.memory, early=config.early)
-        loss, kl = distillation(faded, unfaded, batch.valid, batch.choice)
-        norm = step_optimizer(
-            optimizer,
-            loss + alpha * faded.span_penalty,
-            parameters,
-            config.max_grad_norm,
-            tensors_to_describe(batch, faded),
-            skips,
+
+    def __init__(
+        self,
+        agent: ForgettingAgent[M],
+        optimizer: torch.optim.Optimizer,
+        config: ForgettingConfig,
+        *,
+        alpha: float,
+    ):
+        """Start with empty statistics."""
+        self.agent, self.optimizer = agent, optimizer
+        self.config, self.alpha = config, alpha
+        self._metrics = MeanMetrics()
+        self._missed, self._choices = torch.zeros(()), torch.zeros(())
+
+    def loss(self, batch: Rollout[M], acted: AgentOutput) -> Tensor:
+        """Return the loss `[]`, which has a gradient for the spans only.
+
+        Args:
+            batch: whole sequences of some environments.
+            acted: the agent's output on it, with memories as they are while acting.
+        """
+        with frozen(others(self.agent, self.optimizer)):
+            student = self.agent.unroll(batch.acted_on, batch.memory, early=self.config.early)
+        loss, kl = distillation(student, acted, batch.valid, batch.choice)
+        self._missed = self._missed + kl.sum()
+        self._choices = self._choices + (batch.choice & batch.valid).sum()
+        self._metrics.add(
+            {"distillation": loss.detach(), "span_penalty": student.span_penalty.detach()}
+            | span_stats(student.spans, batch)
         )
-        if norm is None:
-            continue
-        metrics.add({"distillation": loss.detach(), "span_grad_norm": norm})
-        metrics.add({"span_penalty": faded.span_penalty.detach()})
-        missed = missed + kl.sum()
-        choices = choices + (batch.choice & batch.valid).sum()
-        metrics.add(span_stats(faded.spans, batch))
-    missed, choices = float(missed), float(choices)
-    return metrics.means() | {"missed": missed / max(choices, 1.0), "choices": choices}
+        return loss + self.alpha * student.span_penalty
+
+    def report(self) -> dict[str, float]:
+        """Return statistics of the spans, and how much was missed.
+
+        They are the distillation loss, the span penalty and the typical spans, averaged over the
+        minibatches; `choices`, the number of steps that offered a choice, and `missed`, the mean KL
+        divergence at these.
+        """
+        missed, choices = float(self._missed), float(self._choices)
+        missed = {"missed": missed / max(choices, 1.0), "choices": choices}
+        return self._metrics.means() | missed

@@ -75,9 +75,10 @@ class Goal:
     def allows(self, solved_at: float) -> bool | None:
         """Return whether the score allows memory to cost more; None: neither more nor less.
 
-        It does while the task is solved. A task that has been solved and no longer is has lost by
-        the price. One that has yet to be solved goes on at the price that it has, unless its score
-        falls. Without a known goal, a score near the best one is all that can be asked for.
+        It does while the task is solved. A task that has been solved, and misses its goal by more
+        than twice what is allowed, has lost by the price. One that has yet to be solved goes on at
+        the price that it has, unless its score falls. Without a known goal, a score near the best
+        one is all that can be asked for.
 
         Args:
             solved_at: share of the goal at which the task is solved.
@@ -90,6 +91,8 @@ class Goal:
             return holds
         if self.reached(solved_at):
             return True
+        if self.reached(1 - 2 * (1 - solved_at)):
+            return None
         return None if holds and not self._reached(self.best, solved_at) else False
 
     def stalled(self, steps: int) -> bool:

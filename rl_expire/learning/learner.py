@@ -1,16 +1,14 @@
-"""Learn from a rollout as the schedule plans: improve the policy, then learn what to forget."""
+"""Learn from a rollout as the schedule plans: the policy, and what to forget."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil
 from typing import Any, Generic, cast
 
 import torch
-from torch import nn
 
-from rl_expire.learning.forgetting import ForgettingAgent, ForgettingConfig, forget_update
+from rl_expire.learning.forgetting import Forgetting, ForgettingAgent, ForgettingConfig
 from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import set_learning_rate
 from rl_expire.learning.optimizer_state import load_optimizer_state, optimizer_state
@@ -47,12 +45,12 @@ class Learner(Generic[M]):
         """Create the optimizers."""
         self.agent, self.ppo, self.forgetting = agent, ppo, forgetting
         self.joint = forgetting.method == "joint"
-        self.span_parameters = agent.span_parameters()
-        separate = set() if self.joint else {id(p) for p in self.span_parameters}
-        self.ppo_parameters = [p for p in agent.parameters() if id(p) not in separate]
-        self.optimizer = torch.optim.Adam(self.ppo_parameters, lr=ppo.learning_rate, eps=1e-5)
+        spans = agent.span_parameters()
+        separate = set() if self.joint else {id(p) for p in spans}
+        policy = [p for p in agent.parameters() if id(p) not in separate]
+        self.optimizer = torch.optim.Adam(policy, lr=ppo.learning_rate, eps=1e-5)
         self.span_optimizer = torch.optim.SGD(
-            [{"params": self.span_parameters}],
+            [{"params": spans}],
             lr=forgetting.learning_rate,
             momentum=SPAN_MOMENTUM,
         )
@@ -73,43 +71,28 @@ class Learner(Generic[M]):
         """
         if not self.ppo.choices_only:
             rollout = replace(rollout, choice=torch.ones_like(rollout.choice))
-        metrics = self._improve_policy(rollout, plan, minibatches)
-        if plan.span_rate == 0:
-            return metrics
-        self._require_grad(self.span_parameters)
-        set_learning_rate(self.span_optimizer, plan.span_rate * self.forgetting.learning_rate)
-        return metrics | forget_update(
-            cast(ForgettingAgent[M], self.agent),
-            self.span_optimizer,
-            rollout,
-            self.forgetting,
-            alpha=plan.price * self.forgetting.alpha,
-            skips=self.skips,
-        )
-
-    def _improve_policy(
-        self, rollout: Rollout[M], plan: Plan, minibatches: int
-    ) -> dict[str, float]:
-        """Update everything but the spans with PPO."""
-        self._require_grad(self.ppo_parameters)
         effort = _effort(rollout)
         set_learning_rate(self.optimizer, effort * plan.rate * self.ppo.learning_rate)
         return ppo_update(
             self.agent,
-            self.ppo_parameters,
             self.optimizer,
             rollout,
             replace(self.ppo, minibatches=minibatches, epochs=ceil(effort * self.ppo.epochs)),
             entropy_cost=plan.entropy_cost,
             span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
+            forgetting=self._forgetting(plan) if plan.span_rate > 0 else None,
             skips=self.skips,
         )
 
-    def _require_grad(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Require gradients for `parameters` only."""
-        chosen = {id(p) for p in parameters}
-        for p in self.agent.parameters():
-            p.requires_grad_(id(p) in chosen)
+    def _forgetting(self, plan: Plan) -> Forgetting[M]:
+        """Return what learns the spans as planned."""
+        set_learning_rate(self.span_optimizer, plan.span_rate * self.forgetting.learning_rate)
+        return Forgetting(
+            cast(ForgettingAgent[M], self.agent),
+            self.span_optimizer,
+            self.forgetting,
+            alpha=plan.price * self.forgetting.alpha,
+        )
 
     def keep_weights(self) -> None:
         """Keep the current weights as those that mastered the level."""

@@ -20,7 +20,7 @@ QUIET_STEPS = 20_000
 SETTLED_STEPS = 150_000
 """Environment steps at a good score, and so at a rising price, without shorter lifetimes after
 which the run may end."""
-SHORTER = 0.3
+SHORTER = 0.1
 """Difference of lengths, in nats, that counts as shorter."""
 MISSED = 0.1
 """KL divergence per choice, in nats, up to which nothing is missed."""
@@ -33,7 +33,7 @@ class MemoryUse(NamedTuple):
 
     Attributes:
         length: mean logarithm of lifetimes, in nats, see `expire_span.span_penalty`; NaN: unknown.
-        missed: mean KL divergence, in nats, from the answers without fading to those with memories
+        missed: mean KL divergence, in nats, from the answers of acting to those with memories
             fading ahead of time, over the choices.
         choices: number of steps that offered a choice.
     """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -29,43 +30,66 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
         group["lr"] = learning_rate
 
 
-def step_optimizer(
-    optimizer: torch.optim.Optimizer,
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Return the parameters that `optimizer` changes."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def step_optimizers(
+    optimizers: Sequence[tuple[torch.optim.Optimizer, float]],
     loss: Tensor,
-    parameters: Iterable[nn.Parameter],
-    max_grad_norm: float,
     batch: Mapping[str, Tensor] | None = None,
     skips: SkipCounter | None = None,
-) -> Tensor | None:
-    """Take one optimizer step on `loss`, unless loss or gradient is not finite.
+) -> list[Tensor] | None:
+    """Take one step of each optimizer on `loss`, unless loss or a gradient is not finite.
 
     Args:
-        optimizer: optimizer of `parameters`.
+        optimizers: each with the norm that the gradients of its parameters are clipped to.
         loss: `[]`.
-        parameters: the parameters whose gradients are clipped.
-        max_grad_norm: norm that the gradients are clipped to.
         batch: tensors for an error to describe.
         skips: counts skipped steps; None: the first one raises.
 
     Returns:
-        The gradient norm `[]` before clipping; None if the step was skipped, which leaves
-        parameters and optimizer as they were.
+        The gradient norm `[]` of each optimizer's parameters before clipping; None if the step was
+        skipped, which leaves parameters and optimizers as they were.
 
     Raises:
         NonFiniteLossError: the step was skipped, and `skips` tolerates no more.
     """
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer, _ in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(parameters, max_grad_norm)
-    if not torch.isfinite(norm + loss.detach()):
-        message = f"loss {loss.item()}, gradient norm {norm.item()}"
+    norms = [nn.utils.clip_grad_norm_(parameters_of(o), norm) for o, norm in optimizers]
+    if not torch.isfinite(torch.stack(norms).sum() + loss.detach()):
+        listed = ", ".join(f"{norm.item()}" for norm in norms)
+        message = f"loss {loss.item()}, gradient norm {listed}"
         error = NonFiniteLossError(message, describe(batch or {}))
         (skips or SkipCounter(limit=0)).step_skipped(error)
         return None
-    optimizer.step()
+    for optimizer, _ in optimizers:
+        optimizer.step()
     if skips is not None:
         skips.step_taken()
-    return norm
+    return norms
+
+
+def others(agent: nn.Module, optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Return the parameters of `agent` that `optimizer` does not change."""
+    changed = {id(p) for p in parameters_of(optimizer)}
+    return [p for p in agent.parameters() if id(p) not in changed]
+
+
+@contextmanager
+def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Let what is computed meanwhile carry no gradient to `parameters`."""
+    learning = [p for p in parameters if p.requires_grad]
+    for p in learning:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in learning:
+            p.requires_grad_(True)
 
 
 def tensors_to_describe(

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rl_expire.learning.forgetting import Forgetting
 from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import (
     MeanMetrics,
+    frozen,
     masked_mean,
     minibatches,
+    others,
     span_stats,
-    step_optimizer,
+    step_optimizers,
     tensors_to_describe,
 )
 from rl_expire.learning.returns import gae
@@ -148,30 +151,30 @@ def ppo_loss(
 
 def ppo_update(
     agent: Agent[M],
-    parameters: list[nn.Parameter],
     optimizer: torch.optim.Optimizer,
     rollout: Rollout[M],
     config: PPOConfig,
     *,
     entropy_cost: float,
     span_cost: float = 0.0,
+    forgetting: Forgetting[M] | None = None,
     skips: SkipCounter | None = None,
 ) -> dict[str, float]:
     """Update the agent on one rollout.
 
     Args:
         agent: the agent that collected the rollout.
-        parameters: the parameters of `optimizer`.
-        optimizer: optimizer of `parameters`.
+        optimizer: optimizer of the parameters that learn; others get no gradient.
         rollout: T steps of B environments.
         config: options.
         entropy_cost: weight of the entropy bonus.
         span_cost: weight of `AgentOutput.aux_loss`, the paper's alpha.
-        skips: see `step_optimizer`.
+        forgetting: learns the spans in the first pass over the rollout; None: they do not learn.
+        skips: see `step_optimizers`.
 
     Returns:
-        The scalars of `ppo_loss` and the agent's diagnostics, averaged over the minibatches that
-        were not skipped.
+        The scalars of `ppo_loss`, the agent's diagnostics and the report of `forgetting`, averaged
+        over the minibatches that were not skipped.
 
     Raises:
         NonFiniteLossError: loss or gradient is not finite, and `skips` tolerates no more; the
@@ -180,11 +183,14 @@ def ppo_update(
     advantages, returns = _advantages(agent, rollout, config)
     metrics = MeanMetrics()
     rows = rollout.action.shape[1]
-    for _ in range(config.epochs):
+    optimizers, fixed = [(optimizer, config.max_grad_norm)], others(agent, optimizer)
+    for number in range(config.epochs):
+        spans = forgetting if number == 0 else None
         kls: list[Tensor] = []
         for index in minibatches(rows, config.minibatches, rollout.action.device):
             batch = rollout.select(index)
-            output = agent.unroll(batch.acted_on, batch.memory)
+            with frozen(fixed):
+                output = agent.unroll(batch.acted_on, batch.memory)
             loss, scalars = ppo_loss(
                 output,
                 batch,
@@ -193,24 +199,27 @@ def ppo_update(
                 config,
                 entropy_cost=entropy_cost,
             )
-            norm = step_optimizer(
-                optimizer,
-                loss + span_cost * output.aux_loss + output.reconstruction_loss,
-                parameters,
-                config.max_grad_norm,
+            loss = loss + span_cost * output.aux_loss + output.reconstruction_loss
+            if spans is not None:
+                loss = loss + spans.loss(batch, output)
+            norms = step_optimizers(
+                optimizers
+                if spans is None
+                else [*optimizers, (spans.optimizer, spans.config.max_grad_norm)],
+                loss,
                 tensors_to_describe(batch, output, advantage=advantages[:, index]),
                 skips,
             )
-            if norm is None:
+            if norms is None:
                 continue
             kls.append(scalars["approx_kl"])
             metrics.add(scalars | output.diagnostics | span_stats(output.spans, batch))
             if output.reconstruction_loss.requires_grad:
                 metrics.add({"reconstruction": output.reconstruction_loss.detach()})
-            metrics.add({"grad_norm": norm})
+            metrics.add(dict(zip(("grad_norm", "span_grad_norm"), norms, strict=False)))
         if config.stop_kl is not None and kls and float(torch.stack(kls).mean()) > config.stop_kl:
             break
-    return metrics.means()
+    return metrics.means() | (forgetting.report() if forgetting is not None else {})
 
 
 def _advantages(agent: Agent[M], rollout: Rollout[M], config: PPOConfig) -> tuple[Tensor, Tensor]:

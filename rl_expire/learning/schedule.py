@@ -3,7 +3,8 @@
 The phases of a run:
 
 - `learn`: the policy learns, at a learning rate and with an entropy bonus that fall as the
-  curriculum grows; after a collapse the last good weights are restored. Once there is something
+  curriculum grows, and once the task is solved; after a collapse the last good weights are
+  restored. Once there is something
   worth keeping, the lifetimes of memories learn beside it, and go on doing so to the end.
 - `settle`, once the task is solved, or mastered without further progress, and no more memories
   are being given up: all learning rates and the entropy bonus fall to zero. Sooner or later a
@@ -40,6 +41,9 @@ PLATEAU_SCALE_MIN = 0.2
 LESSONS_BEFORE_FORGETTING = 3
 """Levels to be mastered before lifetimes learn. In the first ones, cue and use may be in view
 together, and the policy does not need its memory yet."""
+RATE_ONCE_SOLVED = 0.3
+"""Factor on learning rate and entropy bonus while the full task is solved: the policy has little
+left to learn, and memory is judged by a score that should not waver."""
 SETTLE_SHARE = 0.1
 """Settling takes at most this share of a run's steps."""
 
@@ -139,12 +143,13 @@ class Schedule:
         config = self.config
         left = max(0, self.total_steps - self.steps) / self._settle_steps()
         calm = 1 - self.phase_done if self.phase == "settle" else min(1.0, left)
+        scale = calm * self.plateau_scale * (1.0 if self.solved_step is None else RATE_ONCE_SOLVED)
         entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
         rate = self.collapse_scale * config.rate_end**progress
         return Plan(
             self.phase,
-            calm * self.plateau_scale * rate,
-            calm * self.plateau_scale * entropy,
+            scale * rate,
+            scale * entropy,
             self.price.factor,
             calm if self.forgetting else 0.0,
         )

@@ -117,7 +117,6 @@ class Trainer(Generic[M]):
     ):
         """Create the learner, and reset the environments at the first level."""
         _check_divisible(train, "ppo.minibatches", ppo.minibatches)
-        _check_divisible(train, "forgetting.minibatches", forgetting.minibatches)
         self.agent, self.envs, self.schedule = agent, envs, schedule
         self.difficulty, self.measure = difficulty, measure
         self.train = train

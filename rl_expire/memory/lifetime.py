@@ -37,7 +37,7 @@ class Lifetime(nn.Module, ABC):
     ramp: float
 
     @abstractmethod
-    def forward(self, hidden: Tensor, *, early: float | None = 0.0) -> Tensor:
+    def forward(self, hidden: Tensor, *, early: float = 0.0) -> Tensor:
         """Return the lifetimes `[...]` of states `[..., D]`; `early` as in `MemoryLayer.unroll`."""
 
     def record_ages(self, ages: Tensor) -> None:
@@ -112,7 +112,7 @@ class ExpireSpan(Lifetime):
         self.head = SpanHead(width, max_span, initial_fraction)
         self.horizon = Horizon()
 
-    def forward(self, hidden: Tensor, *, early: float | None = 0.0) -> Tensor:
+    def forward(self, hidden: Tensor, *, early: float = 0.0) -> Tensor:
         """Return the lifetimes `[...]` of states `[..., D]`.
 
         While memories fade ahead of time, these are the spans that the head computes; otherwise
@@ -165,7 +165,7 @@ class FixedWindow(Lifetime):
         super().__init__()
         self.window = window
 
-    def forward(self, hidden: Tensor, *, early: float | None = 0.0) -> Tensor:
+    def forward(self, hidden: Tensor, *, early: float = 0.0) -> Tensor:
         """Return the window for each of the states `[..., D]`."""
         return hidden.new_full(hidden.shape[:-1], self.window)
 
@@ -215,7 +215,7 @@ class HeadWindows(Lifetime):
         """The windows `[H]`, in steps."""
         return self.max_span * torch.sigmoid(self.bias)
 
-    def forward(self, hidden: Tensor, *, early: float | None = 0.0) -> Tensor:
+    def forward(self, hidden: Tensor, *, early: float = 0.0) -> Tensor:
         """Return the longest window for each of the states `[..., D]`."""
         return self.windows.max().expand(hidden.shape[:-1])
 

@@ -5,7 +5,8 @@ import math
 import torch
 
 from agents import AdaptiveSpan, AdaptiveSpanConfig
-from rl_expire.learning.forgetting import ForgettingConfig, forget_update
+from rl_expire.learning.forgetting import Forgetting, ForgettingConfig
+from rl_expire.learning.optim import step_optimizers
 from rl_expire.memory.lifetime import HeadWindows
 from tests.support import ACTIONS, VECTOR, act_over, made_up_rollout, random_steps, stirred
 
@@ -40,7 +41,8 @@ def test_unneeded_windows_shrink() -> None:
     before = lifetime.windows.detach().clone()
     optimizer = torch.optim.SGD(agent.span_parameters(), lr=1.0)
     rollout = made_up_rollout(8, B, agent.initial_memory(B))
-    config = ForgettingConfig(minibatches=1, max_grad_norm=10.0)
     for _ in range(5):
-        forget_update(agent, optimizer, rollout, config, alpha=0.1)
+        forgetting = Forgetting(agent, optimizer, ForgettingConfig(), alpha=0.1)
+        output = agent.unroll(rollout.acted_on, rollout.memory)
+        step_optimizers([(optimizer, 10.0)], forgetting.loss(rollout, output))
     assert (lifetime.windows < before - 0.05).all()

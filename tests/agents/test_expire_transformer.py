@@ -91,23 +91,22 @@ def test_the_greatest_age_of_all_rows_is_recorded_in_every_layer_and_saved() -> 
     assert tested == {f"layers.{n}.lifetime.horizon.tested": 9.0 for n in range(2)}
 
 
-def test_a_student_sees_spans_as_they_are_and_a_teacher_stretched_ones() -> None:
+def test_fading_ahead_of_time_sees_spans_as_they_are_and_acting_stretched_ones() -> None:
     agent = expire_agent()
     steps = random_steps(8, ROWS)
     before = agent.unroll(steps, agent.initial_memory(ROWS), early=0.3)
     for layer in agent.layers:
         layer.lifetime.record_ages(torch.tensor(2))  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
-    student, teacher, actor = (
-        agent.unroll(steps, agent.initial_memory(ROWS), early=early) for early in (0.3, None, 0.0)
+    student, actor = (
+        agent.unroll(steps, agent.initial_memory(ROWS), early=early) for early in (0.3, 0.0)
     )
     assert torch.equal(student.spans, before.spans)
     long = before.spans > 2
     assert long.any()
     assert not long.all()
-    for output in (teacher, actor):
-        assert (output.spans[long] > before.spans[long]).all()
-        assert torch.equal(output.spans[~long], before.spans[~long])
-    assert torch.equal(student.span_penalty, teacher.span_penalty)
+    assert (actor.spans[long] > before.spans[long]).all()
+    assert torch.equal(actor.spans[~long], before.spans[~long])
+    assert torch.equal(student.span_penalty, actor.span_penalty)
 
 
 def test_span_parameters_are_those_of_the_lifetime_modules() -> None:

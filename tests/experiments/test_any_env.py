@@ -271,7 +271,6 @@ def test_any_small_configuration_trains_or_is_refused_in_one_line(
         *("--agent.reconstruct", reconstruct),
         *("--vectorization", how, "--on-env-fault", "restart" if restart else "stop"),
         *("--ppo.learning-rate", rate, "--ppo.minibatches", str(minibatches), "--no-video"),
-        *("--forgetting.minibatches", str(max(1, minibatches))),
         *("--train.num-envs", str(envs), "--train.rollout-length", str(length)),
         *("--train.total-steps", str(3 * envs * length), "--threads", "1"),
         *("--eval.episodes", "1", "--eval.num-envs", "1", "--out", "run"),

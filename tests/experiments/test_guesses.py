@@ -8,7 +8,7 @@ from tests.experiments.conftest import Call
 
 TINY = (
     *("--threads", "1", "--agent.width", "8", "--ppo.minibatches", "1", "--no-video"),
-    *("--forgetting.minibatches", "1", "--train.num-envs", "2", "--train.rollout-length", "2"),
+    *("--train.num-envs", "2", "--train.rollout-length", "2"),
     *("--train.total-steps", "4", "--eval.episodes", "1", "--eval.num-envs", "1"),
 )
 KEYS = "success: info['success'] or info['is_success'] at the end of an episode"

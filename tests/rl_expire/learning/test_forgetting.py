@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from rl_expire.learning.forgetting import ForgettingConfig, distillation, forget_update
+from rl_expire.learning.forgetting import Forgetting, ForgettingConfig, distillation
 from rl_expire.learning.memory_price import MemoryPrice, MemoryUse
 from rl_expire.learning.nonfinite import NonFiniteLossError
+from rl_expire.learning.optim import step_optimizers, tensors_to_describe
 from rl_expire.types import AgentOutput, Rollout
 from tests.support import copy_of, expire_agent, made_up_rollout, random_steps, set_spans
 
@@ -43,14 +44,14 @@ def test_distillation_by_hand() -> None:
 
 def test_distillation_equals_its_explicit_sum_over_valid_steps() -> None:
     valid, choice = torch.rand(T, B) > 0.3, torch.rand(T, B) > 0.5
-    faded, unfaded = (make_output(torch.randn(T, B, 3), torch.randn(T, B)) for _ in range(2))
+    student, teacher = (make_output(torch.randn(T, B, 3), torch.randn(T, B)) for _ in range(2))
     total, divergences = 0.0, torch.zeros(T, B)
     for t, b in valid.nonzero().tolist():
         if choice[t, b]:
-            divergences[t, b] = naive_kl(unfaded.logits[t, b], faded.logits[t, b])
-        total += 0.5 * float(unfaded.value[t, b] - faded.value[t, b]) ** 2
+            divergences[t, b] = naive_kl(teacher.logits[t, b], student.logits[t, b])
+        total += 0.5 * float(teacher.value[t, b] - student.value[t, b]) ** 2
     expected = (total + float(divergences.sum())) / int(valid.sum())
-    loss, kl = distillation(faded, unfaded, valid, choice)
+    loss, kl = distillation(student, teacher, valid, choice)
     assert float(loss) == pytest.approx(expected, abs=1e-5)
     torch.testing.assert_close(kl, divergences, rtol=1e-4, atol=1e-6)
     assert torch.equal(kl != 0, valid & choice), "it is zero at all other steps"
@@ -59,8 +60,8 @@ def test_distillation_equals_its_explicit_sum_over_valid_steps() -> None:
 def test_the_divergence_at_the_choices_has_no_gradient_and_the_loss_has_one() -> None:
     yes = torch.ones(T, B, dtype=torch.bool)
     logits = torch.randn(T, B, 3, requires_grad=True)
-    faded = make_output(logits, torch.zeros(T, B))
-    loss, kl = distillation(faded, make_output(torch.randn(T, B, 3), torch.zeros(T, B)), yes, yes)
+    student = make_output(logits, torch.zeros(T, B))
+    loss, kl = distillation(student, make_output(torch.randn(T, B, 3), torch.zeros(T, B)), yes, yes)
     assert not kl.requires_grad
     loss.backward()
     assert logits.grad is not None
@@ -86,10 +87,10 @@ def make_rollout(agent: Any) -> Rollout[Any]:
     return made_up_rollout(T, B, memory, first=False, ends=0.05)
 
 
-def distillation_loss(agent: Any, rollout: Rollout[Any], early: float = 0.0) -> Tensor:
+def distillation_loss(agent: Any, rollout: Rollout[Any], early: float = 0.3) -> Tensor:
     steps = rollout.acted_on
-    faded, unfaded = (agent.unroll(steps, rollout.memory, early=e) for e in (early, None))
-    return distillation(faded, unfaded, rollout.valid, rollout.choice)[0]
+    student, teacher = (agent.unroll(steps, rollout.memory, early=e) for e in (early, 0.0))
+    return distillation(student, teacher, rollout.valid, rollout.choice)[0]
 
 
 @pytest.mark.parametrize("fade", ["linear", "log-linear"])
@@ -114,17 +115,27 @@ def test_a_loss_caused_by_fading_lengthens_spans(fade: str) -> None:
     assert bias.grad < 0, "a step down the gradient lengthens spans"
 
 
-def update(agent: Any, alpha: float, **options: Any) -> dict[str, float]:
-    optimizer = torch.optim.SGD(agent.span_parameters(), lr=0.5)
-    config = ForgettingConfig(minibatches=2, **options)
-    return forget_update(agent, optimizer, make_rollout(agent), config, alpha=alpha)
-
-
-def still(agent: Any, rollout: Rollout[Any], **options: Any) -> dict[str, float]:
-    """Return the metrics of an update that changes no weight."""
-    optimizer = torch.optim.SGD(agent.span_parameters(), lr=0.0)
-    config = replace(ForgettingConfig(minibatches=2), **options)
-    return forget_update(agent, optimizer, rollout, config, alpha=0.1)
+def update(
+    agent: Any,
+    rollout: Rollout[Any] | None = None,
+    *,
+    alpha: float = 0.1,
+    rate: float = 0.5,
+    parts: int = 2,
+    max_grad_norm: float = 0.3,
+    early: float = 0.3,
+) -> dict[str, float]:
+    """Learn the spans on one rollout, in as many minibatches as `parts`."""
+    rollout = make_rollout(agent) if rollout is None else rollout
+    optimizer = torch.optim.SGD(agent.span_parameters(), lr=rate)
+    forgetting = Forgetting(agent, optimizer, ForgettingConfig(early=early), alpha=alpha)
+    for index in torch.randperm(B).chunk(parts):
+        batch = rollout.select(index)
+        with torch.no_grad():
+            acted = agent.unroll(batch.acted_on, batch.memory)
+        loss = forgetting.loss(batch, acted)
+        step_optimizers([(optimizer, max_grad_norm)], loss, tensors_to_describe(batch, acted))
+    return forgetting.report()
 
 
 def sparse(rollout: Rollout[Any]) -> Rollout[Any]:
@@ -135,20 +146,20 @@ def sparse(rollout: Rollout[Any]) -> Rollout[Any]:
     return replace(rollout, choice=choice, valid=valid)
 
 
-@pytest.mark.parametrize("minibatches", [1, 2, 4])
+@pytest.mark.parametrize("parts", [1, 2, 4])
 @pytest.mark.parametrize("early", [0.3, 0.6])
 def test_what_is_missed_is_the_mean_divergence_over_the_choices_alone(
-    minibatches: int, early: float
+    parts: int, early: float
 ) -> None:
     agent = expire_agent(max_span=8.0, ramp=6.0)
     rollout = sparse(make_rollout(agent))
-    found = still(agent, rollout, minibatches=minibatches, early=early)
+    found = update(agent, rollout, rate=0.0, parts=parts, early=early)
     with torch.no_grad():
-        unfaded, faded = (
-            agent.unroll(rollout.acted_on, rollout.memory, early=e).logits for e in (None, early)
+        acted, faded = (
+            agent.unroll(rollout.acted_on, rollout.memory, early=e).logits for e in (0.0, early)
         )
     at = (rollout.choice & rollout.valid).nonzero().tolist()
-    divergences = [naive_kl(unfaded[t, b], faded[t, b]) for t, b in at]
+    divergences = [naive_kl(acted[t, b], faded[t, b]) for t, b in at]
     assert len(divergences) == T
     assert found["choices"] == pytest.approx(len(divergences))
     expected = sum(divergences) / len(divergences)
@@ -159,7 +170,7 @@ def test_what_is_missed_is_the_mean_divergence_over_the_choices_alone(
 def test_without_a_choice_nothing_is_missed() -> None:
     agent = expire_agent(max_span=8.0, ramp=6.0)
     rollout = make_rollout(agent)
-    found = still(agent, replace(rollout, choice=torch.zeros(T, B, dtype=torch.bool)))
+    found = update(agent, replace(rollout, choice=torch.zeros(T, B, dtype=torch.bool)), rate=0.0)
     assert (found["missed"], found["choices"]) == (0.0, 0.0)
     assert found["distillation"] > 0, "values differ"
 
@@ -171,15 +182,15 @@ def test_a_divergence_rounded_to_below_zero_can_be_saved_and_restored(
     agent = expire_agent(max_span=1000.0)
     rollout, unroll = make_rollout(agent), agent.unroll
 
-    def hardly_fade(steps: Any, memory: Any, *, early: float | None = 0.0) -> AgentOutput:
-        output = unroll(steps, memory, early=0.0)
-        noise = torch.zeros_like(output.logits) if early is None else 3e-7 * torch.randn(3)
+    def hardly_fade(steps: Any, memory: Any, *, early: float = 0.0) -> AgentOutput:
+        output = unroll(steps, memory)
+        noise = 3e-7 * torch.randn(3) if early else torch.zeros_like(output.logits)
         return replace(output, logits=output.logits + noise)
 
     monkeypatch.setattr(agent, "unroll", hardly_fade)
     for _ in range(20):
         price, again = MemoryPrice(), MemoryPrice()
-        use = MemoryUse.of(still(agent, rollout))
+        use = MemoryUse.of(update(agent, rollout, rate=0.0))
         assert abs(use.missed) < 1e-6
         price.observe(100, 100, 1, good=None, use=use)
         again.load_state_dict(price.state_dict())
@@ -189,14 +200,14 @@ def test_a_divergence_rounded_to_below_zero_can_be_saved_and_restored(
 def test_the_length_reported_is_the_mean_penalty_of_the_spans() -> None:
     agent = expire_agent(max_span=20.0, ramp=4.0)
     set_spans(agent, 0.5)
-    found = still(agent, make_rollout(agent))["span_penalty"]
+    found = update(agent, rate=0.0)["span_penalty"]
     assert found == pytest.approx(math.log(1 + 20.0 * math.exp(0.5) / 4.0), rel=1e-5)
 
 
 def test_an_update_changes_only_the_span_parameters() -> None:
     agent = expire_agent(max_span=20.0)
     before = copy_of(agent)
-    update(agent, alpha=0.1)
+    update(agent)
     changed = {name for name, x in agent.state_dict().items() if not torch.equal(x, before[name])}
     assert changed == {"layers.0.lifetime.head.weight", "layers.0.lifetime.head.bias"}
 
@@ -207,7 +218,7 @@ def test_a_loss_that_is_not_finite_changes_nothing_and_describes_the_batch() -> 
         agent.heads.value.bias.fill_(math.nan)
     before = copy_of(agent)
     with pytest.raises(NonFiniteLossError) as caught:
-        update(agent, alpha=0.1)
+        update(agent)
     assert caught.value.description["value"]["nonfinite"] == T * B // 2
     assert caught.value.description["logits"]["nonfinite"] == 0
     for name, x in agent.state_dict().items():
@@ -225,7 +236,7 @@ def test_the_penalty_shortens_spans_that_are_not_needed() -> None:
         agent = expire_agent(max_span=1000.0)
         set_spans(agent, 0.0)
         for _ in range(3):
-            update(agent, alpha, max_grad_norm=10.0)
+            update(agent, alpha=alpha, max_grad_norm=10.0)
         spans[alpha] = mean_span(agent)
     assert spans[0.0] == pytest.approx(500.0, abs=1.0)
     assert spans[0.1] < 490.0
@@ -238,8 +249,9 @@ def test_fading_ahead_of_time_lengthens_spans_before_a_memory_is_lost() -> None:
         agent = expire_agent(max_span=25.0, ramp=1.0)
         set_spans(agent, 0.0)
         rollout = make_rollout(agent)
-        assert distillation_loss(agent, rollout).item() == pytest.approx(0.0, abs=1e-9)
-        distillation_loss(agent, rollout, early).backward()
+        loss = distillation_loss(agent, rollout, early)
+        assert (loss.item() > 1e-6) == (early > 0)
+        loss.backward()
         grad = agent.span_parameters()[1].grad
         assert grad is not None
         gradients[early] = float(grad)
@@ -252,9 +264,7 @@ def test_the_penalty_shortens_spans_well_above_the_ramp_by_the_same_factor() -> 
     for max_span, logit in ((1e6, -3.0), (1e8, -3.0), (1e6, 30.0)):
         agent = expire_agent(max_span=max_span)
         set_spans(agent, logit)
-        optimizer = torch.optim.SGD(agent.span_parameters(), lr=0.0)
-        config = ForgettingConfig(minibatches=1, max_grad_norm=math.inf)
-        forget_update(agent, optimizer, make_rollout(agent), config, alpha=1.0)
+        update(agent, alpha=1.0, rate=0.0, parts=1, max_grad_norm=math.inf)
         grad = agent.span_parameters()[1].grad
         assert grad is not None
         gradients.append(float(grad))
@@ -266,6 +276,6 @@ def test_spans_of_zero_do_not_change_any_weight(alpha: float) -> None:
     agent = expire_agent(max_span=1000.0)
     set_spans(agent, -1000.0)
     before = copy_of(agent)
-    update(agent, alpha)
+    update(agent, alpha=alpha)
     for name, x in agent.state_dict().items():
         torch.testing.assert_close(x, before[name], rtol=1e-5, atol=1e-5)

@@ -247,8 +247,8 @@ def test_only_lifetimes_that_are_clearly_shorter_count(change: float, shorter: b
 def test_many_small_decreases_count_as_much_as_a_large_one() -> None:
     price = MemoryPrice()
     for n in range(6):
-        observe(price, n * 1000, 4.0 - 0.07 * n)
-    assert price.least_step == 5000, "0.35 is the first difference above 0.3"
+        observe(price, n * 1000, 4.0 - 0.3 * SHORTER * n)
+    assert price.least_step == 4000, "1.2 is the first multiple above 1"
 
 
 def test_a_restored_price_goes_on_as_the_original_does() -> None:

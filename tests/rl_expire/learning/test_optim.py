@@ -13,7 +13,7 @@ from rl_expire.learning.optim import (
     masked_mean,
     minibatches,
     span_stats,
-    step_optimizer,
+    step_optimizers,
 )
 from rl_expire.memory.horizon import FOR_GOOD, SHORTEST
 from tests.counting import CountingMemory
@@ -33,9 +33,9 @@ def test_gradients_are_clipped_to_the_norm_and_never_scaled_up() -> None:
     for size, moved in ((3.0, 0.5), (0.1, 0.1)):
         weight = nn.Parameter(torch.zeros(4))
         optimizer = torch.optim.SGD([weight], lr=1.0)
-        norm = step_optimizer(optimizer, (weight * size).sum() / 2, [weight], 0.5)
+        norm = step_optimizers([(optimizer, 0.5)], (weight * size).sum() / 2)
         assert norm is not None
-        assert float(norm) == pytest.approx(size)
+        assert float(norm[0]) == pytest.approx(size)
         assert float(weight.detach().norm()) == pytest.approx(moved, rel=1e-4)
 
 
@@ -44,7 +44,7 @@ def test_a_step_whose_gradient_is_not_finite_is_skipped_and_described() -> None:
     optimizer = torch.optim.SGD([weight], lr=1.0)
     loss = weight.sqrt().sum()  # 0, with an infinite gradient
     with pytest.raises(NonFiniteLossError, match=r"loss 0\.0, gradient norm inf") as caught:
-        step_optimizer(optimizer, loss, [weight], 1.0, {"reward": torch.tensor([1.0])})
+        step_optimizers([(optimizer, 1.0)], loss, {"reward": torch.tensor([1.0])})
     assert caught.value.description["reward"]["most"] == 1.0
     assert weight.item() == 0.0
 

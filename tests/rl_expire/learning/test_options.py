@@ -29,7 +29,6 @@ INVALID: list[tuple[type, str, Any, str]] = [
     (ForgettingConfig, "early", 0.0, "is 0.0: choose a number above 0 and below 1"),
     (ForgettingConfig, "learning_rate", 0.0, "is 0.0: choose a number above 0"),
     (ForgettingConfig, "max_grad_norm", 0.0, "is 0.0: choose a number above 0"),
-    (ForgettingConfig, "minibatches", 0, "is 0: choose 1 or more"),
     (CurriculumConfig, "start", 0, "is 0: choose 1 or more"),
     (CurriculumConfig, "window", 0, "is 0: choose 1 or more"),
     (CurriculumConfig, "growth", 1.0, "is 1.0: choose a number above 1"),

@@ -35,7 +35,7 @@ def learn_from(
     """Update all parameters of `agent` with a new optimizer."""
     parameters = list(agent.parameters())
     optimizer = torch.optim.Adam(parameters, 1e-3)
-    return ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=entropy_cost)
+    return ppo_update(agent, optimizer, rollout, config, entropy_cost=entropy_cost)
 
 
 def make_output(rollout: Rollout[Any], scale: float = 0.5) -> AgentOutput:
@@ -214,7 +214,7 @@ def test_a_loss_that_is_not_finite_changes_no_weight(bad: float) -> None:
     optimizer = torch.optim.Adam(parameters, lr=0.1)
     config = PPOConfig(minibatches=1, epochs=1)
     with pytest.raises(NonFiniteLossError) as error:
-        ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0)
+        ppo_update(agent, optimizer, rollout, config, entropy_cost=0.0)
     assert all(torch.equal(before[name], x) for name, x in agent.state_dict().items())
     assert error.value.description["reward"]["nonfinite"] == 1
 
@@ -234,7 +234,7 @@ def count_steps(stop_kl: float | None, rate: float) -> int:
 
     optimizer.register_step_post_hook(count_step)
     config = PPOConfig(minibatches=2, epochs=5, stop_kl=stop_kl)
-    ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0)
+    ppo_update(agent, optimizer, rollout, config, entropy_cost=0.0)
     return count
 
 
@@ -276,7 +276,7 @@ def test_span_gradients_grow_in_proportion_to_the_span_cost() -> None:
         parameters = list(agent.parameters())
         optimizer = torch.optim.SGD(parameters, lr=0.0)
         config = PPOConfig(minibatches=1, epochs=1, max_grad_norm=math.inf)
-        ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0, span_cost=cost)
+        ppo_update(agent, optimizer, rollout, config, entropy_cost=0.0, span_cost=cost)
         grads = [p.grad for p in agent.span_parameters()]
         gradients.append(torch.cat([g.flatten() for g in grads if g is not None]))
     once, twice = gradients[1] - gradients[0], gradients[2] - gradients[0]
@@ -303,4 +303,4 @@ def update(agent: Any) -> dict[str, float]:
     parameters = list(agent.parameters())
     optimizer = torch.optim.Adam(parameters, 1e-2)
     config = PPOConfig(minibatches=1, epochs=1, stop_kl=None)
-    return ppo_update(agent, parameters, optimizer, rollout, config, entropy_cost=0.0)
+    return ppo_update(agent, optimizer, rollout, config, entropy_cost=0.0)

@@ -84,7 +84,7 @@ def make_trainer(config: AgentConfig, task: str = "RLExpire/Corridor-v0") -> Tra
         "success",
         train=TrainConfig(num_envs=4, rollout_length=6),
         ppo=PPOConfig(minibatches=2, epochs=2, learning_rate=0.01),
-        forgetting=ForgettingConfig(method=method, learning_rate=0.5, minibatches=2),
+        forgetting=ForgettingConfig(method=method, learning_rate=0.5),
         device=CPU,
         seed=3,
     )
@@ -113,7 +113,7 @@ def test_a_run_resumed_after_any_update_continues_bit_for_bit(name: str, tmp_pat
         stages.append((trainer.schedule.phase, trainer.schedule.forgetting))
         reports.append(nonfinite_to_none(trainer.update()))
         states.append(trainer.state_dict())
-    if trainer.learner.span_parameters:
+    if trainer.agent.span_parameters():
         resumed = {stages[n] for n in range(UPDATES) if n in stops} if count == STOPS else stages
         assert {("learn", False), ("learn", True), ("settle", True)} <= set(resumed)
     again = make_trainer(AGENTS[name])

@@ -12,13 +12,12 @@ import torch
 
 import envs  # noqa: F401 (registers the corridor)
 from agents import ExpireSpanConfig, ExpireTransformer
-from rl_expire.learning import learner as learner_module
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.memory_price import SETTLED_STEPS, MemoryUse
 from rl_expire.learning.nonfinite import NonFiniteLossError
-from rl_expire.learning.ppo import PPOConfig
+from rl_expire.learning.ppo import PPOConfig, ppo_update
 from rl_expire.learning.rollout import collect
 from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.train_loop import train
@@ -47,7 +46,7 @@ def make_trainer(
     torch.manual_seed(0)
     spaces = vector.single_observation_space, vector.single_action_space
     agent = agent or ExpireTransformer(*spaces, AGENT)
-    forgetting = ForgettingConfig(method=method, learning_rate=0.5, minibatches=2)
+    forgetting = ForgettingConfig(method=method, learning_rate=0.5)
     levels = [Level(n, {"max_length": n}) for n in ladder(start, GOAL, 2.0)]
     schedule = Schedule(
         Curriculum(levels, CurriculumConfig(window=WINDOW)),
@@ -270,18 +269,16 @@ def test_what_info_says_of_choices_can_be_ignored(choices_only: bool) -> None:
     trainer = make_trainer(start=GOAL, choices_only=choices_only)
     begin_forgetting(trainer)
     rollouts = []
+
+    def spy(*args: Any, **options: Any) -> dict[str, float]:
+        rollouts.extend(part for part in args if isinstance(part, Rollout))
+        return ppo_update(*args, **options)
+
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("ppo_update", "forget_update"):
-            update = getattr(learner_module, name)
-
-            def spy(*args: Any, update: Any = update, **options: Any) -> dict[str, float]:
-                rollouts.extend(part for part in args if isinstance(part, Rollout))
-                return update(*args, **options)
-
-            patch.setattr(learner_module, name, spy)
-        trainer.update()
-    assert len(rollouts) == 2
-    assert [bool(rollout.choice.all()) for rollout in rollouts] == [not choices_only] * 2
+        patch.setattr("rl_expire.learning.learner.ppo_update", spy)
+        report = trainer.update()
+    assert [bool(rollout.choice.all()) for rollout in rollouts] == [not choices_only]
+    assert (report["choices"] == ROWS * LENGTH) == (not choices_only)
 
 
 def test_the_span_penalty_grows_with_the_price() -> None:
@@ -290,12 +287,12 @@ def test_the_span_penalty_grows_with_the_price() -> None:
     trainer.schedule.price.factor = 8.0
     alphas = []
 
-    def forget(*args: Any, alpha: float, **options: Any) -> dict[str, float]:
-        alphas.append(alpha)
-        return {}
+    def spy(*args: Any, forgetting: Any, **options: Any) -> dict[str, float]:
+        alphas.append(forgetting.alpha)
+        return ppo_update(*args, forgetting=forgetting, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rl_expire.learning.learner.forget_update", forget)
+        patch.setattr("rl_expire.learning.learner.ppo_update", spy)
         report = trainer.update()
     assert alphas == [report["alpha"]] == [8 * trainer.learner.forgetting.alpha]
 
