@@ -101,10 +101,20 @@ def test_without_a_known_goal_a_score_near_its_best_allows_a_higher_price(
         ((0.1, 0.8), None),
         ((0.1, 0.8, 0.77), None),
         ((0.1, 0.8, 0.7), False),
-        ((0.1, 0.9, 0.8), False),
+        ((0.1, 0.9, 0.85), None),
+        ((0.1, 0.9, 0.75), False),
         ((0.1, 0.9, 0.8, 0.9), True),
     ],
-    ids=["solved", "better", "unsolved", "about the same", "lost", "solved once", "solved again"],
+    ids=[
+        "solved",
+        "better",
+        "unsolved",
+        "about the same",
+        "lost",
+        "nearly",
+        "solved once",
+        "solved again",
+    ],
 )
 @pytest.mark.parametrize("told", [True, False], ids=["success", "threshold"])
 def test_a_known_goal_allows_a_higher_price_while_it_is_reached(

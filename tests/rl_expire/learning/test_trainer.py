@@ -242,7 +242,7 @@ def test_the_policy_learns_less_from_a_rollout_of_few_choices(
     calls: list[tuple[Any, float]] = []
 
     def improve(*args: Any, entropy_cost: float, **options: Any) -> dict[str, float]:
-        calls.append((args[4], entropy_cost))
+        calls.append((args[3], entropy_cost))
         return {}
 
     monkeypatch.setattr("rl_expire.learning.learner.ppo_update", improve)
