@@ -80,13 +80,14 @@ class Learner(Generic[M]):
             replace(self.ppo, minibatches=minibatches, epochs=ceil(effort * self.ppo.epochs)),
             entropy_cost=plan.entropy_cost,
             span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
-            forgetting=self._forgetting(plan) if plan.span_rate > 0 else None,
+            forgetting=self._forgetting(plan, minibatches) if plan.span_rate > 0 else None,
             skips=self.skips,
         )
 
-    def _forgetting(self, plan: Plan) -> Forgetting[M]:
-        """Return what learns the spans as planned."""
-        set_learning_rate(self.span_optimizer, plan.span_rate * self.forgetting.learning_rate)
+    def _forgetting(self, plan: Plan, minibatches: int) -> Forgetting[M]:
+        """Return what learns the spans as planned, no faster in more minibatches than usual."""
+        rate = plan.span_rate * self.ppo.minibatches / minibatches
+        set_learning_rate(self.span_optimizer, rate * self.forgetting.learning_rate)
         return Forgetting(
             cast(ForgettingAgent[M], self.agent),
             self.span_optimizer,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from rl_expire.validate import MOST_STEPS, check_keys, check_number
 
-STATE = ("factor", "least_length", "least_step", "good_steps", "missed", "choices")
+LENGTHS = ("least_length", "settled_length")
+STATE = ("factor", *LENGTHS, "least_step", "good_steps", "missed", "choices")
 DOUBLING_STEPS = 75_000
 """Environment steps in which the price doubles, or falls to half, at the fastest."""
 DOUBLING_EPISODES = 64
@@ -20,8 +21,8 @@ QUIET_STEPS = 20_000
 SETTLED_STEPS = 150_000
 """Environment steps at a good score, and so at a rising price, without shorter lifetimes after
 which the run may end."""
-SHORTER = 0.1
-"""Difference of lengths, in nats, that counts as shorter."""
+SHORTER, SLIGHTLY_SHORTER = 0.3, 0.1
+"""Differences of lengths, in nats, that count as shorter: for leaving a level, and for the end."""
 MISSED = 0.1
 """KL divergence per choice, in nats, up to which nothing is missed."""
 FEWEST_CHOICES, MOST_CHOICES = 32, 256
@@ -68,8 +69,10 @@ class MemoryPrice:
         """Shortest mean logarithm of lifetimes at this level, in nats."""
         self.least_step = 0
         """Step at which it was measured."""
+        self.settled_length = math.inf
+        """The same, up to smaller differences."""
         self.good_steps = 0.0
-        """Environment steps at a good score since then, fewer where episodes are long."""
+        """Environment steps at a good score since that, fewer where episodes are long."""
         self.missed, self.choices = 0.0, 0.0
         """KL divergence over the recent choices at this level, in nats, and their number."""
 
@@ -93,7 +96,9 @@ class MemoryPrice:
             self.factor = min(HIGHEST, max(1.0, factor))
         self.good_steps += part if good else 0.0
         if use.length < self.least_length - SHORTER:
-            self.least_length, self.least_step, self.good_steps = use.length, steps, 0.0
+            self.least_length, self.least_step = use.length, steps
+        if use.length < self.settled_length - SLIGHTLY_SHORTER:
+            self.settled_length, self.good_steps = use.length, 0.0
         self.missed += use.missed * use.choices
         self.choices += use.choices
         scale = min(1.0, MOST_CHOICES / max(self.choices, 1.0))
@@ -101,7 +106,8 @@ class MemoryPrice:
 
     def begin_level(self, steps: int) -> None:
         """Measure memory anew from environment step `steps` on: another level needs another one."""
-        self.least_length, self.least_step, self.good_steps = math.inf, steps, 0.0
+        self.least_length, self.least_step = math.inf, steps
+        self.settled_length, self.good_steps = math.inf, 0.0
         self.missed, self.choices = 0.0, 0.0
 
     def ready(self, steps: int) -> bool:
@@ -135,7 +141,8 @@ class MemoryPrice:
         """
         check_keys(state, STATE, "schedule/price")
         check_number(state["factor"], float, 1.0, HIGHEST, "schedule/price/factor")
-        check_number(state["least_length"], float, 0.0, math.inf, "schedule/price/least_length")
+        for name in LENGTHS:
+            check_number(state[name], float, 0.0, math.inf, f"schedule/price/{name}")
         check_number(state["least_step"], int, 0, MOST_STEPS, "schedule/price/least_step")
         for name in ("good_steps", "missed", "choices"):
             check_number(state[name], float, 0.0, math.inf, f"schedule/price/{name}")
