@@ -16,6 +16,7 @@ from rl_expire.learning.memory_price import (
     QUIET_STEPS,
     SETTLED_STEPS,
     SHORTER,
+    SLIGHTLY_SHORTER,
     MemoryPrice,
     MemoryUse,
 )
@@ -240,8 +241,20 @@ def test_only_lifetimes_that_are_clearly_shorter_count(change: float, shorter: b
     price = MemoryPrice()
     observe(price, 0, 4.0)
     observe(price, 500, 4.0 + change, good=True, taken=500)
-    expected = (4.0 + change, 500, 0) if shorter else (4.0, 0, 500)
-    assert (price.least_length, price.least_step, price.good_steps) == expected
+    expected = (4.0 + change, 500) if shorter else (4.0, 0)
+    assert (price.least_length, price.least_step) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "shorter"),
+    [(-SLIGHTLY_SHORTER + 0.01, False), (-SLIGHTLY_SHORTER - 0.01, True), (3.0, False)],
+)
+def test_for_the_end_smaller_differences_count(change: float, shorter: bool) -> None:
+    price = MemoryPrice()
+    observe(price, 0, 4.0)
+    observe(price, 500, 4.0 + change, good=True, taken=500)
+    expected = (4.0 + change, 0) if shorter else (4.0, 500)
+    assert (price.settled_length, price.good_steps) == expected
 
 
 def test_many_small_decreases_count_as_much_as_a_large_one() -> None:

@@ -86,7 +86,7 @@ def begin_forgetting(trainer: Trainer[Any]) -> None:
 def begin_settling(trainer: Trainer[Any]) -> None:
     """Forget, with a memory that has settled, and settle for 64 steps."""
     begin_forgetting(trainer)
-    trainer.schedule.price.least_length = 0.0
+    trainer.schedule.price.least_length = trainer.schedule.price.settled_length = 0.0
     trainer.schedule.price.good_steps = float(SETTLED_STEPS)
     trainer.schedule.config = replace(trainer.schedule.config, settle_steps=64)
     trainer.schedule.total_steps = 640
