@@ -7,7 +7,7 @@ what their defaults are; the second reads all others.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import NoReturn
 
@@ -25,7 +25,7 @@ from experiments.training.resume import (
 from experiments.training.run import run
 
 SHARED = ("last_action", "last_obs", "layers", "reconstruct")
-"""Options of agents that a task sets for whichever agent is chosen."""
+"""Options of agents that a task sets for whichever agent is chosen, if it has them."""
 
 
 class _FirstPass(argparse.ArgumentParser):
@@ -108,4 +108,6 @@ def agent_config(default: AgentConfig, name: str | None) -> AgentConfig:
         return default
     if name not in AGENT_CONFIGS:
         raise ValueError(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
-    return AGENT_CONFIGS[name](**{option: getattr(default, option) for option in SHARED})
+    config = AGENT_CONFIGS[name]
+    shared = [f.name for f in fields(config) if f.name in SHARED and hasattr(default, f.name)]
+    return config(**{option: getattr(default, option) for option in shared})
