@@ -26,7 +26,17 @@ SHORTER = {
 }
 """Loops and batches of the examples that are cut short here."""
 TRAINING = ("corridor", "portal", "instruction", "train")
-OTHER_PROGRAMS = ("pip", "pytest", "pre-commit", "playwright", "sphinx-build", "ruff", "pyright")
+OTHER_PROGRAMS = (
+    "git",
+    "cd",
+    "pip",
+    "pytest",
+    "pre-commit",
+    "playwright",
+    "sphinx-build",
+    "ruff",
+    "pyright",
+)
 SHELLS = ("bash", "console", "sh")
 
 
