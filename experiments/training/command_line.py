@@ -36,11 +36,12 @@ class _FirstPass(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def training_command(experiment: type[Experiment]) -> Command:
-    """Return the command that trains an agent on a task."""
+def training_command(experiment: type[Experiment], usage: str = "") -> Command:
+    """Return the command that trains an agent on a task; its help begins with `usage`."""
 
     def command(words: list[str], prog: str) -> Call:
-        options = parse_options(experiment, words, prog)
+        """Parse the words."""
+        options = parse_options(experiment, words, prog, usage)
         return partial(_run, options, prog)
 
     return command
@@ -54,13 +55,16 @@ def _run(options: Experiment, prog: str) -> None:
         raise options.with_flag(error) from error
 
 
-def parse_options(experiment: type[Experiment], words: list[str], prog: str) -> Experiment:
+def parse_options(
+    experiment: type[Experiment], words: list[str], prog: str, usage: str = ""
+) -> Experiment:
     """Return the options of a training command.
 
     Args:
         experiment: the task.
         words: the command line's words.
         prog: name of the program, for its help.
+        usage: what the help begins with.
 
     Raises:
         ValueError: the words do not parse, or contradict the run to resume.
@@ -89,7 +93,7 @@ def parse_options(experiment: type[Experiment], words: list[str], prog: str) -> 
             prog,
             default.list_options(),
             default=default,
-            description=f"{experiment.__doc__}\n\n{about}",
+            description="\n\n".join(filter(None, (usage, experiment.__doc__, about))),
         )
     except ValueError as error:
         raise default.with_flag(error) from error
