@@ -13,7 +13,8 @@ from agents.blocks.config import LayersConfig
 from agents.blocks.embedding import StepEmbedding
 from agents.blocks.feed_forward import FeedForward
 from agents.blocks.heads import Heads, num_actions
-from rl_expire.types import ActorOutput, Agent, AgentOutput, TimeStep
+from agents.blocks.scaled_agent import ScaledAgent
+from rl_expire.types import ActorOutput, AgentOutput, TimeStep
 from rl_expire.validate import check_fit, check_range
 
 
@@ -155,7 +156,7 @@ def run_lstm(
     return out[place, sequence]
 
 
-class LSTM(Agent[LSTMMemory]):
+class LSTM(ScaledAgent[LSTMMemory]):
     """Encoder, LSTM layers, policy and value heads, with back-propagation truncated to the segment.
 
     A segment starts from the state that was stored when it was collected (as in R2D2, Kapturowski
@@ -215,20 +216,3 @@ class LSTM(Agent[LSTMMemory]):
             reconstruction_loss=self.embedding.reconstruction_loss(embedded, steps.obs),
             value_scale=self.heads.value.scale,
         )
-
-    def update_reward_stats(self, rewards: Tensor) -> Tensor:
-        """Update the scale of the rewards; see `Agent.update_reward_stats`."""
-        scale = self.embedding.reward_scale
-        if not scale.update(rewards):
-            return torch.ones_like(scale.rms)
-        self.heads.value.multiply(scale.rms)
-        return scale.rms
-
-    def update_value_stats(self, returns: Tensor) -> Tensor:
-        """Update the scale of the values; see `Agent.update_value_stats`."""
-        self.heads.value.update_stats(returns, min_scale=self.embedding.reward_scale.rms)
-        return self.heads.value.scale
-
-    def loss_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that only losses use."""
-        return self.embedding.loss_parameters()

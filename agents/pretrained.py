@@ -9,6 +9,7 @@ import gymnasium as gym
 from torch import Tensor
 
 from agents import AGENT_CONFIGS, AgentConfig, make_agent
+from agents.blocks.config import LayersConfig
 from rl_expire.runs.policy import read_policy, set_weights
 from rl_expire.types import Agent
 from rl_expire.validate import options_from_json
@@ -70,8 +71,8 @@ def agent_with_weights(
 ) -> Agent[Any]:
     """Return an agent with trained weights.
 
-    An agent larger than `weights` is refused before it is built, so that sizes in a file cannot
-    exhaust memory.
+    An agent with the options `LayersConfig` that is larger than `weights` is refused before it is
+    built, so that sizes in a file cannot exhaust memory.
 
     Args:
         observation_space: observation space of the environment to play.
@@ -82,6 +83,22 @@ def agent_with_weights(
     Raises:
         ValueError: the agent cannot be built, or the weights do not fit it.
     """
+    if isinstance(config, LayersConfig):
+        _check_size(config, weights)
+    try:
+        agent = make_agent(observation_space, action_space, config)
+    except (ArithmeticError, MemoryError, RuntimeError, TypeError) as error:
+        raise ValueError(f"the agent cannot be built: {error_summary(error)}") from error
+    set_weights(agent, weights)
+    return agent
+
+
+def _check_size(config: LayersConfig, weights: dict[str, Tensor]) -> None:
+    """Check that there are enough weights for an agent with these options.
+
+    Raises:
+        ValueError: there are too few.
+    """
     numbers = sum(value.numel() for value in weights.values())
     # Each layer has several tensors, and matrices of at least this size.
     least = config.layers * config.width**2 * config.feed_forward
@@ -90,9 +107,3 @@ def agent_with_weights(
             f"it does not fit the agent: it holds {numbers:,} numbers, too few for "
             f"{config.layers:,} layers of width {config.width:,}"
         )
-    try:
-        agent = make_agent(observation_space, action_space, config)
-    except (ArithmeticError, MemoryError, RuntimeError, TypeError) as error:
-        raise ValueError(f"the agent cannot be built: {error_summary(error)}") from error
-    set_weights(agent, weights)
-    return agent

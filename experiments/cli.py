@@ -16,6 +16,12 @@ from experiments.train import Train
 from experiments.training.command_line import training_command
 from experiments.watch import watch
 
+TRAIN_USAGE = f"""rl-expire train TASK|ENV_ID [OPTIONS]
+
+TASK is one of {", ".join(TASKS)}, each with options of its own: see
+rl-expire train TASK --help. ENV_ID is the id of any other environment, to which the options below
+belong."""
+
 
 def train_command(words: list[str], prog: str) -> Call:
     """Parse `TASK ...` or `ENV_ID ...`; without either, `--env-id` names the environment."""
@@ -27,7 +33,7 @@ def train_command(words: list[str], prog: str) -> Call:
         if near:
             raise ValueError(f"{words[0]} is no task: did you mean {near[0]}?")
         words = ["--env-id", *words]
-    return training_command(Train)(words, prog)
+    return training_command(Train, TRAIN_USAGE)(words, prog)
 
 
 COMMANDS: dict[str, tuple[Command, str]] = {

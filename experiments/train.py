@@ -54,7 +54,7 @@ class AnyEnv:
     --learning.solved-at says. Without one, the run takes all its steps."""
 
     def __post_init__(self) -> None:
-        # Written in one way, so that equal options are equal words.
+        """Write the arguments in one way, so that equal options are equal words."""
         words = tuple(f"{name}={json.dumps(value)}" for name, value in self.options().items())
         object.__setattr__(self, "option", words)
         if self.vectorization == "native" and self.wrappers:
@@ -90,6 +90,7 @@ class Faults:
     """Seconds without an answer after which an environment counts as hanging, if async."""
 
     def __post_init__(self) -> None:
+        """Check the options."""
         check_range(self, "most_env_faults", least=1)
         check_range(self, "env_timeout", above=0)
 
@@ -178,7 +179,7 @@ class Train(Experiment):
 
     @classmethod
     def made(cls, entry: Mapping[str, Any]) -> bool:
-        """Whether a run is one of this task, by the entry `env` of its `config.json`."""
+        """Return whether a run is one of this task, by the entry `env` of its `config.json`."""
         return not entry["level"]
 
     def env_from(self, entry: Mapping[str, Any]) -> AnyEnv:

@@ -4,22 +4,21 @@ import json
 import re
 import runpy
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from experiments import cli
+from tests.pages import DOCS, ROOT, blocks, saved_as
 
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
-FOLDERS = ("*.md", "environments/*.md", "results/*/README.md")
+FOLDERS = ("*.md", "environments/*.md", "results/*.md", "results/*/README.md")
 PAGES = [
     *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
     *sorted(page for pattern in FOLDERS for page in DOCS.glob(pattern)),
 ]
 HISTORY = DOCS / "LOG.md"
 """Tells of commands and files as they were at the time."""
-FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 SHORTER = {
     "range(100)": "range(2)",
     "while not trainer.finished:": "for _ in range(2):",
@@ -27,19 +26,23 @@ SHORTER = {
 }
 """Loops and batches of the examples that are cut short here."""
 TRAINING = ("corridor", "portal", "instruction", "train")
-OTHER_PROGRAMS = ("pip", "pytest", "pre-commit", "playwright", "sphinx-build", "ruff", "pyright")
+OTHER_PROGRAMS = (
+    "git",
+    "cd",
+    "pip",
+    "pytest",
+    "pre-commit",
+    "playwright",
+    "sphinx-build",
+    "ruff",
+    "pyright",
+)
 SHELLS = ("bash", "console", "sh")
 
 
 def names(page: Path) -> str:
     """The page relative to the repository, as a test's id."""
     return str(page.relative_to(ROOT))
-
-
-def blocks(page: Path, *languages: str) -> list[str]:
-    """The fenced blocks of `page` in one of these languages."""
-    found = FENCE.finditer(page.read_text())
-    return [match[3] for match in found if match[2] in languages]
 
 
 def is_commands(block: str) -> bool:
@@ -80,10 +83,17 @@ def with_examples(pages: list[Path]) -> list[Path]:
 @pytest.mark.parametrize("page", with_examples(PAGES), ids=names)
 def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    examples, file = blocks(page, "python"), saved_as(page)
+    if file is not None:  # the other examples import it
+        Path(file).write_text(examples[0])
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, Path(file).stem, raising=False)
     namespace: dict[str, object] = {"__name__": "example"}
-    for block in blocks(page, "python"):
+    for block in examples:
         for long, short in SHORTER.items():
             block = block.replace(long, short)
+        if file is not None:
+            namespace = {"__name__": "example"}
         exec(compile(block, names(page), "exec"), namespace)
 
 

@@ -8,10 +8,11 @@ from typing import Generic, TypeVar
 
 import gymnasium as gym
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from agents.blocks.embedding import StepEmbedding
 from agents.blocks.heads import Heads, num_actions
+from agents.blocks.scaled_agent import ScaledAgent
 from agents.transformer.config import TransformerConfig
 from agents.transformer.layer import MemoryLayer
 from agents.transformer.memory import TransformerMemory
@@ -29,7 +30,9 @@ INITIAL_SLOTS = 8
 C = TypeVar("C", bound=TransformerConfig)
 
 
-class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
+class MemoryTransformer(
+    ScaledAgent[TransformerMemory], ForgettingAgent[TransformerMemory], Generic[C]
+):
     """Encoder, N layers that each remember their own past inputs, policy and value heads.
 
     Args:
@@ -177,23 +180,6 @@ class MemoryTransformer(ForgettingAgent[TransformerMemory], Generic[C]):
         """Record the greatest time of an episode that `memory` has reached."""
         for layer in self._layers():
             layer.lifetime.record_ages(memory.clock)
-
-    def update_reward_stats(self, rewards: Tensor) -> Tensor:
-        """Update the scale of the rewards; see `Agent.update_reward_stats`."""
-        scale = self.embedding.reward_scale
-        if not scale.update(rewards):
-            return torch.ones_like(scale.rms)
-        self.heads.value.multiply(scale.rms)
-        return scale.rms
-
-    def update_value_stats(self, returns: Tensor) -> Tensor:
-        """Update the scale of the values; see `Agent.update_value_stats`."""
-        self.heads.value.update_stats(returns, min_scale=self.embedding.reward_scale.rms)
-        return self.heads.value.scale
-
-    def loss_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that only losses use."""
-        return self.embedding.loss_parameters()
 
     def span_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that determine lifetimes; they have an optimizer of their own."""

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.array_env.arrays import BoolArray, IntArray, Observation
+from envs.array_env.oracle import Oracle
 from envs.minigrid_view import BALLS, FORWARD, LEFT, RIGHT, unpack
 
 _WALK, _TAKE, _TURN_BACK = range(3)
 _BALL, _COLOUR = int(unpack(BALLS)[0, 0]), 1
 
 
-class CorridorOracle:
+class CorridorOracle(Oracle):
     """A policy that notes the cues while walking past them, and takes the matching balls in order.
 
     It uses only observations and its own memory, so an agent could achieve the same return.
@@ -33,18 +35,8 @@ class CorridorOracle:
         self._phase = np.full(num_envs, _WALK)
         self._last_turn = np.full(num_envs, LEFT)
 
-    def act(
-        self, obs: npt.NDArray[np.uint8], is_first: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.int64]:
-        """Choose an action for each corridor.
-
-        Args:
-            obs: Observations, uint8 `[N, view, view, 3]`.
-            is_first: Whether each is the first of its episode, bool `[N]`.
-
-        Returns:
-            Actions, int64 `[N]`.
-        """
+    def act(self, obs: Observation, is_first: BoolArray) -> IntArray:
+        """Choose an action for each corridor from observations `[N, view, view, 3]`."""
         for memory in (self._seen, self._solved, self._phase):
             memory[is_first] = 0
         middle = obs.shape[1] // 2

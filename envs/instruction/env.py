@@ -85,7 +85,7 @@ class InstructionVectorEnv(ArrayVectorEnv):
         return MultiDiscrete(words), 1 + deeds
 
     def change(self, **changes: Any) -> None:
-        """As `ArrayVectorEnv.change`; walks of current episodes are drawn with the old options."""
+        """Change options; draw the walks of current episodes with the old ones first."""
         self._draw_walks(self._walk_pending)
         super().change(**changes)
         self._sampler = ScriptSampler(self.options, self.language)
@@ -99,12 +99,12 @@ class InstructionVectorEnv(ArrayVectorEnv):
         return float(self.options.instructions)
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """As `ArrayVectorEnv.state_dict`; walks that have not begun are drawn first."""
+        """Return the state of all episodes; draw the walks that have not begun first."""
         self._draw_walks(self._walk_pending)
         return super().state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """As `ArrayVectorEnv.load_state_dict`; then find the due instructions."""
+        """Restore a state, and find the instructions that are due."""
         super().load_state_dict(state)
         self._walk_pending[:] = False
         self._due[:] = self._find_due()

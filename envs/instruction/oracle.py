@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from envs.array_env.arrays import BoolArray, IntArray, Observation
+from envs.array_env.oracle import Oracle
 from envs.instruction.grammar import Language, read
 
 
-class InstructionOracle:
+class InstructionOracle(Oracle):
     """A policy that notes instructions, deletes withdrawn ones, and carries out what is due.
 
     It uses only observations and its own memory, so an agent could achieve the same return.
@@ -32,16 +31,8 @@ class InstructionOracle:
         # The deeds that are still to be done, by place, in the order heard.
         self._notes: list[dict[int, int]] = [{} for _ in range(num_envs)]
 
-    def act(self, obs: npt.NDArray[Any], is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Choose an action for each world.
-
-        Args:
-            obs: Observations, integers `[N, W]`.
-            is_first: Whether each is the first of its episode, bool `[N]`.
-
-        Returns:
-            Actions, int64 `[N]`.
-        """
+    def act(self, obs: Observation, is_first: BoolArray) -> IntArray:
+        """Choose an action for each world from sentences `[N, W]`."""
         action = np.zeros(len(obs), np.int64)
         for row, tokens in enumerate(obs.astype(np.uint8)):
             if is_first[row]:

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.array_env.arrays import BoolArray, IntArray, Observation
+from envs.array_env.oracle import Oracle
 from envs.minigrid_view import FORWARD, GOAL, LEFT, RIGHT, unpack
 
 _UNKNOWN, _NORTH, _SOUTH = -1, 0, 1
 _GOAL = int(unpack(np.array([GOAL], np.uint32))[0, 0])
 
 
-class PortalOracle:
+class PortalOracle(Oracle):
     """A policy that takes the door that leads on if it knows it, else the north door.
 
     It uses only observations and its own memory. It recognises the first room by its sign and
@@ -33,18 +35,8 @@ class PortalOracle:
         self._room = np.zeros(num_envs, np.int64)
         self._step = np.zeros(num_envs, np.int64)
 
-    def act(
-        self, obs: npt.NDArray[np.uint8], is_first: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.int64]:
-        """Choose an action for each maze.
-
-        Args:
-            obs: Observations, uint8 `[N, view, view, 3]`.
-            is_first: Whether each is the first of its episode, bool `[N]`.
-
-        Returns:
-            Actions, int64 `[N]`.
-        """
+    def act(self, obs: Observation, is_first: BoolArray) -> IntArray:
+        """Choose an action for each maze from observations `[N, view, view, 3]`."""
         self._right[is_first] = _UNKNOWN
         self._room[is_first] = self._step[is_first] = 0
         rows = np.arange(len(obs))

@@ -63,4 +63,7 @@ def installed(*packages: str) -> None:
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise ValueError(f"{package} is not installed: pip install 'rl-expire[compare]'")
+            raise ValueError(
+                f"{package} is not installed: pip install 'rl-expire[compare]' "
+                "(in a checkout: pip install -e '.[compare]')"
+            )

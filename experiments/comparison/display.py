@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Self
 
-from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from experiments.comparison.jobs import Job
 from experiments.comparison.metrics import last_metrics
+from rl_expire.runs.live_display import LiveDisplay
 from rl_expire.runs.progress import clock, percent
 
 PLAIN_EVERY = 30.0
 """Seconds between lines where the output is not a terminal."""
 
 
-class Display:
+class Display(LiveDisplay):
     """A live table with a row per run; plain lines where the output is not a terminal.
 
     A context manager, which keeps the table in place until it exits.
@@ -28,22 +26,11 @@ class Display:
     """
 
     def __init__(self, jobs: Sequence[Job]):
+        """Create a display of `jobs`; `with` shows it."""
+        super().__init__(refresh_per_second=2)
         self.jobs = jobs
-        self.console = Console()
-        self._live = Live(console=self.console, refresh_per_second=2)
         self._started = time.monotonic()
         self._printed = -PLAIN_EVERY
-
-    def __enter__(self) -> Self:
-        """Open the live table, if the output is a terminal."""
-        if self.console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the live table."""
-        if self.console.is_terminal:
-            self._live.stop()
 
     def update(self) -> None:
         """Show the present state of all jobs."""

@@ -28,6 +28,7 @@ class Job:
     """
 
     def __init__(self, run: Run, levels: Sequence[int]):
+        """Note the commands; none is started."""
         self.run = run
         self.pending = run.commands(levels)
         self.process: subprocess.Popen[bytes] | None = None

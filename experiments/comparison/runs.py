@@ -79,7 +79,7 @@ class Run:
         )
 
     def is_finished(self, levels: Iterable[int]) -> bool:
-        """Whether the run is trained and scored at all of `levels`."""
+        """Return whether the run is trained and scored at all of `levels`."""
         return self.folder.results.exists() and is_scored(self.folder, levels)
 
     def commands(self, levels: Sequence[int]) -> list[list[str]]:
@@ -97,7 +97,7 @@ class Run:
 
 
 def is_scored(folder: RunFolder, levels: Iterable[int]) -> bool:
-    """Whether `levels.json` of a run has scores for all of `levels`."""
+    """Return whether `levels.json` of a run has scores for all of `levels`."""
     try:
         rows = read_json(folder.levels)["levels"]
     except (ValueError, KeyError):
@@ -106,5 +106,5 @@ def is_scored(folder: RunFolder, levels: Iterable[int]) -> bool:
 
 
 def covers(rows: Sequence[dict[str, Any]], levels: Iterable[int]) -> bool:
-    """Whether `rows`, one a level, include all of `levels`."""
+    """Return whether `rows`, one a level, include all of `levels`."""
     return set(levels) <= {row["level"] for row in rows}

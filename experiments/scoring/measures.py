@@ -47,6 +47,7 @@ class Measure:
         label: its row in the table after training; empty: none.
         column: its column in the table of a comparison; empty: none.
         digits: decimals that it is printed with.
+        levels_only: leave its row out for a task of one level, where it repeats another one.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Measure:
     label: str = ""
     column: str = ""
     digits: int = 3
+    levels_only: bool = False
 
 
 def overall(values: Sequence[float]) -> float:
@@ -72,6 +74,7 @@ MEASURES = (
         lambda s: s.hardest.success,
         "success at the hardest level",
         "at the hardest",
+        levels_only=True,
     ),
     Measure(
         "eval.share",

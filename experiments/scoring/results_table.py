@@ -23,8 +23,8 @@ def warn_of_cut(score: Score) -> None:
         )
 
 
-def print_table(results: dict[str, Any]) -> None:
-    """Print what a run achieved, from its `results.json`."""
+def print_table(results: dict[str, Any], *, one_level: bool) -> None:
+    """Print what a run achieved, from its `results.json`; `one_level`: its task has one level."""
     table = Table(
         title=f"{results['env_id']}, {results['agent']}, seed {results['seed']}: "
         f"{results['eval.episodes']:,} greedy episodes"
@@ -32,7 +32,7 @@ def print_table(results: dict[str, Any]) -> None:
     table.add_column("measure")
     table.add_column("value", justify="right")
     for measure in MEASURES:
-        if measure.label:
+        if measure.label and not (one_level and measure.levels_only):
             table.add_row(measure.label, text_of(results[measure.key], measure.digits))
     table.add_row("training steps", f"{results['train.steps']:,}")
     table.add_row("training time, minutes", f"{results['train.seconds'] / 60:.1f}")

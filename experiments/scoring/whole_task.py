@@ -33,6 +33,7 @@ class EvalConfig:
     """Environments stepped together."""
 
     def __post_init__(self) -> None:
+        """Check the options."""
         check_range(self, "episodes", "num_envs", least=1)
 
 

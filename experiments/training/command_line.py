@@ -7,7 +7,7 @@ what their defaults are; the second reads all others.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import NoReturn
 
@@ -25,7 +25,7 @@ from experiments.training.resume import (
 from experiments.training.run import run
 
 SHARED = ("last_action", "last_obs", "layers", "reconstruct")
-"""Options of agents that a task sets for whichever agent is chosen."""
+"""Options of agents that a task sets for whichever agent is chosen, if it has them."""
 
 
 class _FirstPass(argparse.ArgumentParser):
@@ -36,11 +36,12 @@ class _FirstPass(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def training_command(experiment: type[Experiment]) -> Command:
-    """Return the command that trains an agent on a task."""
+def training_command(experiment: type[Experiment], usage: str = "") -> Command:
+    """Return the command that trains an agent on a task; its help begins with `usage`."""
 
     def command(words: list[str], prog: str) -> Call:
-        options = parse_options(experiment, words, prog)
+        """Parse the words."""
+        options = parse_options(experiment, words, prog, usage)
         return partial(_run, options, prog)
 
     return command
@@ -54,13 +55,16 @@ def _run(options: Experiment, prog: str) -> None:
         raise options.with_flag(error) from error
 
 
-def parse_options(experiment: type[Experiment], words: list[str], prog: str) -> Experiment:
+def parse_options(
+    experiment: type[Experiment], words: list[str], prog: str, usage: str = ""
+) -> Experiment:
     """Return the options of a training command.
 
     Args:
         experiment: the task.
         words: the command line's words.
         prog: name of the program, for its help.
+        usage: what the help begins with.
 
     Raises:
         ValueError: the words do not parse, or contradict the run to resume.
@@ -89,7 +93,7 @@ def parse_options(experiment: type[Experiment], words: list[str], prog: str) -> 
             prog,
             default.list_options(),
             default=default,
-            description=f"{experiment.__doc__}\n\n{about}",
+            description="\n\n".join(filter(None, (usage, experiment.__doc__, about))),
         )
     except ValueError as error:
         raise default.with_flag(error) from error
@@ -108,4 +112,6 @@ def agent_config(default: AgentConfig, name: str | None) -> AgentConfig:
         return default
     if name not in AGENT_CONFIGS:
         raise ValueError(f"--agent {name!r} is unknown: choose one of {', '.join(AGENT_CONFIGS)}")
-    return AGENT_CONFIGS[name](**{option: getattr(default, option) for option in SHARED})
+    config = AGENT_CONFIGS[name]
+    shared = [f.name for f in fields(config) if f.name in SHARED and hasattr(default, f.name)]
+    return config(**{option: getattr(default, option) for option in shared})

@@ -85,6 +85,7 @@ class Experiment:
     """Groups of options in `config.json`, besides seed, env and agent."""
 
     def __post_init__(self) -> None:
+        """Check the options."""
         check_range(self, "seed", least=0, most=2**32 - 1)
 
     def levels(self) -> list[Level]:
@@ -116,7 +117,7 @@ class Experiment:
 
     @classmethod
     def made(cls, entry: Mapping[str, Any]) -> bool:
-        """Whether a run is one of this task, by the entry `env` of its `config.json`."""
+        """Return whether a run is one of this task, by the entry `env` of its `config.json`."""
         return entry["id"] == cls.env_id and bool(entry.get("level", True))
 
     def env_from(self, entry: Mapping[str, Any]) -> Any:

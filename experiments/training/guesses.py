@@ -30,18 +30,21 @@ def _name(key: str | None) -> str:
 def _success(options: Experiment, trainer: Trainer[Any]) -> str:
     """Return where the success of an episode comes from."""
     if options.level:  # a task of this project
-        return f"info[{options.measure!r}] at the end of an episode"
-    told = f"info[{InfoKey.SUCCESS!r}] or info[{InfoKey.IS_SUCCESS!r}] at the end of an episode"
+        return f"from info[{options.measure!r}] on the last step"
+    keys = f"info[{InfoKey.SUCCESS!r}] or info[{InfoKey.IS_SUCCESS!r}]"
+    told = f"from {keys} on the last step"
     solved_return, threshold = options.env_config().solved_return, options.reward_threshold()
     if trainer.actor.tells_success:
         return told
     if solved_return is not None:
         reached = f"a return of at least {solved_return:g}"
-        return f"{told}, or else {'any reward' if solved_return == ANY_REWARD else reached}"
-    if threshold is not None:
+        otherwise = "any reward" if solved_return == ANY_REWARD else reached
+    elif threshold is not None:
         needed = threshold - (1 - options.learning.solved_at) * abs(threshold)
-        return (
-            f"{told}, or else unknown: the task is then solved at a mean return of {needed:g} "
+        otherwise = (
+            f"success is unknown and the task is solved at a mean return of {needed:g} "
             f"(reward_threshold is {threshold:g})"
         )
-    return f"{told}, or else unknown: training then takes all its steps"
+    else:
+        otherwise = "success is unknown and training uses its whole budget"
+    return f"{told}; if neither is given, {otherwise}"

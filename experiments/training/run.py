@@ -208,7 +208,7 @@ def _evaluate(
         **scores,
     }
     write_json(folder.results, results)
-    print_table(results)
+    print_table(results, one_level=not options.level)
     return results
 
 

@@ -22,7 +22,7 @@ from rl_expire.retention.video import Scene, left_out, write_gif, write_still, w
 from rl_expire.runs.atomic import check_folder_writable, check_writable
 from rl_expire.runs.run_folder import RunFolder
 from rl_expire.types import Agent
-from rl_expire.vector.make import EnvConfig, make_env
+from rl_expire.vector.make import EnvConfig, can_render, make_env
 
 CPU = torch.device("cpu")
 
@@ -97,6 +97,9 @@ def env_at_level(folder: RunFolder, entry: dict[str, Any], level: int | None) ->
         ValueError: the environment cannot be made at that level, or not be rendered.
     """
     env_config = EnvConfig.from_json(entry)
+    if not can_render(entry["id"], entry["options"]):
+        problem = "its metadata['render_modes'] lacks 'rgb_array'"
+        raise ValueError(f"{entry['id']} cannot be filmed: {problem}")
     if level is None:
         return make_env(entry["id"], entry["options"], env_config)
     if not entry.get("level"):

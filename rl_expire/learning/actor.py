@@ -49,7 +49,7 @@ class Transition:
 
 
 class Actor(Generic[M]):
-    """Steps environments with an agent, in any autoreset mode, and records finished episodes.
+    """An agent that steps environments, in any autoreset mode, and a record of finished episodes.
 
     Args:
         envs: a vector environment with autoreset mode `SAME_STEP` or `NEXT_STEP`.
@@ -119,7 +119,7 @@ class Actor(Generic[M]):
         return output
 
     def advance(self, action: Tensor) -> Transition:
-        """Step the environments with `action [B]`, and update `step` and `info`.
+        """Step the environments with `action [B]`, and update `step` and `flags`.
 
         Raises:
             EnvFaultError: an environment failed and was not rebuilt; this object is unchanged.

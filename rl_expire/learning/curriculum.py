@@ -87,7 +87,7 @@ def ladder(start: int, goal: int, growth: float) -> list[int]:
 
 
 class Curriculum:
-    """Moves between levels by the success rate on the harder half of the current one.
+    """Levels of growing difficulty, left by the success rate on the harder half of the current one.
 
     An average over all episodes would hide failure on the hardest ones. Of the full task, the
     easier half counts as well, by itself: lessons before it may have left it out.

@@ -23,7 +23,7 @@ class NonFiniteLossError(RuntimeError):
 
 
 class SkipCounter:
-    """Counts the optimizer steps that were skipped because loss or gradient was not finite.
+    """Count of the optimizer steps that were skipped because loss or gradient was not finite.
 
     Args:
         limit: number of consecutive skips to tolerate.

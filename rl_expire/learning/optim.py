@@ -130,7 +130,7 @@ def span_stats(spans: Tensor, rollout: Rollout[M]) -> dict[str, Tensor]:
 
 
 class MeanMetrics:
-    """Averages scalars over minibatches without waiting for the device in between."""
+    """Means of scalars over minibatches, without waiting for the device in between."""
 
     def __init__(self) -> None:
         """Start without values."""

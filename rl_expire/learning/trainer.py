@@ -37,7 +37,8 @@ class TrainConfig:
     """Sizes and budget of a training run."""
 
     total_steps: int = 12_000_000
-    """Maximum number of environment steps; training ends sooner once forgetting is done."""
+    """Environment steps from which on no further update begins; the last one may go beyond.
+    Training ends sooner once the task is solved and forgetting is done."""
     num_envs: int = 128
     """Number of environments stepped together, B."""
     rollout_length: int = 32

@@ -71,7 +71,7 @@ def early_fade_bias(
 
 
 def is_held(remaining: Tensor, ramp: float) -> Tensor:
-    """Whether memories with `remaining` steps left can still be attended to, now or later."""
+    """Return whether memories with `remaining` steps left can be attended to, now or later."""
     return remaining > -ramp
 
 

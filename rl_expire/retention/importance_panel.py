@@ -35,7 +35,7 @@ MIN_THUMBNAIL = 0.1
 
 
 class ImportancePanel:
-    """Draws a stem for each observation, as high as its importance for the current action.
+    """A stem for each observation, as high as its importance for the current action.
 
     It looks unlike a `MemoryPanel`, so that stems are not mistaken for memories.
     """

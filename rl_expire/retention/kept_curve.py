@@ -11,7 +11,7 @@ from rl_expire.retention.time_axis import LABEL_SIZE, TimeAxis
 
 
 class KeptCurve:
-    """Draws how many memories were kept up to a step, beside how many were written."""
+    """A curve of the memories kept up to a step, beside those that were written."""
 
     def __init__(
         self, kept: npt.NDArray[np.int64], layers: int, axis: TimeAxis, top: int, bottom: int

@@ -22,7 +22,7 @@ _GAP = 12
 
 
 class MemoryColumn:
-    """Draws what one agent holds at any step of its episode."""
+    """A picture of what one agent holds at any step of its episode."""
 
     def __init__(
         self,

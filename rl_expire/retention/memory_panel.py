@@ -34,7 +34,7 @@ _MIN_RING = 0.1
 
 
 class MemoryPanel:
-    """Draws one layer's memories over the time of the episode."""
+    """A picture of one layer's memories over the time of the episode."""
 
     def __init__(
         self,

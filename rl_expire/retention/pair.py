@@ -40,7 +40,7 @@ class Pair:
 
 
 class PairPicture:
-    """Draws any step of two episodes; the shorter one stays at its end until the other is over."""
+    """Pictures of two episodes; the shorter one stays at its end until the other is over."""
 
     def __init__(self, pair: Pair, *, note: str = ""):
         """Prepare the picture of two episodes, with a note in the corner."""

@@ -25,7 +25,7 @@ _LAYOUT = Layout(
 
 
 class Picture:
-    """Draws any step of one episode; what is the same at every step is drawn once."""
+    """Pictures of the steps of one episode; what is the same at every step is drawn once."""
 
     def __init__(self, trace: Trace, *, note: str = ""):
         """Prepare the picture of an episode, with a note in the corner."""

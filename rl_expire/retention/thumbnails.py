@@ -26,7 +26,7 @@ _GAP = 14
 
 
 class Thumbnails:
-    """Draws observations as square pictures with lines to their marks, or as lines of text."""
+    """Observations as square pictures with lines to their marks, or as lines of text."""
 
     def __init__(self, trace: Trace, axis: TimeAxis, top: int, side: int):
         """Prepare the thumbnails of an episode.

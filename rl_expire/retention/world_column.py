@@ -61,7 +61,7 @@ class Layout:
 
 
 class WorldColumn:
-    """Draws the world at any step of one episode."""
+    """A picture of the world at any step of one episode."""
 
     def __init__(self, trace: Trace, left: int, right: int, layout: Layout):
         """Prepare the column of an episode, between two edges in pixels."""

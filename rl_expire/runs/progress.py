@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from time import monotonic
-from typing import Any, Self
+from typing import Any
 
-from rich.console import Console
-from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 
 from rl_expire.learning.recent_episodes import WINDOW
+from rl_expire.runs.live_display import LiveDisplay
 
 PLAIN_EVERY = 10.0
 """Seconds between lines where the output is not a terminal."""
@@ -22,7 +21,7 @@ PHASES = {
 }
 
 
-class Progress:
+class Progress(LiveDisplay):
     """Display the metrics of the latest update; a context manager.
 
     Args:
@@ -32,21 +31,9 @@ class Progress:
 
     def __init__(self, title: str, steps: int = 0):
         """Create a display; `with` shows it."""
+        super().__init__(refresh_per_second=4, transient=True)
         self.title = title
-        self.console = Console()
-        self._live = Live(console=self.console, refresh_per_second=4, transient=True)
         self.start(steps)
-
-    def __enter__(self) -> Self:
-        """Open the live panel, if the output is a terminal."""
-        if self.console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the live panel."""
-        if self.console.is_terminal:
-            self._live.stop()
 
     @property
     def seconds(self) -> float:
@@ -117,7 +104,8 @@ def describe(metrics: dict[str, Any], speed: float, left: str) -> dict[str, str]
         episodes = metrics["episodes"]
         few = f" of {episodes} episodes" if 0 < episodes < WINDOW else ""
         rows["success"] = percent(metrics["success"]) + few
-        rows["success at the hardest"] = percent(metrics["success_longest"])
+        if metrics["goal"] > 1:
+            rows["success at the hardest"] = percent(metrics["success_longest"])
     if held:
         of = f" of {metrics['seen']:.1f} memories" if "seen" in metrics else ""
         rows["holding"] = ", ".join(f"{n:.1f}" for n in held) + of

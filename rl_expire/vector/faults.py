@@ -26,7 +26,7 @@ class EnvFaultError(RuntimeError):
 
 
 class Guard(gym.Wrapper):
-    """Wraps one environment of a batch, checks what it returns, and optionally rebuilds it.
+    """Wrapper of one environment of a batch that checks what it returns, and may rebuild it.
 
     A rebuilt environment starts a new episode. The episode that failed is truncated at its last
     valid observation, with reward 0 and the error message in its info under `FAULT`. Rebuilt

@@ -12,7 +12,7 @@ from rl_expire.types import FLAGS, InfoKey
 
 
 class PlainInfo(gym.Wrapper):
-    """Wraps an environment and keeps only the numbers and flags of its `info`.
+    """Wrapper that keeps only the numbers and flags of an environment's `info`.
 
     Gymnasium batches the values of a key in an array of the first one's type and shape. So an int
     in the first environment would truncate the floats of the others, and arrays of another length,

@@ -82,6 +82,7 @@ class EnvProcess(gym.Env):
 
     @np_random.setter
     def np_random(self, value: np.random.Generator) -> None:
+        """Replace the environment's random generator."""
         self._call("generator", value)
 
     def close(self) -> None:

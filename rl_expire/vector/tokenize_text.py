@@ -40,7 +40,7 @@ def may_be_constant(space: gym.Space) -> bool:
 
 
 class TokenizeText(gym.ObservationWrapper):
-    """Turns the texts of a dict observation into token ids, and leaves out constant ones.
+    """Wrapper that turns texts of a dict observation into token ids, and leaves out constant ones.
 
     Args:
         env: an environment with dict observations.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from experiments import cli
+from experiments.tasks import TASKS
 from rl_expire.runs.checkpoint import load_tree
 from rl_expire.runs.run_folder import RunFolder
 from tests.experiments.conftest import SCRIPTS, TINY, Call, read_json
@@ -46,6 +47,28 @@ def test_every_command_has_help(command: str, call: Call) -> None:
     done = call(command, "--help")
     assert (done.code, done.err) == (0, "")
     assert f"usage: rl-expire {command} " in done.out
+
+
+def test_the_help_of_train_names_tasks_and_ids_first(call: Call) -> None:
+    about = call("train", "--help").out
+    at = [about.index(word) for word in ("TASK|ENV_ID", *TASKS, "ENV_ID is", "--env-id")]
+    assert at == sorted(at)
+    assert "TASK|ENV_ID" not in call("train", "corridor", "--help").out
+
+
+def test_a_reader_that_stops_ends_the_command_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        with pytest.raises(SystemExit) as end:
+            cli.main(["train", "--help"])
+        closed.write("more")
+        closed.flush()
+    assert end.value.code == 1
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("command", ["trian", "--seed", "train.py "])

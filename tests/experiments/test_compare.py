@@ -299,6 +299,7 @@ def test_a_missing_package_is_named_with_a_remedy(call: Call) -> None:
     with patch("importlib.util.find_spec", lambda name: None):
         line = call("compare", "corridor").line
     assert "matplotlib is not installed: pip install 'rl-expire[compare]'" in line
+    assert line.endswith("(in a checkout: pip install -e '.[compare]')")
 
 
 @pytest.mark.parametrize(

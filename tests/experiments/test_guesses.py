@@ -11,7 +11,7 @@ TINY = (
     *("--train.num-envs", "2", "--train.rollout-length", "2"),
     *("--train.total-steps", "4", "--eval.episodes", "1", "--eval.num-envs", "1"),
 )
-KEYS = "success: info['success'] or info['is_success'] at the end of an episode"
+KEYS = "success: from info['success'] or info['is_success'] on the last step; if neither is given,"
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ KEYS = "success: info['success'] or info['is_success'] at the end of an episode"
                 "observation['image']: read as 7 x 7 MiniGrid cells of 11 x 6 x 4 categories",
                 "observation['mission']: not used, it is always 'go to the matching object at "
                 "the end of the hallway'",
-                f"{KEYS}, or else any reward",
+                f"{KEYS} any reward",
             ],
         ),
         (
             "train CartPole-v1",
             [
                 "observation: read as a vector of 4 numbers",
-                f"{KEYS}, or else unknown: the task is then solved at a mean return of 460.75 "
+                f"{KEYS} success is unknown and the task is solved at a mean return of 460.75 "
                 "(reward_threshold is 475)",
             ],
         ),
@@ -39,21 +39,21 @@ KEYS = "success: info['success'] or info['is_success'] at the end of an episode"
             "train CartPole-v1 --solved-return 50",
             [
                 "observation: read as a vector of 4 numbers",
-                f"{KEYS}, or else a return of at least 50",
+                f"{KEYS} a return of at least 50",
             ],
         ),
         (
             "train tests.faulty:Pixels-v0",
             [
                 "observation: read as images of 40 x 36 pixels, 1 channel (last axis)",
-                f"{KEYS}, or else unknown: training then takes all its steps",
+                f"{KEYS} success is unknown and training uses its whole budget",
             ],
         ),
         (
             "train corridor --env.max-length 4 --env.min-length 4 --curriculum.start 4",
             [
                 "observation: read as 5 x 5 MiniGrid cells of 11 x 6 x 4 categories",
-                "success: info['success'] at the end of an episode",
+                "success: from info['success'] on the last step",
             ],
         ),
     ],

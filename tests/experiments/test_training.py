@@ -34,14 +34,17 @@ def test_a_run_leaves_config_metrics_checkpoints_and_results(tiny_run: Path) -> 
 def test_every_measure_with_a_label_is_a_row_of_the_table(
     tiny_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_table(read_results(tiny_run / "results.json"))
-    rows = [
-        line.split("│")[1].strip()
-        for line in capsys.readouterr().out.splitlines()
-        if line.startswith("│")
-    ]
-    labels = [measure.label for measure in MEASURES if measure.label]
-    assert rows[: len(labels)] == labels
+    results = read_results(tiny_run / "results.json")
+    for one_level in (False, True):
+        print_table(results, one_level=one_level)
+        rows = [
+            line.split("│")[1].strip()
+            for line in capsys.readouterr().out.splitlines()
+            if line.startswith("│")
+        ]
+        shown = [m for m in MEASURES if not (one_level and m.key == "eval.success_at_hardest")]
+        labels = [measure.label for measure in shown if measure.label]
+        assert rows[: len(labels)] == labels, "one level has its success in one row"
 
 
 @pytest.mark.parametrize("words", [["--agent", "lstm"], ["--agent=lstm"]])

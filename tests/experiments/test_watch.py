@@ -106,7 +106,8 @@ def test_figures_need_matplotlib(own_run: Path, call: Call, files: Files) -> Non
     before = files()
     with patch("importlib.util.find_spec", lambda name: None):
         line = call("watch", "run", *FAST, "--stills", "figures").line
-    assert line.endswith("matplotlib is not installed: pip install 'rl-expire[compare]'")
+    assert "matplotlib is not installed: pip install 'rl-expire[compare]'" in line
+    assert line.endswith("(in a checkout: pip install -e '.[compare]')")
     assert files() == before
     assert own_run.exists()
 

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from rl_expire.retention.page.write import write_page
 from rl_expire.retention.trace import Trace, kept_counts
+from tests.rl_expire.retention.page.chromium import refuse_to_run, start, sync_api
 from tests.traces import random_trace, weighed_trace
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright
-
-
-def refuse_to_run(reason: str) -> NoReturn:
-    """Skip these tests; fail them in continuous integration (CI=true), which must run them."""
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        pytest.fail(reason)
-    pytest.skip(reason, allow_module_level=True)
-
-
-try:
-    from playwright import sync_api
-except ImportError:
-    refuse_to_run("Playwright is not installed: `pip install playwright`")
+    from playwright.sync_api import Browser, Page
 
 Open = Callable[..., "Page"]
 WORDS = ["you reach the mill .", "</script><script>window.hacked = 1</script>", "a" * 300]
@@ -43,17 +29,6 @@ def browser() -> Iterator[Browser]:
             refuse_to_run("Chromium is not installed: `playwright install --with-deps chromium`")
         yield started
         started.close()
-
-
-def start(playwright: Playwright) -> Browser | None:
-    """Return the first browser that starts; None if there is none."""
-    paths = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    for path in (None, *filter(None, paths)):
-        try:
-            return playwright.chromium.launch(executable_path=path)
-        except sync_api.Error:
-            continue
-    return None
 
 
 @pytest.fixture(name="open_page")

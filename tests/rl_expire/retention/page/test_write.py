@@ -1,15 +1,13 @@
-"""The page's data match the trace memory by memory; the file is complete, small and standalone."""
+"""The page's data match the trace memory by memory; the file is complete and standalone."""
 
 from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 import re
 import tomllib
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,83 +17,13 @@ from PIL import Image
 
 from envs.corridor.env import CorridorEnv
 from rl_expire.retention.canvas import RELEVANT
-from rl_expire.retention.frames import Frames
-from rl_expire.retention.page.data import MIN_ATTENTION, Pictures, css, episode_data
-from rl_expire.retention.page.write import MAX_BYTES, write_page
+from rl_expire.retention.page.data import Pictures, css, episode_data
+from rl_expire.retention.page.write import write_page
 from rl_expire.retention.record import trace_episode
-from rl_expire.retention.trace import Trace
 from tests.counting import CountingAgent
+from tests.rl_expire.retention.page.page_data import assert_agrees, written
 from tests.support import AGENTS
 from tests.traces import random_trace, weighed_trace
-
-HALF = 0.5 / 255 + 1e-6
-"""Rounding error of masks and attention, which are stored in 255ths."""
-
-
-class Scripts(HTMLParser):
-    """The script elements of a page as a browser parses them: (attributes, content)."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[dict[str, str | None], str]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "script":
-            self.found.append((dict(attrs), ""))
-
-    def handle_data(self, data: str) -> None:
-        if self.cdata_elem == "script":
-            about, before = self.found[-1]
-            self.found[-1] = (about, before + data)
-
-
-def refuse_constant(name: str) -> None:
-    """Fail on NaN and infinities."""
-    raise AssertionError(f"{name} is not valid JSON")
-
-
-def page_data(path: Path) -> dict[str, Any]:
-    """Return the data that the page's script reads."""
-    (about, content), *rest = Scripts(path.read_text("utf-8")).found
-    assert about == {"id": "data", "type": "application/json"}
-    assert len(rest) == 1
-    return json.loads(content, parse_constant=refuse_constant)
-
-
-def written(path: Path, *traces: Trace, **bounds: int) -> dict[str, Any]:
-    """Write a page and return its data."""
-    write_page(traces, path / "page.html", **bounds)
-    return page_data(path / "page.html")
-
-
-def pairs(flat: list[int]) -> dict[int, float]:
-    """Return shares by step from `[step, share in 255ths, ...]`."""
-    assert len(flat) % 2 == 0
-    return {step: share / 255 for step, share in zip(flat[::2], flat[1::2], strict=True)}
-
-
-def assert_agrees(episode: dict[str, Any], trace: Trace) -> None:
-    """Assert that every memory at every step shown is in the data as it is in the trace."""
-    first = episode["first"]
-    for t in range(first, len(trace.steps)):
-        for shown, layer in zip(episode["layers"], trace.steps[t].layers, strict=True):
-            lives = [life for life in shown["held"] if life[1] <= t < life[2]]
-            spans = {written: span for written, _, _, span in lives}
-            assert len(spans) == len(lives)
-            assert sorted(spans) == layer.written.tolist()
-            masks, n = pairs(shown["fading"][t - first]), t - first
-            shares = [pairs(head[n]) for head in shown["attention"]]
-            assert len(shares) == shown["heads"] == len(layer.attention)
-            for k, step in enumerate(layer.written.tolist()):
-                assert spans[step] == pytest.approx(layer.span[k], abs=6e-4)
-                assert spans[step] - (t - step) == pytest.approx(layer.remaining[k], abs=6e-4)
-                assert masks.get(step, 1.0) == pytest.approx(layer.mask[k], abs=HALF)
-                for share, exact in zip(shares, layer.attention[:, k], strict=True):
-                    assert (step in share) == (exact >= MIN_ATTENTION)
-                    assert share.get(step, exact) == pytest.approx(exact, abs=HALF)
-            assert set(masks) | set().union(*shares) <= set(spans)
-            assert shown["bytes"][n] == layer.nbytes
 
 
 @pytest.mark.parametrize("name", [name for name in AGENTS if "," not in name])
@@ -152,29 +80,6 @@ def shown(data: dict[str, Any], observation: dict[str, Any]) -> np.ndarray:
     kind, content = data["pictures"][observation["picture"]].split(",")
     assert kind == "data:image/webp;base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"))
-
-
-def test_equal_frames_are_stored_once(tmp_path: Path) -> None:
-    one = random_trace(5)
-    frames = Frames()
-    for t in (0, 1, 0, 0, 1, 2):
-        frames.append(one.frames[t])
-    data = written(tmp_path, replace(one, frames=frames), one)
-    keys = [data["episodes"][0]["observations"][str(t)]["picture"] for t in range(5)]
-    assert [keys.index(key) for key in keys] == [0, 1, 0, 0, 1]
-    assert len(data["pictures"]) == 6, "episodes share their pictures"
-
-
-def test_large_frames_are_shrunk_by_an_integer_factor() -> None:
-    pictures = Pictures()
-    large = np.kron(np.arange(6, dtype=np.uint8).reshape(2, 3), np.ones((400, 400), np.uint8))
-    for frame, size in (
-        (np.repeat(large[..., None], 3, 2), (400, 267)),
-        (np.random.default_rng(0).integers(0, 255, (400, 700, 3), np.uint8), (234, 134)),
-    ):
-        key = pictures.key(frame)
-        content = base64.b64decode(pictures.uris[key].split(",")[1])
-        assert Image.open(io.BytesIO(content)).size == size
 
 
 NASTY = [
@@ -256,64 +161,6 @@ def test_the_package_includes_the_files_of_the_page() -> None:
     assert len(parts) > 3
     for part in parts:
         assert any(part.match(pattern) for pattern in patterns), part
-
-
-def photos(length: int, noise: int) -> Frames:
-    """Return frames of many colours: a moving gradient with some noise."""
-    frames, rng = Frames(), np.random.default_rng(0)
-    slope = np.add.outer(np.arange(210), np.arange(160))[..., None] * np.array([1, 0.6, 0.3])
-    slope = (slope % 256).astype(np.uint8)
-    for t in range(length + 1):
-        grain = rng.integers(0, noise, slope.shape, np.uint8, endpoint=True)
-        frames.append(slope + np.uint8(3 * t % 256) + grain)  # uint8 wraps around
-    return frames
-
-
-def test_two_hundred_steps_with_everything_kept_fit_whole_into_five_megabytes(
-    tmp_path: Path,
-) -> None:
-    trace = replace(
-        random_trace(200, layers=2, heads=4, longest=1000.0), frames=photos(200, noise=10)
-    )
-    assert min(len(layer) for layer in trace.steps[-1].layers) > 150
-    assert write_page([trace], tmp_path / "page.html") == ()
-    assert (tmp_path / "page.html").stat().st_size < 5_000_000
-
-
-def test_frames_that_do_not_compress_are_left_out_to_keep_the_limit(tmp_path: Path) -> None:
-    trace = replace(random_trace(40, longest=3.0), frames=photos(40, noise=255))
-    assert len(write_page([trace], tmp_path / "page.html", max_bytes=500_000)) == 1
-    write_page([random_trace(1)], tmp_path / "empty.html")
-    template = (tmp_path / "empty.html").stat().st_size
-    assert (tmp_path / "page.html").stat().st_size < 500_000 + template
-    assert MAX_BYTES + template < 5_000_000
-
-
-def test_a_long_episode_is_shown_from_a_later_step_on(tmp_path: Path) -> None:
-    trace = random_trace(1250)
-    (note_of_seed,) = write_page([trace], tmp_path / "page.html", max_steps=1000)
-    (episode,) = page_data(tmp_path / "page.html")["episodes"]
-    note = "Steps 1 to 250 are left out: the page shows the last 1,000 of 1,250."
-    assert note_of_seed == f"seed 0: {note}"
-    assert episode["notes"] == [note]
-    assert (episode["first"], episode["length"], len(episode["action"])) == (250, 1250, 1000)
-    assert episode["reward_before"] == 125
-    assert episode["observations"]["0"]["relevant"], "earlier observations still kept are included"
-    assert "200" not in episode["observations"]
-
-
-def test_episodes_with_too_much_data_are_shown_from_a_later_step_on(tmp_path: Path) -> None:
-    traces = [random_trace(80, longest=1000.0, seed=seed) for seed in (0, 1)]
-    notes = write_page(traces, tmp_path / "page.html", max_bytes=20_000)
-    data = page_data(tmp_path / "page.html")
-    for seed, (note, trace) in enumerate(zip(notes, traces, strict=True)):
-        episode = data["episodes"][seed]
-        assert note.startswith(f"seed {seed}: Steps 1 to ")
-        assert 0 < episode["first"] < 79
-        assert_agrees(episode, trace)
-        assert len(json.dumps(episode, separators=(",", ":"))) < 20_000
-    (episode,) = written(tmp_path, traces[0], max_bytes=1)["episodes"]
-    assert (episode["first"], len(episode["action"])) == (79, 1)
 
 
 def test_a_recording_that_was_cut_says_so(tmp_path: Path) -> None:
