@@ -70,7 +70,7 @@ class MemoryPrice:
         self.least_step = 0
         """Step at which it was measured."""
         self.settled_length = math.inf
-        """The same, up to smaller differences."""
+        """Shortest one at a good score, up to smaller differences."""
         self.good_steps = 0.0
         """Environment steps at a good score since that, fewer where episodes are long."""
         self.missed, self.choices = 0.0, 0.0
@@ -94,10 +94,10 @@ class MemoryPrice:
             change = 2 ** (part / DOUBLING_STEPS)
             factor = self.factor * change if good else self.factor / change
             self.factor = min(HIGHEST, max(1.0, factor))
-        self.good_steps += part if good else 0.0
         if use.length < self.least_length - SHORTER:
             self.least_length, self.least_step = use.length, steps
-        if use.length < self.settled_length - SLIGHTLY_SHORTER:
+        self.good_steps += part if good else 0.0
+        if good and use.length < self.settled_length - SLIGHTLY_SHORTER:
             self.settled_length, self.good_steps = use.length, 0.0
         self.missed += use.missed * use.choices
         self.choices += use.choices
