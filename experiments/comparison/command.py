@@ -41,8 +41,9 @@ class Comparison:
     seeds: tuple[int, ...] = (1, 2, 3)
     """Seeds of each agent."""
     total_steps: int | None = None
-    """Maximum number of environment steps of a run; a run ends earlier once its task is solved and
-    its lifetimes are learned. By default 4,000,000 for the corridor, elsewhere the task's own."""
+    """Environment steps from which on no further update of a run begins; a run ends earlier once
+    its task is solved and its lifetimes are learned. By default 4,000,000 for the corridor,
+    elsewhere the task's own."""
     levels: tuple[int, ...] = ()
     """Levels at which the trained agents are scored one by one; by default the task's own."""
     jobs: int = 0

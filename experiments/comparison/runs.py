@@ -27,7 +27,7 @@ class Run:
         size: its memory size; None for the default, or for an agent without a size.
         seed: seed of the run.
         out: folder of the comparison.
-        total_steps: maximum number of environment steps.
+        total_steps: environment steps from which on no further update begins.
         extra: further words of the command line, common to all runs.
         track: log to wandb.
     """

@@ -159,6 +159,7 @@ def _train(
     progress.start(trainer.steps)
 
     def report(metrics: dict[str, Any]) -> None:
+        """Show the metrics of an update, and log those of every tenth."""
         for fault in trainer.faults:
             progress.warn(f"{fault}; the environment is rebuilt and its episode truncated")
         progress.update(metrics, trainer.schedule.remaining_steps)
@@ -168,6 +169,7 @@ def _train(
             tracker.log(metrics)
 
     def save() -> None:
+        """Save a checkpoint."""
         saver.save(before + progress.seconds)
 
     save()  # so that there is always something to resume
