@@ -169,7 +169,7 @@ def test_after_memories_that_were_missed_a_level_may_be_left_once_they_no_longer
 def settles(*updates: tuple[int, bool | None, float], **options: Any) -> bool:
     """Return whether memory has settled after updates: steps taken, score, lifetimes."""
     price, steps = MemoryPrice(), 0
-    observe(price, 0, 4.0, **options)
+    observe(price, 0, 4.0, good=True, taken=0, **options)
     for taken, good, length in updates:
         steps += taken
         observe(price, steps, length, good=good, taken=taken, **options)
@@ -251,7 +251,8 @@ def test_only_lifetimes_that_are_clearly_shorter_count(change: float, shorter: b
 )
 def test_for_the_end_smaller_differences_count(change: float, shorter: bool) -> None:
     price = MemoryPrice()
-    observe(price, 0, 4.0)
+    observe(price, 0, 1.0)
+    observe(price, 0, 4.0, good=True, taken=0)
     observe(price, 500, 4.0 + change, good=True, taken=500)
     expected = (4.0 + change, 0) if shorter else (4.0, 500)
     assert (price.settled_length, price.good_steps) == expected
@@ -267,7 +268,7 @@ def test_many_small_decreases_count_as_much_as_a_large_one() -> None:
 def test_a_restored_price_goes_on_as_the_original_does() -> None:
     price, again = MemoryPrice(), MemoryPrice()
     observe(price, 400, 2.5, missed=0.3)
-    observe(price, 450, 2.45, choices=MOST_CHOICES)
+    observe(price, 450, 2.45, good=True, taken=0, choices=MOST_CHOICES)
     observe(price, 500, 2.45, good=True, taken=DOUBLING_STEPS)
     again.load_state_dict(json.loads(json.dumps(price.state_dict())))
     assert again.state_dict() == price.state_dict()
