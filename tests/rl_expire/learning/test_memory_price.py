@@ -268,7 +268,7 @@ def test_many_small_decreases_count_as_much_as_a_large_one() -> None:
 def test_a_restored_price_goes_on_as_the_original_does() -> None:
     price, again = MemoryPrice(), MemoryPrice()
     observe(price, 400, 2.5, missed=0.3)
-    observe(price, 450, 2.45, good=True, taken=0, choices=MOST_CHOICES)
+    observe(price, 450, 2.45, choices=MOST_CHOICES)
     observe(price, 500, 2.45, good=True, taken=DOUBLING_STEPS)
     again.load_state_dict(json.loads(json.dumps(price.state_dict())))
     assert again.state_dict() == price.state_dict()
@@ -276,7 +276,7 @@ def test_a_restored_price_goes_on_as_the_original_does() -> None:
         observe(one, 900, 2.45, good=True, taken=DOUBLING_STEPS // 2, missed=0.1)
     assert again.state_dict() == price.state_dict()
     assert (again.least_length, again.least_step) == (2.5, 400)
-    assert again.good_steps == DOUBLING_STEPS + DOUBLING_STEPS // 2
+    assert (again.settled_length, again.good_steps) == (2.45, DOUBLING_STEPS // 2)
     assert again.choices == MOST_CHOICES
 
 
