@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rl_expire.memory.horizon import FOR_GOOD
 from rl_expire.retention.trace import Trace, kept_counts
 
 _BARS_PER_DECADE = 6
@@ -62,7 +63,7 @@ def importance_map(trace: Trace, every: int = 1) -> npt.NDArray[np.float32]:
 def lifetimes(
     traces: Sequence[Trace], layer: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Return the lifetime of each memory when it was written.
+    """Return the lifetime of each memory when it was written, at most `FOR_GOOD`.
 
     Args:
         traces: The episodes, pooled.
@@ -79,7 +80,7 @@ def lifetimes(
                 memories = step.layers[layer]
                 spans.append(memories.span[memories.written == t])
                 relevant.append(bool(step.relevant))
-    return np.concatenate(spans), np.array(relevant, np.bool_)
+    return np.minimum(np.concatenate(spans), FOR_GOOD), np.array(relevant, np.bool_)
 
 
 def lifetime_edges(longest: float) -> npt.NDArray[np.float64]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rl_expire.memory.horizon import FOR_GOOD
 from rl_expire.retention.figure_data import (
     held_map,
     importance_map,
@@ -265,8 +266,10 @@ def _lifetime_axis(axes: Any, edges: npt.NDArray[np.float64]) -> None:
     axes.set_xlim(edges[0], edges[-1])
     # Powers of ten alone would leave an axis of less than two decades bare.
     subs = (1.0, 2.0, 5.0) if edges[-1] < 100 else (1.0,)
-    axes.xaxis.set_major_locator(ticker.LogLocator(subs=subs))
-    axes.xaxis.set_major_formatter(lambda x, _: "≤ 1" if x == 1 else f"{x:,.0f}")
+    base = 10.0 if edges[-1] < 1e5 else 100.0  # more numbers would not fit
+    axes.xaxis.set_major_locator(ticker.LogLocator(base, subs=subs))
+    most = {1: "≤ 1", FOR_GOOD: "for good"}
+    axes.xaxis.set_major_formatter(lambda x, _: most.get(x, f"{x:,.0f}"))
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_xlabel("lifetime (steps)")
 

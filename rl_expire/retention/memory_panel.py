@@ -63,7 +63,8 @@ class MemoryPanel:
         self.highest = top + (side + 56 if side else 30)
         self.relevant = relevant_steps(trace)
         held = [step.layers[layer] for step in trace.steps]
-        self.full = scale or lifetime_scale(held)
+        self.full = scale or lifetime_scale(held, len(held))
+        self.for_good = any(np.isinf(memories.remaining).any() for memories in held)
         self.shown = longest_lived(held)
 
     def draw_ground(self, draw: ImageDraw.ImageDraw) -> None:
@@ -73,7 +74,8 @@ class MemoryPanel:
         marks = 4 if self.baseline - self.highest > 120 else 2
         for n in range(marks + 1):
             y = round(self.baseline - n / marks * (self.baseline - self.highest))
-            axis.draw_gridline(draw, y, f"{self.full * n / marks:g}")
+            more = "+" if n == marks and self.for_good else ""
+            axis.draw_gridline(draw, y, f"{self.full * n / marks:g}{more}")
         axis.draw_ticks(draw, self.bottom - 4)
 
     def draw(self, image: Image.Image, draw: ImageDraw.ImageDraw, t: int) -> None:
@@ -140,14 +142,24 @@ class MemoryPanel:
             pill(draw, (x, self.top + 14), DECISION_LABEL, DECISION, anchor="m")
 
     def _height(self, remaining: float) -> int:
-        """Return y of a bar's top; a fading memory keeps a stub."""
-        share = max(0.0, remaining) / self.full
+        """Return y of a bar's top; a fading memory keeps a stub, one kept for good is full."""
+        share = min(1.0, max(0.0, remaining) / self.full)
         return round(self.baseline - 3 - share * (self.baseline - 3 - self.highest))
 
 
-def lifetime_scale(held: Iterable[HeldMemories]) -> int:
-    """Return a round number of steps that is at least the longest remaining lifetime."""
-    return round_up(max(float(memories.remaining.max()) for memories in held))
+def lifetime_scale(held: Iterable[HeldMemories], steps: int) -> int:
+    """Return a round number of steps that is at least the longest remaining lifetime that ends.
+
+    If some never end, it is also at least the length of the episode, which they outlive.
+
+    Args:
+        held: The memories of a layer at each step, or of several layers or episodes.
+        steps: Length of the longest episode.
+    """
+    remaining = [memories.remaining for memories in held]
+    ending = [float(r[np.isfinite(r)].max(initial=0.0)) for r in remaining]
+    for_good = any(np.isinf(r).any() for r in remaining)
+    return round_up(max(*ending, steps) if for_good else max(ending))
 
 
 def longest_lived(held: list[HeldMemories]) -> list[list[int]]:

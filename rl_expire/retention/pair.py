@@ -46,7 +46,7 @@ class PairPicture:
         """Prepare the picture of two episodes, with a note in the corner."""
         held = [layers for t in pair.traces for step in t.steps for layers in step.layers]
         steps = max(len(trace.steps) for trace in pair.traces)
-        scale = lifetime_scale(held) if held else None
+        scale = lifetime_scale(held, steps) if held else None
         self.halves = [
             _Half(trace, name, top, steps, scale)
             for trace, name, top in zip(pair.traces, pair.names, _TOPS, strict=True)

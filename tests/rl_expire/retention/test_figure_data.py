@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from envs.corridor.env import CorridorEnv
+from rl_expire.memory.horizon import FOR_GOOD
 from rl_expire.retention.figure_data import (
     held_map,
     lifetime_counts,
@@ -75,6 +76,17 @@ def test_every_lifetime_is_counted_once_in_the_bin_that_contains_it(longest: flo
     assert counts.tolist() == naive
     assert counts.sum() == len(spans)
     assert counts[-1] > 0, "the last bin holds the longest"
+
+
+def test_lifetimes_of_what_is_kept_for_good_are_counted_in_the_last_bin() -> None:
+    trace = random_trace(12)
+    (held,) = trace.steps[0].layers
+    first = replace(trace.steps[0], layers=(replace(held, span=np.array([np.inf], np.float32)),))
+    spans, _ = lifetimes([replace(trace, steps=(first, *trace.steps[1:]))], 0)
+    assert spans[0] == FOR_GOOD
+    counts = lifetime_counts(spans, lifetime_edges(float(spans.max())))
+    assert counts.sum() == 12
+    assert counts[-1] == 1
 
 
 def test_the_number_kept_is_the_mean_over_episodes_that_reached_the_step() -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from rl_expire.retention.canvas import DECISION, GROUND, OTHER, RELEVANT, TEXT
 from rl_expire.retention.frames import Frames
+from rl_expire.retention.memory_panel import lifetime_scale
 from rl_expire.retention.pair import Pair
 from rl_expire.retention.picture import Picture
 from rl_expire.retention.trace import HeldMemories, Trace, TracedStep
@@ -224,6 +225,36 @@ def test_an_unwritable_file_is_refused_in_one_line(
             write(path)
         assert "\n" not in str(caught.value)
     assert not os.listdir(tmp_path)
+
+
+def for_good(trace: Trace) -> Trace:
+    """Return an episode in which the first memory is kept for good."""
+    steps = []
+    for step in trace.steps:
+        layers = []
+        for held in step.layers:
+            first = held.written == 0
+            never = np.where(first, np.float32(np.inf), held.span)
+            left = np.where(first, np.float32(np.inf), held.remaining)
+            layers.append(replace(held, span=never, remaining=left))
+        steps.append(replace(step, layers=tuple(layers)))
+    return replace(trace, steps=tuple(steps))
+
+
+def test_a_memory_kept_for_good_is_a_full_bar_on_a_scale_that_the_episode_fits(
+    tmp_path: Path,
+) -> None:
+    trace = for_good(random_trace(60, longest=8.0))
+    held = [step.layers[0] for step in trace.steps]
+    assert lifetime_scale(held, 60) == 100
+    assert (
+        lifetime_scale([replace(h, remaining=np.array([3.0], np.float32)) for h in held], 60) == 5
+    )
+    only = [replace(h, remaining=np.array([np.inf], np.float32)) for h in held]
+    assert lifetime_scale(only, 7) == 10
+    assert write_video([trace], tmp_path / "one.mp4", fps=2) > 60
+    pair = Pair((trace, random_trace(20)), ("one", "other"))
+    assert still(pair, 30).size == SIZE
 
 
 def test_notes_list_what_a_video_leaves_out() -> None:
