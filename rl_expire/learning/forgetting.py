@@ -98,7 +98,7 @@ def distillation(
 
 
 class Forgetting(Generic[M]):
-    """Learns the spans on the minibatches of one rollout, beside the policy.
+    """The loss of the spans on the minibatches of one rollout, and statistics of it.
 
     Args:
         agent: the agent that collected the rollout.
@@ -131,7 +131,8 @@ class Forgetting(Generic[M]):
         with frozen(others(self.agent, self.optimizer)):
             student = self.agent.unroll(batch.acted_on, batch.memory, early=self.config.early)
         loss, kl = distillation(student, acted, batch.valid, batch.choice)
-        self._missed = self._missed + kl.sum()
+        # A minibatch whose loss is not finite is skipped, and must not spoil the sum.
+        self._missed = self._missed + kl.nan_to_num(0.0, 0.0, 0.0).sum()
         self._choices = self._choices + (batch.choice & batch.valid).sum()
         self._metrics.add(
             {"distillation": loss.detach(), "span_penalty": student.span_penalty.detach()}

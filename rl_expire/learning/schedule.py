@@ -99,7 +99,7 @@ class Plan:
 
 
 class Schedule:
-    """Moves a run through its phases by the score.
+    """The phases of a run, moved through by the score.
 
     Args:
         curriculum: the curriculum, which also measures success.
@@ -197,7 +197,7 @@ class Schedule:
         return move
 
     def _worth_forgetting(self) -> bool:
-        """Whether the policy is good enough for the memories that it needs to be known."""
+        """Return whether the policy is good enough for the memories that it needs to be known."""
         if self.forgetting or self.method != "distillation" or self.phase != "learn":
             return False
         levels, index = len(self.curriculum.levels), self.curriculum.index

@@ -225,6 +225,21 @@ def test_a_loss_that_is_not_finite_changes_nothing_and_describes_the_batch() -> 
         torch.testing.assert_close(x, before[name], rtol=0, atol=0, equal_nan=True)
 
 
+def test_what_is_missed_stays_finite_where_a_minibatch_is_not() -> None:
+    agent = expire_agent(max_span=8.0, ramp=6.0)
+    rollout = make_rollout(agent)
+    forgetting = Forgetting(
+        agent, torch.optim.SGD(agent.span_parameters(), lr=0.0), ForgettingConfig(), alpha=0.1
+    )
+    acted = agent.unroll(rollout.acted_on, rollout.memory)
+    bad = replace(acted, logits=torch.full_like(acted.logits, math.nan))
+    assert not torch.isfinite(forgetting.loss(rollout, bad))
+    forgetting.loss(rollout, acted)
+    report = forgetting.report()
+    assert 0 < report["missed"] < math.inf
+    assert math.isfinite(report["span_penalty"])
+
+
 def mean_span(agent: Any) -> float:
     steps = random_steps(T, B, seed=9, first=[(0, b) for b in range(B)])
     return float(agent.unroll(steps, agent.initial_memory(B)).spans.mean().detach())
