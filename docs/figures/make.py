@@ -20,7 +20,6 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 
 from agents.pretrained import load_policy
 from rl_expire.memory.expire_span import Fade, early_fade_bias, fade_bias
@@ -110,7 +109,7 @@ def draw_lifetimes(figure: Figure, data: dict[str, Any]) -> None:
     middle.plot(steps, values("span_relevant"), color=RELEVANT, label="shows the cue")
     middle.plot(steps, values("span_other"), color=OTHER, label="anything else")
     middle.set(ylabel="lifetime, steps", yscale="log")
-    middle.yaxis.set_major_formatter(ScalarFormatter())
+    middle.yaxis.set_major_formatter(lambda x, _: f"{x:g}")
     middle.legend(loc="lower left", frameon=False)
     below.plot(steps, values("kept/0"), color=RELEVANT)
     before = json.loads(BEFORE.read_text())["curve"]
