@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 from rl_expire.validate import MOST_STEPS, check_keys, check_number
 
 LENGTHS = ("least_length", "settled_length")
-STATE = ("factor", *LENGTHS, "least_step", "good_steps", "missed", "choices")
+STATE = ("factor", "most", *LENGTHS, "least_step", "good_steps", "missed", "choices")
 DOUBLING_STEPS = 75_000
 """Environment steps in which the price doubles, or falls to half, at the fastest."""
 DOUBLING_EPISODES = 64
 """Episodes in which it does so, at the fastest: where they are long, the score follows late."""
-HIGHEST = 64.0
+HIGHEST = 16.0
 """Highest price, in units of the lowest."""
+RETREAT = 4.0
+"""Factor between a price at which the full task was lost and the highest one from then on."""
 QUIET_STEPS = 20_000
 """Environment steps without shorter lifetimes after which a level may be left."""
 SETTLED_STEPS = 150_000
@@ -65,6 +67,8 @@ class MemoryPrice:
     def __init__(self) -> None:
         """Begin with the lowest price."""
         self.factor = 1.0
+        self.most = HIGHEST
+        """Highest price that has not been found to be too high."""
         self.least_length = math.inf
         """Shortest mean logarithm of lifetimes at this level, in nats."""
         self.least_step = 0
@@ -93,7 +97,7 @@ class MemoryPrice:
             good = good and not self.missing
             change = 2 ** (part / DOUBLING_STEPS)
             factor = self.factor * change if good else self.factor / change
-            self.factor = min(HIGHEST, max(1.0, factor))
+            self.factor = min(self.most, max(1.0, factor))
         if use.length < self.least_length - SHORTER:
             self.least_length, self.least_step = use.length, steps
         self.good_steps += part if good else 0.0
@@ -105,7 +109,12 @@ class MemoryPrice:
         self.missed, self.choices = scale * self.missed, scale * self.choices
 
     def begin_level(self, steps: int) -> None:
-        """Measure memory anew from environment step `steps` on: another level needs another one."""
+        """Measure memory anew from environment step `steps` on: another level needs another one.
+
+        Prices rise at the full task only, so that one above the lowest has led to its loss.
+        """
+        if self.factor > 1:
+            self.factor, self.most = 1.0, max(1.0, self.factor / RETREAT)
         self.least_length, self.least_step = math.inf, steps
         self.settled_length, self.good_steps = math.inf, 0.0
         self.missed, self.choices = 0.0, 0.0
@@ -140,7 +149,8 @@ class MemoryPrice:
             ValueError: `state` is not the state of a price.
         """
         check_keys(state, STATE, "schedule/price")
-        check_number(state["factor"], float, 1.0, HIGHEST, "schedule/price/factor")
+        for name in ("factor", "most"):
+            check_number(state[name], float, 1.0, HIGHEST, f"schedule/price/{name}")
         for name in LENGTHS:
             check_number(state[name], float, 0.0, math.inf, f"schedule/price/{name}")
         check_number(state["least_step"], int, 0, MOST_STEPS, "schedule/price/least_step")
