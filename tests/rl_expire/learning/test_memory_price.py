@@ -221,12 +221,27 @@ def test_an_unknown_length_is_never_the_shortest() -> None:
     assert without.state_dict() == MemoryPrice().state_dict(), "an update that tells nothing"
 
 
-def test_at_another_level_memory_is_measured_anew_and_the_price_stays() -> None:
+def test_a_price_at_which_the_full_task_was_lost_is_not_asked_for_again() -> None:
+    price = MemoryPrice()
+    for factor, most in ((16.0, 4.0), (4.0, 1.0)):
+        for _ in range(5):
+            observe(price, 0, 4.0, good=True, taken=DOUBLING_STEPS)
+        assert price.factor == factor
+        price.begin_level(5000)
+        assert (price.factor, price.most) == (1.0, most)
+        again = MemoryPrice()
+        again.load_state_dict(json.loads(json.dumps(price.state_dict())))
+        assert again.state_dict() == price.state_dict()
+    price.begin_level(6000)
+    assert price.most == 1.0, "the lowest price loses nothing"
+
+
+def test_at_another_level_memory_is_measured_anew() -> None:
     price = MemoryPrice()
     observe(price, 900, 4.0)
-    observe(price, 1000, 4.0, good=True, taken=DOUBLING_STEPS, missed=1.0, choices=MOST_CHOICES)
+    observe(price, 1000, 4.0, missed=1.0, choices=MOST_CHOICES)
     price.begin_level(5000)
-    assert price.state_dict() == MemoryPrice().state_dict() | {"factor": 2.0, "least_step": 5000}
+    assert price.state_dict() == MemoryPrice().state_dict() | {"least_step": 5000}
     assert not price.ready(5000 + QUIET_STEPS), "nothing is known of what is missed"
     observe(price, 5001, 6.0)
     assert (price.least_length, price.least_step) == (6.0, 5001), "a level may need more"
