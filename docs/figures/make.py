@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,9 +23,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agents.pretrained import load_policy
+from experiments.comparison.metrics import read_metrics
 from rl_expire.memory.expire_span import Fade, early_fade_bias, fade_bias
 from rl_expire.retention.record import trace_episode
 from rl_expire.retention.trace import kept_counts
+from rl_expire.retention.training_figure import curve
 from rl_expire.runs.policy import export_policy
 
 FOLDER = Path(__file__).parent
@@ -40,8 +43,8 @@ SEED = 1
 def read_run(path: Path) -> dict[str, Any]:
     """Return the curves of a run of the Corridor, and one episode its agent plays greedily."""
     config = json.loads((path / "config.json").read_text())
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    curve = [{name: line.get(name) for name in CURVES} for line in lines]
+    lines = read_metrics(path / "metrics.jsonl")
+    kept = [{name: line.get(name) for name in CURVES} for line in lines]
     length = config["env"]["options"]["max_length"]
     options = config["env"]["options"] | {"min_length": length}
     env = gym.make(f"envs:{config['env']['id']}", render_mode="rgb_array", **options)
@@ -56,7 +59,7 @@ def read_run(path: Path) -> dict[str, Any]:
         "commit": config["commit"],
         "env": config["env"]["options"],
         "seed": config["seed"],
-        "curve": curve,
+        "curve": kept,
         "held": kept_counts(trace).reshape(len(trace.steps), -1)[:, 0].tolist(),
         "memories": [[t, last[t], bool(trace.steps[t].relevant)] for t in sorted(last)],
     }
@@ -98,12 +101,9 @@ def draw_episode(figure: Figure, data: dict[str, Any]) -> None:
 def draw_lifetimes(figure: Figure, data: dict[str, Any]) -> None:
     """Draw success, lifetimes and memories held over training."""
     top, middle, below = figure.subplots(3, 1, sharex=True)
-    curve = data["curve"]
-    steps = [line["steps"] / 1e6 for line in curve]
-
-    def values(name: str) -> list[float]:
-        return [float("nan") if line[name] is None else line[name] for line in curve]
-
+    lines = data["curve"]
+    steps = [line["steps"] / 1e6 for line in lines]
+    values = partial(curve, lines)
     top.plot(steps, values("success"), color=GREY)
     top.set(ylabel="success", ylim=(0, 1.05))
     middle.plot(steps, values("span_relevant"), color=RELEVANT, label="shows the cue")
@@ -121,7 +121,7 @@ def draw_lifetimes(figure: Figure, data: dict[str, Any]) -> None:
     )
     below.legend(loc="center right", frameon=False)
     below.set(ylabel="memories\nheld", ylim=(0, None), xlabel="environment steps, millions")
-    begin = next(s for s, line in zip(steps, curve, strict=True) if line["alpha"])
+    begin = next(s for s, line in zip(steps, lines, strict=True) if line["alpha"])
     for axes in (top, middle, below):
         axes.axvline(begin, color=GREY, lw=0.8, ls="--")
     top.text(begin, 0.1, " forgetting begins", color=GREY, fontsize=8)

@@ -118,6 +118,7 @@ class Forgetting(Generic[M]):
         """Start with empty statistics."""
         self.agent, self.optimizer = agent, optimizer
         self.config, self.alpha = config, alpha
+        self._others = others(agent, optimizer)
         self._metrics = MeanMetrics()
         self._missed, self._choices = torch.zeros(()), torch.zeros(())
 
@@ -128,7 +129,7 @@ class Forgetting(Generic[M]):
             batch: whole sequences of some environments.
             acted: the agent's output on it, with memories as they are while acting.
         """
-        with frozen(others(self.agent, self.optimizer)):
+        with frozen(self._others):
             student = self.agent.unroll(batch.acted_on, batch.memory, early=self.config.early)
         loss, kl = distillation(student, acted, batch.valid, batch.choice)
         # A minibatch whose loss is not finite is skipped, and must not spoil the sum.

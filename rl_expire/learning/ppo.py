@@ -173,8 +173,8 @@ def ppo_update(
         skips: see `step_optimizers`.
 
     Returns:
-        The scalars of `ppo_loss`, the agent's diagnostics and the report of `forgetting`, averaged
-        over the minibatches that were not skipped.
+        The scalars of `ppo_loss` and the agent's diagnostics, averaged over the minibatches that
+        were not skipped, and the report of `forgetting`.
 
     Raises:
         NonFiniteLossError: loss or gradient is not finite, and `skips` tolerates no more; the
@@ -183,9 +183,12 @@ def ppo_update(
     advantages, returns = _advantages(agent, rollout, config)
     metrics = MeanMetrics()
     rows = rollout.action.shape[1]
-    optimizers, fixed = [(optimizer, config.max_grad_norm)], others(agent, optimizer)
+    fixed = others(agent, optimizer)
     for number in range(config.epochs):
+        optimizers = [(optimizer, config.max_grad_norm)]
         spans = forgetting if number == 0 else None
+        if spans is not None:
+            optimizers.append((spans.optimizer, spans.config.max_grad_norm))
         kls: list[Tensor] = []
         for index in minibatches(rows, config.minibatches, rollout.action.device):
             batch = rollout.select(index)
@@ -203,9 +206,7 @@ def ppo_update(
             if spans is not None:
                 loss = loss + spans.loss(batch, output)
             norms = step_optimizers(
-                optimizers
-                if spans is None
-                else [*optimizers, (spans.optimizer, spans.config.max_grad_norm)],
+                optimizers,
                 loss,
                 tensors_to_describe(batch, output, advantage=advantages[:, index]),
                 skips,

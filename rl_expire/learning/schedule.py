@@ -4,8 +4,8 @@ The phases of a run:
 
 - `learn`: the policy learns, at a learning rate and with an entropy bonus that fall as the
   curriculum grows, and once the task is solved; after a collapse the last good weights are
-  restored. Once there is something
-  worth keeping, the lifetimes of memories learn beside it, and go on doing so to the end.
+  restored. Once there is something worth keeping, the lifetimes of memories learn beside it, and
+  go on doing so to the end.
 - `settle`, once the task is solved, or mastered without further progress, and no more memories
   are being given up: all learning rates and the entropy bonus fall to zero. Sooner or later a
   moving average passes any threshold by chance, so the score must still pass it at the end of this

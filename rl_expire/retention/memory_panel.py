@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -64,7 +64,7 @@ class MemoryPanel:
         self.relevant = relevant_steps(trace)
         held = [step.layers[layer] for step in trace.steps]
         self.full = scale or lifetime_scale(held, len(held))
-        self.for_good = any(np.isinf(memories.remaining).any() for memories in held)
+        self.for_good = any_for_good(held)
         self.shown = longest_lived(held)
 
     def draw_ground(self, draw: ImageDraw.ImageDraw) -> None:
@@ -147,7 +147,12 @@ class MemoryPanel:
         return round(self.baseline - 3 - share * (self.baseline - 3 - self.highest))
 
 
-def lifetime_scale(held: Iterable[HeldMemories], steps: int) -> int:
+def any_for_good(held: Sequence[HeldMemories]) -> bool:
+    """Return whether a memory is kept for good."""
+    return any(np.isinf(memories.remaining).any() for memories in held)
+
+
+def lifetime_scale(held: Sequence[HeldMemories], steps: int) -> int:
     """Return a round number of steps that is at least the longest remaining lifetime that ends.
 
     If some never end, it is also at least the length of the episode, which they outlive.
@@ -156,10 +161,9 @@ def lifetime_scale(held: Iterable[HeldMemories], steps: int) -> int:
         held: The memories of a layer at each step, or of several layers or episodes.
         steps: Length of the longest episode.
     """
-    remaining = [memories.remaining for memories in held]
-    ending = [float(r[np.isfinite(r)].max(initial=0.0)) for r in remaining]
-    for_good = any(np.isinf(r).any() for r in remaining)
-    return round_up(max(*ending, steps) if for_good else max(ending))
+    remaining = (memories.remaining for memories in held)
+    longest = max(float(r[np.isfinite(r)].max(initial=0.0)) for r in remaining)
+    return round_up(max(longest, steps) if any_for_good(held) else longest)
 
 
 def longest_lived(held: list[HeldMemories]) -> list[list[int]]:

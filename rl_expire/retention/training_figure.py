@@ -24,9 +24,10 @@ def training(metrics: Sequence[Mapping[str, Any]]) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(COLUMN, 1.3 * COLUMN), layout="constrained")
-    panels = list(figure.subplots(3 if _has_levels(metrics) else 2, 1, sharex=True))
+    has_levels = len({line.get("level") for line in metrics}) > 1
+    panels = list(figure.subplots(3 if has_levels else 2, 1, sharex=True))
     millions = [line["steps"] / 1e6 for line in metrics]
-    if _has_levels(metrics):
+    if has_levels:
         level = panels.pop(0)
         level.step(millions, curve(metrics, "level"), where="post", color=RELEVANT)
         _log_axis(level)
@@ -64,11 +65,6 @@ def _log_axis(axes: Any) -> None:
     axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     axes.yaxis.set_minor_formatter(ticker.NullFormatter())
-
-
-def _has_levels(metrics: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether the run had a curriculum of more than one level."""
-    return len({line.get("level") for line in metrics}) > 1
 
 
 def curve(metrics: Sequence[Mapping[str, Any]], name: str) -> list[float]:
