@@ -176,10 +176,10 @@ class MemoryTransformer(
             states = layer.unroll(inputs, slots, segment, early=0.0).states
             layer.lifetime.calibrate(inputs)
 
-    def record_ages(self, memory: TransformerMemory) -> None:
-        """Record the greatest time of an episode that `memory` has reached."""
+    def set_horizon(self, age: float) -> None:
+        """Set the age, in steps, up to which training tests memories, in every layer."""
         for layer in self._layers():
-            layer.lifetime.record_ages(memory.clock)
+            layer.lifetime.set_horizon(age)
 
     def span_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that determine lifetimes; they have an optimizer of their own."""

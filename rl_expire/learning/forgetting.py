@@ -65,8 +65,12 @@ class ForgettingAgent(Agent[M]):
         """
 
     @abstractmethod
-    def record_ages(self, memory: M) -> None:
-        """Record how old memories have become: longer lifetimes have shown no end of their use."""
+    def set_horizon(self, age: float) -> None:
+        """Set the age up to which training tests memories; longer lifetimes never end.
+
+        Args:
+            age: in steps.
+        """
 
     @abstractmethod
     def calibrate_spans(self, steps: TimeStep, memory: M) -> None:

@@ -231,9 +231,9 @@ class Trainer(Generic[M]):
         self._refresh_memory()
 
     def _refresh_memory(self) -> None:
-        """Recompute the actor's memory with the current weights."""
-        if self.schedule.forgetting:
-            cast(ForgettingAgent[M], self.agent).record_ages(self.actor.memory)
+        """Recompute the actor's memory with the current weights and the horizon of training."""
+        if self.schedule.forgetting and (length := self.recent.long_episode) is not None:
+            cast(ForgettingAgent[M], self.agent).set_horizon(length)
         self.actor.memory = self.agent.refresh(self.actor.memory)
 
     @property

@@ -40,8 +40,8 @@ class Lifetime(nn.Module, ABC):
     def forward(self, hidden: Tensor, *, early: float = 0.0) -> Tensor:
         """Return the lifetimes `[...]` of states `[..., D]`; `early` as in `MemoryLayer.unroll`."""
 
-    def record_ages(self, ages: Tensor) -> None:
-        """Record that memories have reached `ages`, of any shape, in training."""
+    def set_horizon(self, age: float) -> None:
+        """Set the age, in steps, up to which training tests memories."""
 
     def ages(self, age: Tensor) -> Tensor:
         """Return the ages that attention sees, of the same shape as `age`."""
@@ -116,17 +116,17 @@ class ExpireSpan(Lifetime):
         """Return the lifetimes `[...]` of states `[..., D]`.
 
         While memories fade ahead of time, these are the spans that the head computes; otherwise
-        those beyond the greatest age in training are stretched.
+        those beyond the horizon of training never end.
         """
         spans = self.head(hidden)
         return spans if early else self.horizon.lifetimes(spans)
 
-    def record_ages(self, ages: Tensor) -> None:
-        """Record that memories have reached `ages`, of any shape, in training."""
-        self.horizon.record(ages)
+    def set_horizon(self, age: float) -> None:
+        """Set the age up to which training tests memories."""
+        self.horizon.set(age)
 
     def ages(self, age: Tensor) -> Tensor:
-        """Return `age`, but no more than the greatest age in training."""
+        """Return `age`, but no more than the horizon of training."""
         return self.horizon.ages(age)
 
     def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:

@@ -172,9 +172,9 @@ def test_at_capacity_where_some_memories_expire_first(fade: str) -> None:
 
 
 def with_horizon(agent: ExpireTransformer, age: float) -> ExpireTransformer:
-    """Return `agent` as if memories had reached `age` in training."""
+    """Return `agent` as if training tested memories up to `age`."""
     for layer in agent.layers:
-        layer.lifetime.record_ages(torch.tensor(age))  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+        layer.lifetime.set_horizon(age)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
     return agent
 
 

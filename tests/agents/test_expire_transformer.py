@@ -80,23 +80,20 @@ def test_calibration_is_part_of_the_state_dict() -> None:
     )
 
 
-def test_the_greatest_age_of_all_rows_is_recorded_in_every_layer_and_saved() -> None:
+def test_the_horizon_of_training_is_set_in_every_layer_and_saved() -> None:
     agent = expire_agent(layers=2)
-    _, _, memory = act_over(
-        agent, random_steps(9, ROWS, first=[(4, 0), (7, 1)]), agent.initial_memory(ROWS)
-    )
-    assert memory.clock.tolist() == [5, 2, 9]
-    agent.record_ages(memory)
+    agent.set_horizon(12.0)
+    agent.set_horizon(9.0)
     tested = {name: float(x) for name, x in agent.state_dict().items() if "tested" in name}
     assert tested == {f"layers.{n}.lifetime.horizon.tested": 9.0 for n in range(2)}
 
 
-def test_fading_ahead_of_time_sees_spans_as_they_are_and_acting_stretched_ones() -> None:
+def test_fading_ahead_of_time_sees_spans_as_they_are_and_acting_no_end_beyond_the_horizon() -> None:
     agent = expire_agent()
     steps = random_steps(8, ROWS)
     before = agent.unroll(steps, agent.initial_memory(ROWS), early=0.3)
     for layer in agent.layers:
-        layer.lifetime.record_ages(torch.tensor(2))  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+        layer.lifetime.set_horizon(2.0)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
     student, actor = (
         agent.unroll(steps, agent.initial_memory(ROWS), early=early) for early in (0.3, 0.0)
     )

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import envs  # noqa: F401 (registers the corridor)
+from rl_expire.learning.episode import Episode
 from rl_expire.learning.ppo import ppo_update
 from rl_expire.learning.rollout import collect
 from rl_expire.learning.train_loop import train
@@ -201,8 +202,22 @@ def test_the_joint_method_changes_spans_and_everything_else_together() -> None:
     assert changed(trainer, before) >= both - NO_GRADIENT
 
 
+def test_while_forgetting_the_horizon_is_the_length_of_a_long_episode() -> None:
+    trainer = make_trainer(start=GOAL)
+    trainer.update()
+    begin_forgetting(trainer)
+    trainer.recent.clear()
+    horizon = trainer.agent.get_buffer("layers.0.lifetime.horizon.tested")
+    before = float(horizon)
+    trainer.update()
+    assert float(horizon) == before, "too few episodes have finished"
+    trainer.recent.add([Episode(0, 0.0, steps, {}) for steps in [7] * 99 + [50]], None)
+    trainer.update()
+    assert float(horizon) == 7
+
+
 @pytest.mark.parametrize("method", ["joint", "never"])
-def test_other_methods_neither_distill_nor_record_ages(method: str) -> None:
+def test_other_methods_neither_distill_nor_set_a_horizon(method: str) -> None:
     trainer = make_trainer(start=GOAL, method=method)
     finish_window(trainer, 1.0)
     report = trainer.update()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +75,8 @@ def test_weights_from_before_rewards_were_scaled_see_rewards_as_they_are() -> No
     assert torch.equal(other.embedding.reward_scale(rewards), rewards)
 
 
-def greatest_ages(agent: ExpireTransformer) -> list[float]:
-    """Return the greatest age in training, in each layer."""
+def horizons(agent: ExpireTransformer) -> list[float]:
+    """Return the horizon of training, in each layer."""
     return [float(x) for name, x in agent.named_buffers() if name.endswith("horizon.tested")]
 
 
@@ -90,15 +89,15 @@ def answers(agent: ExpireTransformer) -> list[torch.Tensor]:
 @pytest.mark.parametrize("layers", [1, 3])
 def test_weights_from_before_the_horizon_act_as_they_did(layers: int) -> None:
     agent, other = (expire_agent(seed=seed, layers=layers) for seed in (0, 1))
-    assert greatest_ages(agent) == [0.0] * layers
+    assert horizons(agent) == [0.0] * layers
     old = {k: v for k, v in copy_of(agent).items() if "horizon" not in k}
     assert len(old) == len(copy_of(agent)) - layers
-    other.record_ages(replace(other.initial_memory(1), clock=torch.tensor([3])))
-    assert greatest_ages(other) == [3.0] * layers
+    other.set_horizon(3.0)
+    assert horizons(other) == [3.0] * layers
     set_weights(other, old)
-    assert greatest_ages(other) == [0.0] * layers
+    assert horizons(other) == [0.0] * layers
     same_tree(answers(other), answers(agent))
-    other.record_ages(replace(other.initial_memory(1), clock=torch.tensor([1])))
+    other.set_horizon(1.0)
     found, before = answers(other), answers(agent)
     assert not torch.equal(found[0], before[0]), "with a horizon, it would act differently"
 
@@ -111,15 +110,15 @@ def test_a_policy_exported_before_the_horizon_is_opened_and_acts_as_it_did(tmp_p
     write_json(tmp_path / "config.json", options)
     opened = load_policy(tmp_path, VECTOR, ACTIONS)
     assert isinstance(opened, ExpireTransformer)
-    assert greatest_ages(opened) == [0.0]
+    assert horizons(opened) == [0.0]
     same_tree(answers(opened), answers(agent))
 
 
 def test_a_horizon_that_weights_have_is_kept() -> None:
     agent, other = expire_agent(seed=0), expire_agent(seed=1)
-    agent.record_ages(replace(agent.initial_memory(1), clock=torch.tensor([7])))
+    agent.set_horizon(7.0)
     set_weights(other, copy_of(agent))
-    assert greatest_ages(other) == [7.0]
+    assert horizons(other) == [7.0]
     same_tree(answers(other), answers(agent))
 
 
