@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from agents import AgentConfig, ExpireSpanConfig
+from agents import AgentConfig, ExpireSpanConfig, LSTMConfig
 from envs.corridor import CorridorOptions
 from experiments.command_line.script import script
 from experiments.training.command_line import training_command
@@ -34,7 +34,7 @@ class Corridor(Experiment):
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
     difficulty: ClassVar[str] = "length"
-    scored_at: ClassVar[tuple[int, ...]] = (25, 50, 100, 200, 400, 1000, 3000, 10_000)
+    scored_at: ClassVar[tuple[int, ...]] = (25, 50, 100, 200, 400, 1000, 3000, 10_000, 100_000)
     compared: ClassVar[tuple[str, ...]] = (
         "expire-span",
         *(f"transformer-xl:{window}" for window in (8, 32, 128, 256)),
@@ -42,6 +42,17 @@ class Corridor(Experiment):
         "memoryless",
     )
     compared_for: ClassVar[int | None] = 4_000_000
+
+    def with_agent(self, agent: AgentConfig) -> Self:
+        """Return these defaults for another agent.
+
+        Only gradients train the cells of an LSTM to hold something, and they reach back no farther
+        than one rollout. It therefore gets rollouts as long as the longest corridor.
+        """
+        changed = super().with_agent(agent)
+        if not isinstance(agent, LSTMConfig):
+            return changed
+        return replace(changed, train=replace(self.train, num_envs=64, longest_rollout=256))
 
     def levels(self) -> list[Level]:
         """Return levels with one more cue each, in the shortest corridors, then longer ones.

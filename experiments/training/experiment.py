@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from agents import AgentConfig, ExpireSpanConfig
 from experiments.command_line.errors import flag
@@ -87,6 +87,10 @@ class Experiment:
     def __post_init__(self) -> None:
         """Check the options."""
         check_range(self, "seed", least=0, most=2**32 - 1)
+
+    def with_agent(self, agent: AgentConfig) -> Self:
+        """Return these defaults for another agent, which a task may train in another way."""
+        return replace(self, agent=agent)
 
     def levels(self) -> list[Level]:
         """Return the levels of the curriculum; the last is the full task."""

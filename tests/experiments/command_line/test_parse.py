@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from experiments.command_line.parse import call_of
+from experiments.corridor import Corridor
 from experiments.train import Train
 from experiments.training.command_line import parse_options
 
@@ -67,3 +68,14 @@ def test_whole_numbers_in_lists_may_be_written_in_any_way() -> None:
 
     call_of(command)(["--levels", "1e3", "20"], "command")()
     assert given == [(1000, 20)]
+
+
+def test_an_lstm_gets_rollouts_as_long_as_the_corridor_unless_told_otherwise() -> None:
+    def sizes(*words: str) -> tuple[int, int | None]:
+        train = parse_options(Corridor, list(words), "corridor.py").train
+        return train.num_envs, train.longest_rollout
+
+    assert sizes() == sizes("--agent", "transformer-xl") == (128, None)
+    assert sizes("--agent", "lstm") == (64, 256)
+    assert sizes("--agent", "lstm", "--train.num-envs", "32") == (32, 256)
+    assert sizes("--agent", "lstm", "--train.longest-rollout", "None") == (64, None)
