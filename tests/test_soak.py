@@ -14,6 +14,7 @@ from agents import ExpireSpanConfig, make_agent
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.forgetting import ForgettingConfig
+from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.trainer import TrainConfig, Trainer
@@ -39,9 +40,10 @@ def test_memory_use_does_not_grow_over_a_million_steps(tmp_path: Path) -> None:
     )
     config = ExpireSpanConfig(width=16, heads=2, max_span=40.0, initial_fraction=0.5, ramp=4.0)
     agent = make_agent(vector.single_observation_space, vector.single_action_space, config)
+    actor = LocalActor(vector, agent, torch.device("cpu"), seed=0, options={"max_length": 12})
     trainer = Trainer(
         agent,
-        vector,
+        actor,
         Schedule(
             Curriculum([Level(12, {"max_length": 12})], CurriculumConfig()),
             LearningConfig(),
@@ -53,11 +55,9 @@ def test_memory_use_does_not_grow_over_a_million_steps(tmp_path: Path) -> None:
         train=TrainConfig(total_steps=STEPS, num_envs=ROWS, rollout_length=LENGTH),
         ppo=PPOConfig(epochs=1),
         forgetting=ForgettingConfig(method="never"),
-        device=torch.device("cpu"),
-        seed=0,
     )
     sizes, held, episodes = [], [], 0
-    take = trainer.actor.take_episodes
+    take = actor.take_episodes
 
     def take_and_count() -> list[Episode]:
         nonlocal episodes
@@ -65,13 +65,13 @@ def test_memory_use_does_not_grow_over_a_million_steps(tmp_path: Path) -> None:
         episodes += len(finished)
         return finished
 
-    trainer.actor.take_episodes = take_and_count  # type: ignore[method-assign]
+    actor.take_episodes = take_and_count  # type: ignore[method-assign]
     while not trainer.finished:
         trainer.update()
         if trainer.updates % 20 == 0:
             save_tree(trainer.state_dict(), tmp_path / "now")
             sizes.append(resident_bytes())
-            held.append(trainer.actor.memory.nbytes)
+            held.append(actor.memory.nbytes)
     print(f"{trainer.steps:,} steps, {episodes:,} episodes")
     quarter = len(sizes) // 4
     before, after = sizes[quarter], max(sizes[-3:])

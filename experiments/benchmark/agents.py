@@ -22,7 +22,6 @@ from experiments.tasks import task_of
 from experiments.training.build import make_trainer
 from experiments.training.device import use_threads
 from experiments.training.resume import options_of_run
-from rl_expire.learning.rollout import collect
 from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.provenance import hardware
 from rl_expire.runs.run_folder import RunFolder
@@ -132,8 +131,8 @@ def frozen_trainer(run: Path, trust: Collection[str] = (), *, forgetting: bool) 
     trainer.schedule.phase = "end"
     trainer.schedule.forgetting = forgetting
     for _ in range(max(WARM_UP_STEPS, 2 * curriculum.level) // trainer.rollout_length + 1):
-        collect(trainer.actor, trainer.rollout_length)
-        trainer.actor.memory = trainer.agent.refresh(trainer.actor.memory)
+        trainer.actor.collect(trainer.rollout_length)
+        trainer.actor.refresh()
     return trainer
 
 

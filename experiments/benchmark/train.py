@@ -14,6 +14,7 @@ from experiments.command_line.errors import at_least
 from experiments.corridor import Corridor
 from experiments.training.build import make_trainer
 from experiments.training.device import use_threads
+from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.provenance import hardware
 
@@ -88,18 +89,19 @@ def time_updates(trainer: Trainer[Any], updates: int) -> Timing:
     """Time `updates` updates, after a quarter as many that are not timed."""
     for _ in range(max(1, updates // 4)):
         trainer.update()
-    steps = trainer.steps
-    trainer.actor.seconds = {"env": 0.0, "act": 0.0}
+    steps, actor = trainer.steps, trainer.actor
+    assert isinstance(actor, LocalActor)
+    actor.seconds = {"env": 0.0, "act": 0.0}
     trainer.learn_seconds = 0.0
     start = perf_counter()
     for _ in range(updates):
         trainer.update()
     total = perf_counter() - start
-    layers = getattr(trainer.actor.memory, "layers", [])
+    layers = getattr(actor.memory, "layers", [])
     return Timing(
         steps_per_second=(trainer.steps - steps) / total,
-        env=trainer.actor.seconds["env"],
-        act=trainer.actor.seconds["act"],
+        env=actor.seconds["env"],
+        act=actor.seconds["act"],
         learn=trainer.learn_seconds,
         total=total,
         slots=layers[0].num_slots if layers else 0,

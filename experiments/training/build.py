@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from agents import make_agent
 from experiments.training.experiment import Experiment
+from rl_expire.learning.actor_processes import ActorProcesses
+from rl_expire.learning.actor_worker import Parts
 from rl_expire.learning.curriculum import Curriculum
+from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.schedule import Schedule
 from rl_expire.learning.trainer import Trainer
-from rl_expire.vector.faults import EnvFaultError
+from rl_expire.vector.faults import EnvFaultError, close_envs
 from rl_expire.vector.make import make_envs
 
 
@@ -24,7 +28,9 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     """
     env_config = options.env_config()
     env_id, env_options = options.id_of_env(), options.env_options()
-    envs = make_envs(env_id, options.train.num_envs, env_options, env_config)
+    actors, rows = options.train.actors, options.train.num_envs
+    making = partial(make_envs, env_id, options=env_options, env_config=env_config)
+    envs = making(num_envs=1 if actors else rows)  # actors make environments of their own
     spaces = envs.single_observation_space, envs.single_action_space
     agent = make_agent(*spaces, options.agent).to(device)
     forgetting = options.forgetting
@@ -37,19 +43,27 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
         method=forgetting.method,
         reward_threshold=options.reward_threshold(),
     )
+    begin, solved_return = schedule.curriculum.options, env_config.solved_return
     try:
+        if actors:
+            parts = Parts(
+                partial(making, num_envs=rows),
+                partial(make_agent, *spaces, options.agent),
+                solved_return,
+            )
+            close_envs(envs)
+            actor = ActorProcesses(agent, parts, actors, device, options.seed, begin, envs.metadata)
+        else:
+            actor = LocalActor(envs, agent, device, options.seed, solved_return, begin)
         return Trainer(
             agent,
-            envs,
+            actor,
             schedule,
             options.difficulty,
             options.measure,
             train=options.train,
             ppo=options.ppo,
             forgetting=forgetting,
-            device=device,
-            seed=options.seed,
-            solved_return=env_config.solved_return,
         )
     except EnvFaultError as error:
         raise ValueError(f"{env_id} cannot begin: {error}") from error

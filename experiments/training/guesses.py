@@ -17,7 +17,7 @@ def guesses(options: Experiment, trainer: Trainer[Any]) -> Iterator[str]:
     """Yield a line for each observation and one for success: how it is read, or why it is not."""
     for key, reading in describe_encoder(trainer.agent).items():
         yield f"{_name(key)}: read as {reading}"
-    for key, text in trainer.envs.metadata.get(LEFT_OUT, {}).items():
+    for key, text in trainer.actor.metadata.get(LEFT_OUT, {}).items():
         yield f"{_name(key)}: not used, it is always {text!r}"
     yield f"success: {_success(options, trainer)}"
 

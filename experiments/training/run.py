@@ -36,7 +36,7 @@ from rl_expire.runs.provenance import commit, hardware
 from rl_expire.runs.run_folder import RunFolder
 from rl_expire.runs.saver import Saver
 from rl_expire.runs.tracking import Tracker
-from rl_expire.vector.faults import EnvFaultError, close_envs, error_summary
+from rl_expire.vector.faults import EnvFaultError, error_summary
 from rl_expire.vector.make import can_render
 
 LOG_EVERY = 10
@@ -108,7 +108,7 @@ def _run(
             try:
                 seconds = _train(trainer, saver, progress, tracker, interrupt, before)
             finally:
-                close_envs(trainer.envs)
+                trainer.actor.close()
         if interrupt.requested:
             tracker.finish()
             print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")

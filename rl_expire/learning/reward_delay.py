@@ -22,12 +22,13 @@ class RewardDelay:
     a cost nor a bonus on every step does, whatever its size.
 
     Args:
-        rows: number of environments, B.
+        rows: number of environments, B, of each actor.
+        actors: number of actors.
     """
 
-    def __init__(self, rows: int):
+    def __init__(self, rows: int, actors: int = 1):
         """Start without a reward."""
-        self._waited = np.zeros(rows, np.int64)
+        self._waited = np.zeros((actors, rows), np.int64)
         self._moments = np.zeros(3)  # steps, sum of rewards, sum of squared rewards
         self._delays = np.zeros(2)  # sum of sizes, sum of sizes times delays
 
@@ -37,8 +38,9 @@ class RewardDelay:
         size, delays = self._delays
         return float(delays / size) if size else 0.0
 
-    def update(self, rollout: Rollout[M]) -> None:
-        """Measure the next rollout of the same environments."""
+    def update(self, rollout: Rollout[M], actor: int = 0) -> None:
+        """Measure the next rollout of the environments of an actor."""
+        waited = self._waited[actor]
         reward = rollout.reward.double().cpu().numpy()
         valid = rollout.valid.cpu().numpy()
         ended = (rollout.terminated | rollout.truncated).cpu().numpy()
@@ -53,10 +55,10 @@ class RewardDelay:
         large = size > deviation
         self._delays *= 1 - FORGETTING_RATE
         for t in range(len(reward)):
-            self._waited += valid[t]
+            waited += valid[t]
             weights = size[t] * large[t]
-            self._delays += weights.sum(), (weights * self._waited).sum()
-            self._waited[large[t] | ended[t]] = 0
+            self._delays += weights.sum(), (weights * waited).sum()
+            waited[large[t] | ended[t]] = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the running sums."""

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Generic, Protocol, cast
+from typing import Any, Generic, cast
 
-import torch
-from gymnasium.vector import VectorEnv
-
-from rl_expire.learning.actor import Actor
+from rl_expire.learning.actor_processes import ActorProcesses
 from rl_expire.learning.curriculum import episode_results
 from rl_expire.learning.forgetting import ForgettingAgent, ForgettingConfig
 from rl_expire.learning.learner import STATE as LEARNER_STATE
 from rl_expire.learning.learner import Learner
+from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.memory_price import MemoryUse
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.random_state import random_state, set_random_state
 from rl_expire.learning.recent_episodes import RecentEpisodes
 from rl_expire.learning.reward_delay import RewardDelay
-from rl_expire.learning.rollout import collect
 from rl_expire.learning.schedule import Schedule
 from rl_expire.types import Agent, M
 from rl_expire.validate import MOST_STEPS, OptionError, check_keys, check_number, check_range
-from rl_expire.vector.state import Resumable
 
+MOST_ACTORS = 1024
+"""Largest number of actor processes."""
 DELAYS_PER_ROLLOUT = 2
 """Length of a rollout, in mean delays of the reward: with one, most rewards would come in the
 rollout after that of their action."""
@@ -40,7 +38,11 @@ class TrainConfig:
     """Environment steps from which on no further update begins; the last one may go beyond.
     Training ends sooner once the task is solved and forgetting is done."""
     num_envs: int = 128
-    """Number of environments stepped together, B."""
+    """Number of environments stepped together, B; of each actor, if there are several."""
+    actors: int = 0
+    """Processes that act, each on environments of its own and on the CPU, while this one learns;
+    0: act and learn in turn, in this process. With actors, a run resumes with new episodes, and
+    the same command gives other numbers each time."""
     rollout_length: int = 32
     """Steps of each environment per update, T, at the first level."""
     longest_rollout: int | None = None
@@ -58,16 +60,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Check the options."""
         check_range(self, "total_steps", "num_envs", least=1)
+        check_range(self, "actors", least=0, most=MOST_ACTORS)
         check_range(self, "rollout_length", "longest_rollout", least=1)
         check_range(self, "checkpoint_every", "keep_last", least=1)
         check_range(self, "most_skipped", least=0)
-
-
-class CurriculumEnvs(Protocol):
-    """Environments whose difficulty a curriculum can change."""
-
-    def change(self, **options: int) -> None:
-        """Change options, in each environment from its next episode on."""
 
 
 class Trainer(Generic[M]):
@@ -75,8 +71,9 @@ class Trainer(Generic[M]):
 
     Args:
         agent: the policy; a `ForgettingAgent` if it has spans.
-        envs: a vector environment with autoreset. If the curriculum's levels have options, it has
-            a method `change(**options)`, which applies them from each environment's next episode.
+        actor: collects rollouts with the agent. If the curriculum's levels have options, its
+            environments have a method `change(**options)`, which applies them from each one's next
+            episode, and begin at the first level (see `Schedule.curriculum`).
         schedule: decides what each update does.
         difficulty: key of the environments' info that holds an episode's difficulty, on the scale
             of the curriculum's levels; None: all episodes have difficulty 1.
@@ -84,12 +81,8 @@ class Trainer(Generic[M]):
         train: sizes and budget.
         ppo: options for learning the policy.
         forgetting: options for learning the spans.
-        device: device of the agent.
-        seed: seed of the environments.
-        solved_return: see `Actor`.
 
     Attributes:
-        actor: steps the environments with the agent.
         learner: the agent's optimizers.
         updates: number of updates so far.
         env_faults: number of environments rebuilt so far.
@@ -104,7 +97,7 @@ class Trainer(Generic[M]):
     def __init__(
         self,
         agent: Agent[M],
-        envs: VectorEnv,
+        actor: LocalActor[M] | ActorProcesses[M],
         schedule: Schedule,
         difficulty: str | None,
         measure: str,
@@ -112,20 +105,15 @@ class Trainer(Generic[M]):
         train: TrainConfig,
         ppo: PPOConfig,
         forgetting: ForgettingConfig,
-        device: torch.device,
-        seed: int,
-        solved_return: float | None = None,
     ):
-        """Create the learner, and reset the environments at the first level."""
+        """Create the learner."""
         _check_divisible(train, "ppo.minibatches", ppo.minibatches)
-        self.agent, self.envs, self.schedule = agent, envs, schedule
+        self.agent, self.actor, self.schedule = agent, actor, schedule
         self.difficulty, self.measure = difficulty, measure
         self.train = train
         self.learner = Learner(agent, ppo, forgetting, train.most_skipped)
-        self.set_level()
-        self.actor = Actor(envs, agent, device, seed, solved_return)
         self.recent = RecentEpisodes()
-        self.reward_delay = RewardDelay(train.num_envs)
+        self.reward_delay = RewardDelay(train.num_envs, max(1, train.actors))
         self.env_faults = 0
         self.faults: list[str] = []
         self.updates = 0
@@ -167,9 +155,7 @@ class Trainer(Generic[M]):
 
     def set_level(self) -> None:
         """Set the options of the curriculum's level in the environments."""
-        if self.schedule.curriculum.options:
-            envs = cast(CurriculumEnvs, self.envs.unwrapped)
-            envs.change(**self.schedule.curriculum.options)
+        self.actor.change(self.schedule.curriculum.options)
 
     def update(self) -> dict[str, float]:
         """Collect one rollout, learn from it, and return scalars to log.
@@ -179,8 +165,8 @@ class Trainer(Generic[M]):
             NonFiniteLossError: too many consecutive minibatches had no finite loss or gradient; the
                 weights are those before the first of them.
         """
-        rollout = collect(self.actor, self.rollout_length)
-        self.reward_delay.update(rollout)
+        rollout = self.actor.collect(self.rollout_length)
+        self.reward_delay.update(rollout, self.actor.source)
         self.faults = self.actor.take_faults()
         self.env_faults += len(self.faults)
         plan = self.schedule.plan()
@@ -202,6 +188,7 @@ class Trainer(Generic[M]):
             "rollout_length": len(rollout.action),
             "skipped_updates": self.learner.skips.total,
             "env_faults": self.env_faults,
+            "staleness": self.actor.staleness,
         }
         return logged | self.recent.summary(self.schedule.curriculum.level) | metrics
 
@@ -225,7 +212,7 @@ class Trainer(Generic[M]):
 
     def _calibrate_spans(self) -> None:
         """Calibrate the spans on a new rollout, before they begin to learn."""
-        rollout = collect(self.actor, self.rollout_length)
+        rollout = self.actor.collect(self.rollout_length)
         self.schedule.steps += rollout.action.numel()
         cast(ForgettingAgent[M], self.agent).calibrate_spans(rollout.acted_on, rollout.memory)
         self._refresh_memory()
@@ -234,12 +221,12 @@ class Trainer(Generic[M]):
         """Recompute the actor's memory with the current weights and the horizon of training."""
         if self.schedule.forgetting and (length := self.recent.long_episode) is not None:
             cast(ForgettingAgent[M], self.agent).set_horizon(length)
-        self.actor.memory = self.agent.refresh(self.actor.memory)
+        self.actor.refresh()
 
     @property
     def resumes_exactly(self) -> bool:
         """Whether a checkpoint holds the environments' complete state, episodes included."""
-        return isinstance(self.envs, Resumable)
+        return self.actor.resumes_exactly
 
     @property
     def score(self) -> tuple[int, float] | None:
@@ -300,18 +287,8 @@ class Trainer(Generic[M]):
         self.learner.skips.total, self.learner.skips.consecutive = skipped, 0
         self.set_level()
         self.actor.load_state_dict(state["actor"])
-        self._check_policy()
+        self.actor.check_policy()
         set_random_state(state["random"])
-
-    def _check_policy(self) -> None:
-        """Act once on a copy of the memory: weights that fit may still give no finite policy.
-
-        Raises:
-            ValueError: policy or value is not finite.
-        """
-        output, _ = self.agent.act(self.actor.step, self.actor.memory.snapshot())
-        if not bool(output.logits.isfinite().all() & output.value.isfinite().all()):
-            raise ValueError("the policy of these weights is not finite")
 
 
 def _check_divisible(train: TrainConfig, name: str, minibatches: int) -> None:

@@ -26,12 +26,14 @@ from agents import (
 )
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.learning.forgetting import ForgettingConfig
+from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.random_state import seed_all
 from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.trainer import TrainConfig, Trainer
 from rl_expire.runs.checkpoint import load_tree, save_tree
 from rl_expire.runs.json_file import nonfinite_to_none
+from tests.rl_expire.learning.trainers import actor_of
 from tests.support import CPU, same_tree
 
 SMALL: dict[str, Any] = {"width": 8, "heads": 2}
@@ -78,15 +80,13 @@ def make_trainer(config: AgentConfig, task: str = "RLExpire/Corridor-v0") -> Tra
     )
     return Trainer(
         agent,
-        vector,
+        LocalActor(vector, agent, CPU, seed=3, options=schedule.curriculum.options),
         schedule,
         {"max_length": "length", "max_distance": "distance"}.get(option, option),
         "success",
         train=TrainConfig(num_envs=4, rollout_length=6),
         ppo=PPOConfig(minibatches=2, epochs=2, learning_rate=0.01),
         forgetting=ForgettingConfig(method=method, learning_rate=0.5),
-        device=CPU,
-        seed=3,
     )
 
 
@@ -185,15 +185,13 @@ def test_environments_without_a_state_start_the_same_new_episodes_each_time() ->
         )
         return Trainer(
             agent,
-            vector,
+            LocalActor(vector, agent, CPU, seed=1),
             trainer.schedule,
             "length",
             "success",
             train=replace(trainer.train, rollout_length=40),
             ppo=trainer.learner.ppo,
             forgetting=trainer.learner.forgetting,
-            device=CPU,
-            seed=1,
         )
 
     trainer = cartpole()
@@ -209,10 +207,10 @@ def test_environments_without_a_state_start_the_same_new_episodes_each_time() ->
     for _ in range(2):
         again = cartpole()
         again.load_state_dict(state)
-        assert bool(again.actor.step.is_first.all())
+        assert bool(actor_of(again).step.is_first.all())
         same_tree(again.agent.state_dict(), state["agent"])
-        observations.append(again.actor.step.obs)
+        observations.append(actor_of(again).step.obs)
         again.actor.take_episodes = list  # type: ignore[method-assign]
         again.update()
     assert torch.equal(*observations)
-    assert not torch.equal(observations[0], cartpole().actor.step.obs)  # type: ignore[arg-type]
+    assert not torch.equal(observations[0], actor_of(cartpole()).step.obs)  # type: ignore[arg-type]

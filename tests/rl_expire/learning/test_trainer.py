@@ -24,6 +24,7 @@ from tests.rl_expire.learning.trainers import (
     ROWS,
     SIZES,
     WINDOW,
+    actor_of,
     begin_forgetting,
     begin_settling,
     changed,
@@ -61,10 +62,10 @@ def test_a_run_takes_its_steps_and_reports_every_update() -> None:
 
 def test_the_environments_have_the_level_of_the_curriculum() -> None:
     trainer = make_trainer()
-    levels = [trainer.envs.unwrapped.options.max_length]  # pyright: ignore[reportAttributeAccessIssue]
+    levels = [trainer.actor.envs.unwrapped.options.max_length]  # pyright: ignore[reportAttributeAccessIssue]
     for success in (1.0, 1.0, 0.0):
         finish_window(trainer, success)
-        levels.append(trainer.envs.unwrapped.options.max_length)  # pyright: ignore[reportAttributeAccessIssue]
+        levels.append(trainer.actor.envs.unwrapped.options.max_length)  # pyright: ignore[reportAttributeAccessIssue]
     assert levels == [3, 6, 12, 6]
 
 
@@ -133,7 +134,7 @@ def test_the_policy_learns_less_from_a_rollout_of_few_choices(
 ) -> None:
     trainer = make_trainer(start=GOAL, epochs=4)
     begin_forgetting(trainer)
-    rollout = collect(trainer.actor, 17)
+    rollout = collect(actor_of(trainer), 17)
     valid = torch.ones(17, ROWS, dtype=torch.bool)
     valid[16] = False  # at the last steps, choices do not count
     choice = torch.zeros(17 * ROWS, dtype=torch.bool)

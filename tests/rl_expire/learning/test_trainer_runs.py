@@ -127,7 +127,7 @@ def test_a_restored_trainer_continues_in_the_same_phase_at_the_same_level(stage:
     assert (restored.steps, restored.updates) == (trainer.steps, trainer.updates)
     assert restored.schedule.plan() == trainer.schedule.plan()
     assert restored.schedule.forgetting == (stage == "forgetting")
-    level = restored.envs.unwrapped.options.max_length  # pyright: ignore[reportAttributeAccessIssue]
+    level = restored.actor.envs.unwrapped.options.max_length  # pyright: ignore[reportAttributeAccessIssue]
     assert level == (GOAL if stage == "forgetting" else 6)
     before = copy_of(restored.agent)
     restored.update()

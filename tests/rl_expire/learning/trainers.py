@@ -14,6 +14,7 @@ from agents import ExpireSpanConfig, ExpireTransformer
 from rl_expire.learning.curriculum import Curriculum, CurriculumConfig, Level, ladder
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.forgetting import ForgettingConfig
+from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.memory_price import SETTLED_STEPS, MemoryUse
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig, Schedule
@@ -49,18 +50,23 @@ def make_trainer(
         method=method,
     )
     config = replace(PPOConfig(minibatches=2, epochs=1, learning_rate=0.01), **ppo)
+    actor = LocalActor(vector, agent, CPU, seed=0, options=schedule.curriculum.options)
     return Trainer(
         agent,
-        vector,
+        actor,
         schedule,
         "length",
         "success",
         train=train,
         ppo=config,
         forgetting=forgetting,
-        device=CPU,
-        seed=0,
     )
+
+
+def actor_of(trainer: Trainer[Any]) -> LocalActor[Any]:
+    """Return the actor in the trainer's own process."""
+    assert isinstance(trainer.actor, LocalActor)
+    return trainer.actor
 
 
 def finish_window(trainer: Trainer[Any], success: float) -> None:
