@@ -12,7 +12,7 @@ from typing import Any, Generic, cast
 import torch
 from torch import multiprocessing
 
-from rl_expire.learning.actor_worker import Parts, Reply, Request, serve
+from rl_expire.learning.actor_worker import Parts, Reply, Request, receive, serve
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.published_weights import PublishedWeights
 from rl_expire.types import Agent, M, Rollout
@@ -161,7 +161,7 @@ class ActorProcesses(Generic[M]):
                 raise EnvFaultError(f"no actor has sent a rollout for {STARTING_SECONDS:g} seconds")
             number = self._next_of(cast(list[Connection], ready))
             try:
-                reply = self._workers[number].connection.recv()
+                reply = receive(self._workers[number].connection)
             except (EOFError, OSError):
                 deaths += 1
                 self._replace(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from rl_expire.learning.episode import Episode
 from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.published_weights import PublishedWeights
 from rl_expire.types import Agent, M, Rollout
-from rl_expire.vector.faults import EnvFaultError, close_envs
+from rl_expire.vector.faults import EnvFaultError, error_summary
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,27 @@ class Reply(Generic[M]):
     tells_success: bool
 
 
+def send(connection: Connection, message: Reply[Any] | EnvFaultError) -> None:
+    """Send a message as bytes.
+
+    `Connection.send` would put tensors into shared memory and send a handle, for which the receiver
+    then has to ask: it would wait for ever for an actor that has stopped since.
+    """
+    connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+
+def receive(connection: Connection) -> Reply[Any] | EnvFaultError:
+    """Return what `send` has sent.
+
+    Raises:
+        EOFError: the process has died.
+        OSError: it has died while it was sending.
+    """
+    return pickle.loads(connection.recv_bytes())
+
+
 def serve(connection: Connection, weights: PublishedWeights, parts: Parts, seed: int) -> None:
-    """Answer requests with replies, or with an `EnvFaultError`, until the connection closes.
+    """Answer requests with replies, until the connection closes or an error has been sent.
 
     Args:
         connection: to the learner.
@@ -73,26 +93,23 @@ def serve(connection: Connection, weights: PublishedWeights, parts: Parts, seed:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    envs = parts.make_envs()
     try:
-        _serve(connection, weights, parts, envs, seed)
+        _serve(connection, weights, parts, seed)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass  # the learner is gone
     except EnvFaultError as error:
-        connection.send(error)
-    finally:
-        close_envs(envs)
+        send(connection, error)
+    except Exception as error:  # what the environments raise may not even be sent
+        send(connection, EnvFaultError(f"an actor failed: {error_summary(error)}"))
 
 
-def _serve(
-    connection: Connection, weights: PublishedWeights, parts: Parts, envs: VectorEnv, seed: int
-) -> None:
-    """Do what `serve` does, in environments that exist."""
+def _serve(connection: Connection, weights: PublishedWeights, parts: Parts, seed: int) -> None:
+    """Make the parts and answer requests."""
     request: Request = connection.recv()
     agent, options = parts.make_agent(), request.options
     version = weights.load(agent)
     cpu = torch.device("cpu")
-    actor = LocalActor(envs, agent, cpu, seed, parts.solved_return, options)
+    actor = LocalActor(parts.make_envs(), agent, cpu, seed, parts.solved_return, options)
     while True:
         if request.options != options:
             options = request.options
@@ -102,5 +119,6 @@ def _serve(
             actor.refresh()
         rollout = actor.collect(request.length)
         episodes, faults = actor.take_episodes(), actor.take_faults()
-        connection.send(Reply(rollout, version, episodes, faults, actor.tells_success))
+        reply = Reply(rollout, version, episodes, faults, actor.tells_success)
+        send(connection, reply)
         request = connection.recv()

@@ -23,6 +23,9 @@ ENOUGH_CHOICES = 32
 """Number of choices in a rollout from which the policy learns at its full rate."""
 LEAST_EFFORT = 0.1
 """Smallest factor on the learning rate of the policy."""
+SPAN_STEPS = 4
+"""Steps in a pass over a rollout for which the learning rate of the spans is meant; where there are
+more, each is smaller."""
 SPAN_MOMENTUM = 0.9
 """Momentum of the optimizer of the spans."""
 STATE = ("agent", "optimizer", "span_optimizer", "mastered")
@@ -85,8 +88,8 @@ class Learner(Generic[M]):
         )
 
     def _forgetting(self, plan: Plan, minibatches: int) -> Forgetting[M]:
-        """Return what learns the spans as planned, no faster in more minibatches than usual."""
-        rate = plan.span_rate * self.ppo.minibatches / minibatches
+        """Return what learns the spans as planned, as fast in many minibatches as in few."""
+        rate = plan.span_rate * SPAN_STEPS / minibatches
         set_learning_rate(self.span_optimizer, rate * self.forgetting.learning_rate)
         return Forgetting(
             cast(ForgettingAgent[M], self.agent),
