@@ -89,7 +89,7 @@ class Learner(Generic[M]):
 
     def _forgetting(self, plan: Plan, minibatches: int) -> Forgetting[M]:
         """Return what learns the spans as planned, as fast in many minibatches as in few."""
-        rate = plan.span_rate * SPAN_STEPS / minibatches
+        rate = plan.span_rate * min(1.0, SPAN_STEPS / minibatches)
         set_learning_rate(self.span_optimizer, rate * self.forgetting.learning_rate)
         return Forgetting(
             cast(ForgettingAgent[M], self.agent),

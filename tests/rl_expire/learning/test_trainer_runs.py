@@ -58,8 +58,9 @@ def test_learning_rates_fall_to_zero_over_the_last_steps_and_come_back_with_more
     assert longer.learner.optimizer.param_groups[0]["lr"] == full
 
 
-def test_a_checkpoint_holds_the_greatest_age() -> None:
+def test_a_checkpoint_holds_the_horizon() -> None:
     trainer = trainer_in("forgetting")
+    trainer.recent.add([Episode(0, 0.0, 9, {})] * 64, None)
     trainer.update()
     name = "layers.0.lifetime.horizon.tested"
     state = trainer.state_dict()
