@@ -9,6 +9,7 @@ import torch
 
 from agents import make_agent
 from experiments.training.experiment import Experiment
+from rl_expire.learning import ranks
 from rl_expire.learning.curriculum import Curriculum
 from rl_expire.learning.schedule import Schedule
 from rl_expire.learning.trainer import Trainer
@@ -48,7 +49,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
             ppo=options.ppo,
             forgetting=forgetting,
             device=device,
-            seed=options.seed,
+            seed=ranks.own_seed(options.seed, options.train.num_envs),
             solved_return=env_config.solved_return,
         )
     except EnvFaultError as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rl_expire.learning import ranks
 from rl_expire.types import M, Rollout
 from rl_expire.validate import check_fit
 
@@ -22,7 +23,7 @@ class RewardDelay:
     a cost nor a bonus on every step does, whatever its size.
 
     Args:
-        rows: number of environments, B.
+        rows: number of environments, of all ranks together.
     """
 
     def __init__(self, rows: int):
@@ -38,10 +39,10 @@ class RewardDelay:
         return float(delays / size) if size else 0.0
 
     def update(self, rollout: Rollout[M]) -> None:
-        """Measure the next rollout of the same environments."""
-        reward = rollout.reward.double().cpu().numpy()
-        valid = rollout.valid.cpu().numpy()
-        ended = (rollout.terminated | rollout.truncated).cpu().numpy()
+        """Measure the next rollout of the same environments, and those of other ranks."""
+        reward = ranks.concat(rollout.reward, 1).double().cpu().numpy()
+        valid = ranks.concat(rollout.valid, 1).cpu().numpy()
+        ended = ranks.concat(rollout.terminated | rollout.truncated, 1).cpu().numpy()
         counted = reward[valid]
         self._moments *= 1 - FORGETTING_RATE
         self._moments += len(counted), counted.sum(), np.square(counted).sum()

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, cast
 import torch
 from gymnasium.vector import VectorEnv
 
+from rl_expire.learning import ranks
 from rl_expire.learning.actor import Actor
 from rl_expire.learning.curriculum import episode_results
 from rl_expire.learning.forgetting import ForgettingAgent, ForgettingConfig
@@ -21,8 +22,9 @@ from rl_expire.learning.recent_episodes import RecentEpisodes
 from rl_expire.learning.reward_delay import RewardDelay
 from rl_expire.learning.rollout import collect
 from rl_expire.learning.schedule import Schedule
-from rl_expire.types import Agent, M
+from rl_expire.types import Agent, M, Rollout
 from rl_expire.validate import MOST_STEPS, OptionError, check_keys, check_number, check_range
+from rl_expire.vector.faults import EnvFaultError
 from rl_expire.vector.state import Resumable
 
 DELAYS_PER_ROLLOUT = 2
@@ -37,10 +39,10 @@ class TrainConfig:
     """Sizes and budget of a training run."""
 
     total_steps: int = 12_000_000
-    """Environment steps from which on no further update begins; the last one may go beyond.
+    """Environment steps, of all ranks, from which on no further update begins; it may go beyond.
     Training ends sooner once the task is solved and forgetting is done."""
     num_envs: int = 128
-    """Number of environments stepped together, B."""
+    """Number of environments stepped together, B; with torchrun, by each of its processes."""
     rollout_length: int = 32
     """Steps of each environment per update, T, at the first level."""
     longest_rollout: int | None = None
@@ -125,7 +127,7 @@ class Trainer(Generic[M]):
         self.set_level()
         self.actor = Actor(envs, agent, device, seed, solved_return)
         self.recent = RecentEpisodes()
-        self.reward_delay = RewardDelay(train.num_envs)
+        self.reward_delay = RewardDelay(train.num_envs * ranks.size())
         self.env_faults = 0
         self.faults: list[str] = []
         self.updates = 0
@@ -148,7 +150,7 @@ class Trainer(Generic[M]):
         last = self.train.longest_rollout or first
         if len(self.schedule.curriculum.levels) > 1:
             return round(first * (last / first) ** self.schedule.curriculum.progress)
-        left = self.schedule.remaining_steps // self.train.num_envs
+        left = self.schedule.remaining_steps // (self.train.num_envs * ranks.size())
         longest = min(last, max(first, left))
         length = first
         while length < min(longest, DELAYS_PER_ROLLOUT * self.reward_delay.mean):
@@ -174,22 +176,26 @@ class Trainer(Generic[M]):
     def update(self) -> dict[str, float]:
         """Collect one rollout, learn from it, and return scalars to log.
 
+        With many ranks each of them has to call this at the same time. They return the same, and
+        end with the same weights.
+
         Raises:
             EnvFaultError: an environment failed; the weights are those of the last update.
             NonFiniteLossError: too many consecutive minibatches had no finite loss or gradient; the
                 weights are those before the first of them.
         """
-        rollout = collect(self.actor, self.rollout_length)
+        rollout = self._collect()
         self.reward_delay.update(rollout)
-        self.faults = self.actor.take_faults()
+        self.faults = ranks.chain(self.actor.take_faults())
         self.env_faults += len(self.faults)
         plan = self.schedule.plan()
         start = perf_counter()
-        metrics = self.learner.update(rollout, plan, self._minibatches(len(rollout.action)))
+        minibatches = self._minibatches(len(rollout.action))
+        metrics = ranks.means(self.learner.update(rollout, plan, minibatches))
         self._refresh_memory()
         self.learn_seconds += perf_counter() - start
         self.updates += 1
-        self._follow_schedule(self.steps + rollout.action.numel(), MemoryUse.of(metrics))
+        self._follow_schedule(self.steps + _steps_of(rollout), MemoryUse.of(metrics))
         logged: dict[str, Any] = {
             "steps": self.steps,
             "phase": plan.phase,
@@ -205,9 +211,14 @@ class Trainer(Generic[M]):
         }
         return logged | self.recent.summary(self.schedule.curriculum.level) | metrics
 
+    def _collect(self) -> Rollout[M]:
+        """Collect a rollout; an environment that fails on one rank is an error on all of them."""
+        length = self.rollout_length
+        return ranks.together(lambda: collect(self.actor, length), EnvFaultError)
+
     def _follow_schedule(self, steps: int, use: MemoryUse) -> None:
         """Report episodes and memory to the schedule, and carry out its decisions."""
-        episodes = self.actor.take_episodes()
+        episodes = ranks.chain(self.actor.take_episodes())
         self.recent.add(episodes, self.difficulty)
         results = episode_results(episodes, self.difficulty, self.measure)
         forgetting = self.schedule.forgetting
@@ -225,9 +236,10 @@ class Trainer(Generic[M]):
 
     def _calibrate_spans(self) -> None:
         """Calibrate the spans on a new rollout, before they begin to learn."""
-        rollout = collect(self.actor, self.rollout_length)
-        self.schedule.steps += rollout.action.numel()
+        rollout = self._collect()
+        self.schedule.steps += _steps_of(rollout)
         cast(ForgettingAgent[M], self.agent).calibrate_spans(rollout.acted_on, rollout.memory)
+        ranks.average_buffers(self.agent)  # each rank has calibrated them on its own rollout
         self._refresh_memory()
 
     def _refresh_memory(self) -> None:
@@ -312,6 +324,11 @@ class Trainer(Generic[M]):
         output, _ = self.agent.act(self.actor.step, self.actor.memory.snapshot())
         if not bool(output.logits.isfinite().all() & output.value.isfinite().all()):
             raise ValueError("the policy of these weights is not finite")
+
+
+def _steps_of(rollout: Rollout[Any]) -> int:
+    """Return the environment steps of a rollout and those of the other ranks, as long as it."""
+    return rollout.action.numel() * ranks.size()
 
 
 def _check_divisible(train: TrainConfig, name: str, minibatches: int) -> None:
