@@ -78,9 +78,11 @@ def step_optimizers(
 def _nonfinite(
     loss: float, norms: Sequence[Tensor], batch: Mapping[str, Tensor]
 ) -> NonFiniteLossError:
-    """Return the error that describes the minibatch of the first rank whose loss is not finite."""
-    described = ranks.gather((loss, describe(batch)))
-    loss, description = min(described, key=lambda one: math.isfinite(one[0]))
+    """Return the error that describes the minibatch, of all ranks the one with the most faults."""
+    loss, description = max(
+        ranks.gather((loss, describe(batch))),
+        key=lambda one: (not math.isfinite(one[0]), sum(d["nonfinite"] for d in one[1].values())),
+    )
     listed = ", ".join(f"{norm.item()}" for norm in norms)
     return NonFiniteLossError(f"loss {loss}, gradient norm {listed}", description)
 

@@ -57,17 +57,18 @@ def load_own(
     if not isinstance(state, dict):
         raise ValueError("trainer is not a dict")
     fresh = {"actor": trainer.actor.state_dict(), "random": random_state()}
-    trainer.load_state_dict(state | fresh | {"reward_delay": _without_rows(trainer, state)})
+    trainer.load_state_dict(state | fresh | {"reward_delay": _nothing_waiting(trainer, state)})
     seed = (torch.initial_seed() + trainer.updates) % 2**32
     seed_all(seed)
     trainer.actor.restart(seed)
     warn(f"saved by {saved} processes, and continued by {ranks.size()}: new episodes begin")
 
 
-def _without_rows(trainer: Trainer[Any], state: dict[str, Any]) -> Any:
-    """Return the state of the reward delay for environments that begin new episodes."""
-    delay, rows = state.get("reward_delay"), trainer.train.num_envs * ranks.size()
-    return delay | {"waited": np.zeros(rows, np.int64)} if isinstance(delay, dict) else delay
+def _nothing_waiting(trainer: Trainer[Any], state: dict[str, Any]) -> Any:
+    """Return the state of the reward delay for as many environments, which begin new episodes."""
+    delay = state.get("reward_delay")
+    waited = np.zeros_like(trainer.reward_delay.state_dict()["waited"])
+    return delay | {"waited": waited} if isinstance(delay, dict) else delay
 
 
 def _on_cpu(tree: Any) -> Any:
