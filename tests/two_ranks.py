@@ -11,6 +11,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+import torch._dynamo  # noqa: F401 (optimizers import it, for seconds: here for all forks)
+
 from rl_expire.learning import ranks
 from tests.support import CPU
 
