@@ -10,12 +10,14 @@ import torch
 
 from agents import make_agent
 from experiments.training.experiment import Experiment
+from rl_expire.learning import ranks
 from rl_expire.learning.actor_processes import ActorProcesses
 from rl_expire.learning.actor_worker import Parts
 from rl_expire.learning.curriculum import Curriculum
 from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.schedule import Schedule
 from rl_expire.learning.trainer import Trainer
+from rl_expire.validate import OptionError
 from rl_expire.vector.faults import EnvFaultError, close_envs
 from rl_expire.vector.make import make_envs
 
@@ -29,6 +31,10 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     env_config = options.env_config()
     env_id, env_options = options.id_of_env(), options.env_options()
     actors, rows = options.train.actors, options.train.num_envs
+    if actors and ranks.size() > 1:
+        raise OptionError(
+            options.train, "actors", "is not for use with torchrun: its processes act themselves"
+        )
     making = partial(make_envs, env_id, options=env_options, env_config=env_config)
     envs = making(num_envs=1 if actors else rows)  # actors make environments of their own
     spaces = envs.single_observation_space, envs.single_action_space
@@ -44,6 +50,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
         reward_threshold=options.reward_threshold(),
     )
     begin, solved_return = schedule.curriculum.options, env_config.solved_return
+    seed = ranks.own_seed(options.seed, rows)
     try:
         if actors:
             parts = Parts(
@@ -52,9 +59,9 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
                 solved_return,
             )
             close_envs(envs)
-            actor = ActorProcesses(agent, parts, actors, device, options.seed, begin, envs.metadata)
+            actor = ActorProcesses(agent, parts, actors, device, seed, begin, envs.metadata)
         else:
-            actor = LocalActor(envs, agent, device, options.seed, solved_return, begin)
+            actor = LocalActor(envs, agent, device, seed, solved_return, begin)
         return Trainer(
             agent,
             actor,

@@ -10,6 +10,7 @@ import torch
 
 from agents import AgentConfig
 from experiments.training.experiment import Experiment
+from experiments.training.restart import launch_entry
 from rl_expire.runs.provenance import commit, hardware
 from rl_expire.vector.make import EnvConfig
 
@@ -24,6 +25,7 @@ def configuration(options: Experiment) -> dict[str, Any]:
         "commit": commit(),
         "hardware": hardware(),
         "versions": {"torch": torch.__version__, "gymnasium": gym.__version__},
+        **launch_entry(),
     }
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from experiments.command_line.errors import program
 from experiments.scoring.results_table import print_table
 from experiments.scoring.whole_task import evaluate_all
 from experiments.training.build import make_trainer
@@ -23,8 +27,10 @@ from experiments.training.messages import (
     not_exact,
     resume_command,
 )
+from experiments.training.restart import ENTRY, after_restart, launch_entry
 from experiments.trust import trusted_by_training
 from experiments.watching.film import film
+from rl_expire.learning import ranks
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.random_state import make_deterministic, seed_all
 from rl_expire.learning.train_loop import train
@@ -47,6 +53,8 @@ def run(options: Experiment, prog: str) -> None:
     """Train, evaluate, film, and leave a run folder.
 
     The first Ctrl-C or SIGTERM saves between two updates and ends the program with exit code 0.
+    Of the processes that torchrun starts, only that of rank 0 writes, evaluates and films; the
+    others print nothing but errors.
 
     Args:
         options: of the run.
@@ -58,13 +66,27 @@ def run(options: Experiment, prog: str) -> None:
     device = device_of(options.device)
     use_threads(options.threads)
     make_deterministic(device)
+    ranks.join(device)
+    if ranks.rank() > 0:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    try:
+        _run_on_rank(options, device, prog)
+    except ranks.RankError as error:
+        raise SystemExit(f"{program()}: error: {error}") from None
+
+
+def _run_on_rank(options: Experiment, device: torch.device, prog: str) -> None:
+    """Do what `run` does, once all ranks have joined."""
     seed_all(options.seed)
     trainer = make_trainer(options, device)
+    if ranks.rank() > 0:  # the same weights, but actions and minibatches of its own
+        seed_all(ranks.own_seed(options.seed, options.train.num_envs))
+    options = after_restart(options)
     if options.resume is None:
-        folder = _new_folder(options)
+        folder = ranks.on_first(lambda: _new_folder(options))
     else:
         folder, _ = RunFolder.open(options.resume)
-    with folder.lock(), Interrupt() as interrupt:
+    with folder.lock() if ranks.rank() == 0 else nullcontext(), Interrupt() as interrupt:
         try:
             _run(options, trainer, folder, device, interrupt, prog)
         except KeyboardInterrupt:
@@ -109,7 +131,11 @@ def _run(
                 seconds = _train(trainer, saver, progress, tracker, interrupt, before)
             finally:
                 trainer.actor.close()
-        if interrupt.requested:
+        first = ranks.rank() == 0
+        ranks.leave()
+        if not first:
+            return
+        if interrupt.requested or not trainer.finished:
             tracker.finish()
             print(f"Stopped after {trainer.steps:,} steps; what was learned is in {folder.path}")
             print(f"Go on with:  {resume_command(options, folder, prog)}")
@@ -119,6 +145,8 @@ def _run(
     except (NonFiniteLossError, EnvFaultError) as error:
         if tracker is not None:
             tracker.finish()
+        if ranks.rank() > 0:
+            raise SystemExit(1) from None
         resume = resume_command(options, folder, prog)
         explain = describe_nonfinite if isinstance(error, NonFiniteLossError) else env_fault_message
         raise SystemExit(explain(error, trainer, folder, resume)) from None  # type: ignore[arg-type]
@@ -133,14 +161,16 @@ def _resume(options: Experiment, saver: Saver, folder: RunFolder) -> float:
     """Restore the last checkpoint; return the seconds that training has taken."""
     _, config = RunFolder.open(folder.path)
     seconds = saver.resume()
-    write_json(folder.config, config | group_entries(options) | {"env": env_entry(options)})
+    config.pop(ENTRY, None)
+    config |= group_entries(options) | {"env": env_entry(options)} | launch_entry()
+    ranks.on_first(lambda: write_json(folder.config, config))
     return seconds
 
 
 def _tracker(options: Experiment, folder: RunFolder) -> Tracker:
     """Start tracking, if asked for."""
     return Tracker(
-        options.track,
+        options.track and ranks.rank() == 0,
         folder=folder.path,
         config=configuration(options),
         group=options.id_of_env(),
@@ -173,9 +203,14 @@ def _train(
         saver.save(before + progress.seconds)
 
     save()  # so that there is always something to resume
-    train(trainer, report=report, save=save, stop=lambda: interrupt.requested)
+    shown = report if ranks.rank() == 0 else _ignore
+    train(trainer, report=shown, save=save, stop=lambda: interrupt.requested)
     saver.finish(before + progress.seconds)
     return before + progress.seconds
+
+
+def _ignore(metrics: dict[str, Any]) -> None:
+    """Do nothing with the metrics, which rank 0 reports."""
 
 
 def _evaluate(

@@ -179,9 +179,9 @@ class Actor(Generic[M]):
         """Return `[B]` bool, the flag `key` of the current observations, or its default."""
         return self.flags.get(key, np.full(self.envs.num_envs, FLAGS[key]))
 
-    def restart(self) -> None:
-        """Reset all environments, and drop their unfinished episodes."""
-        self._start_episodes(*self.envs.reset())
+    def restart(self, seed: int | None = None) -> None:
+        """Reset all environments, with `seed` if given, and drop their unfinished episodes."""
+        self._start_episodes(*self.envs.reset(seed=seed))
 
     def unfinished(self, row: int) -> Episode:
         """Return the episode of an environment as far as it has been played, as a failure."""

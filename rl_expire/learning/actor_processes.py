@@ -126,6 +126,9 @@ class ActorProcesses(Generic[M]):
         """Publish the agent's weights; the actors go on with the episodes they play."""
         self.refresh()
 
+    def restart(self, seed: int | None = None) -> None:
+        """Do nothing: a run that is resumed has new actors."""
+
     def check_policy(self) -> None:
         """Do nothing: there is no step at hand to act on."""
 

@@ -15,6 +15,7 @@ from typing import Generic, Literal
 import torch
 from torch import Tensor
 
+from rl_expire.learning import ranks
 from rl_expire.learning.optim import MeanMetrics, frozen, masked_mean, others, span_stats
 from rl_expire.types import Agent, AgentOutput, M, Rollout, TimeStep
 from rl_expire.validate import check_range
@@ -152,6 +153,6 @@ class Forgetting(Generic[M]):
         minibatches; `choices`, the number of steps that offered a choice, and `missed`, the mean KL
         divergence at these.
         """
-        missed, choices = float(self._missed), float(self._choices)
+        missed, choices = ranks.total(float(self._missed)), ranks.total(float(self._choices))
         missed = {"missed": missed / max(choices, 1.0), "choices": choices}
         return self._metrics.means() | missed

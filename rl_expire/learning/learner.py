@@ -8,6 +8,7 @@ from typing import Any, Generic, cast
 
 import torch
 
+from rl_expire.learning import ranks
 from rl_expire.learning.forgetting import Forgetting, ForgettingAgent, ForgettingConfig
 from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import set_learning_rate
@@ -20,7 +21,7 @@ from rl_expire.validate import check_fit, check_keys
 WEIGHTS_KEPT = 6
 """Number of levels whose mastering weights are kept, to be restored after a collapse."""
 ENOUGH_CHOICES = 32
-"""Number of choices in a rollout from which the policy learns at its full rate."""
+"""Number of choices in the rollouts of all ranks from which the policy learns at its full rate."""
 LEAST_EFFORT = 0.1
 """Smallest factor on the learning rate of the policy."""
 SPAN_STEPS = 4
@@ -156,5 +157,5 @@ def _effort(rollout: Rollout[M]) -> float:
     Where an episode of thousands of steps has one choice, a rollout holds hardly any. Updates are
     then mostly noise, which wears the policy down unless they are smaller.
     """
-    choices = int((rollout.choice & rollout.valid).sum())
+    choices = ranks.total(int((rollout.choice & rollout.valid).sum()))
     return min(1.0, max(LEAST_EFFORT, choices / ENOUGH_CHOICES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from rl_expire.learning import ranks
 from rl_expire.learning.nonfinite import NonFiniteLossError, SkipCounter, describe
 from rl_expire.memory.horizon import log_lifetimes
 from rl_expire.types import AgentOutput, M, Rollout
@@ -43,6 +45,8 @@ def step_optimizers(
 ) -> list[Tensor] | None:
     """Take one step of each optimizer on `loss`, unless loss or a gradient is not finite.
 
+    With many ranks the gradients are averaged, so that all of them take the same step, or none.
+
     Args:
         optimizers: each with the norm that the gradients of its parameters are clipped to.
         loss: `[]`.
@@ -59,18 +63,28 @@ def step_optimizers(
     for optimizer, _ in optimizers:
         optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    mean_loss = ranks.average_gradients([p for o, _ in optimizers for p in parameters_of(o)], loss)
     norms = [nn.utils.clip_grad_norm_(parameters_of(o), norm) for o, norm in optimizers]
-    if not torch.isfinite(torch.stack(norms).sum() + loss.detach()):
-        listed = ", ".join(f"{norm.item()}" for norm in norms)
-        message = f"loss {loss.item()}, gradient norm {listed}"
-        error = NonFiniteLossError(message, describe(batch or {}))
-        (skips or SkipCounter(limit=0)).step_skipped(error)
+    if not torch.isfinite(torch.stack(norms).sum() + mean_loss):
+        (skips or SkipCounter(limit=0)).step_skipped(_nonfinite(loss.item(), norms, batch or {}))
         return None
     for optimizer, _ in optimizers:
         optimizer.step()
     if skips is not None:
         skips.step_taken()
     return norms
+
+
+def _nonfinite(
+    loss: float, norms: Sequence[Tensor], batch: Mapping[str, Tensor]
+) -> NonFiniteLossError:
+    """Return the error that describes the minibatch, of all ranks the one with the most faults."""
+    loss, description = max(
+        ranks.gather((loss, describe(batch))),
+        key=lambda one: (not math.isfinite(one[0]), sum(d["nonfinite"] for d in one[1].values())),
+    )
+    listed = ", ".join(f"{norm.item()}" for norm in norms)
+    return NonFiniteLossError(f"loss {loss}, gradient norm {listed}", description)
 
 
 def others(agent: nn.Module, optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rl_expire.learning import ranks
 from rl_expire.learning.forgetting import Forgetting
 from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import (
@@ -96,7 +97,7 @@ def scale_advantages(advantages: Tensor, valid: Tensor, value_scale: Tensor) -> 
         `[T, B]`.
     """
     advantages = advantages / value_scale
-    rms = masked_mean(advantages.pow(2), valid).sqrt()
+    rms = masked_mean(ranks.concat(advantages, 1).pow(2), ranks.concat(valid, 1)).sqrt()
     return advantages / rms.clamp(min=MIN_ADVANTAGE)
 
 
@@ -218,7 +219,9 @@ def ppo_update(
             if output.reconstruction_loss.requires_grad:
                 metrics.add({"reconstruction": output.reconstruction_loss.detach()})
             metrics.add(dict(zip(("grad_norm", "span_grad_norm"), norms, strict=False)))
-        if config.stop_kl is not None and kls and float(torch.stack(kls).mean()) > config.stop_kl:
+        if config.stop_kl is None or not kls:
+            continue
+        if ranks.mean(float(torch.stack(kls).mean())) > config.stop_kl:
             break
     return metrics.means() | (forgetting.report() if forgetting is not None else {})
 
@@ -227,9 +230,10 @@ def _advantages(agent: Agent[M], rollout: Rollout[M], config: PPOConfig) -> tupl
     """Return scaled advantages and returns, both `[T, B]`; update the agent's scales on the way."""
     valid = rollout.valid
     known = rollout.reward, rollout.value, rollout.bootstrap_value, rollout.final_value
-    finite = bool(valid.any()) and all(bool(x.isfinite().all()) for x in known)
+    rewards = ranks.concat(rollout.reward[valid])
+    finite = len(rewards) > 0 and all(ranks.gather(all(bool(x.isfinite().all()) for x in known)))
     if finite:
-        rollout = rollout.with_values_times(agent.update_reward_stats(rollout.reward[valid]))
+        rollout = rollout.with_values_times(agent.update_reward_stats(rewards))
     advantages, returns = gae(
         rollout.reward,
         rollout.value,
@@ -241,5 +245,6 @@ def _advantages(agent: Agent[M], rollout: Rollout[M], config: PPOConfig) -> tupl
         gamma=config.gamma,
         lam=1 - 1 / len(valid) if config.gae_lambda is None else config.gae_lambda,
     )
-    scale = agent.update_value_stats(returns[valid]) if finite else advantages.new_ones(())
+    one = advantages.new_ones(())
+    scale = agent.update_value_stats(ranks.concat(returns[valid])) if finite else one
     return scale_advantages(advantages, valid, scale.to(advantages)), returns

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rl_expire.learning import ranks
 from rl_expire.types import M, Rollout
 from rl_expire.validate import check_fit
 
@@ -22,8 +23,8 @@ class RewardDelay:
     a cost nor a bonus on every step does, whatever its size.
 
     Args:
-        rows: number of environments, B, of each actor.
-        actors: number of actors.
+        rows: number of environments, of all ranks together.
+        actors: number of actors of a rank.
     """
 
     def __init__(self, rows: int, actors: int = 1):
@@ -39,11 +40,11 @@ class RewardDelay:
         return float(delays / size) if size else 0.0
 
     def update(self, rollout: Rollout[M], actor: int = 0) -> None:
-        """Measure the next rollout of the environments of an actor."""
+        """Measure the next rollout of the environments of an actor, and those of other ranks."""
         waited = self._waited[actor]
-        reward = rollout.reward.double().cpu().numpy()
-        valid = rollout.valid.cpu().numpy()
-        ended = (rollout.terminated | rollout.truncated).cpu().numpy()
+        reward = ranks.concat(rollout.reward, 1).double().cpu().numpy()
+        valid = ranks.concat(rollout.valid, 1).cpu().numpy()
+        ended = ranks.concat(rollout.terminated | rollout.truncated, 1).cpu().numpy()
         counted = reward[valid]
         self._moments *= 1 - FORGETTING_RATE
         self._moments += len(counted), counted.sum(), np.square(counted).sum()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from rl_expire.learning import ranks
 from rl_expire.learning.trainer import Trainer
 from rl_expire.types import M
 from rl_expire.vector.faults import EnvFaultError
@@ -30,7 +31,8 @@ def train(
         report: called with the metrics of each update.
         save: called every `checkpoint_every` updates, after `SAVE_INTERVAL` seconds, and at the
             end.
-        stop: asked before each update, the only moment at which a checkpoint is complete.
+        stop: asked before each update, the only moment at which a checkpoint is complete. All
+            ranks stop if it returns true on one of them.
 
     Returns:
         Whether training finished.
@@ -41,7 +43,7 @@ def train(
         NonFiniteLossError: see `Trainer.update`; the last checkpoint has good weights.
     """
     saved_at = monotonic()
-    while not trainer.finished and not stop():
+    while not trainer.finished and not any(ranks.gather(stop())):
         try:
             report(trainer.update())
         except EnvFaultError:
@@ -51,7 +53,7 @@ def train(
         if not trainer.last_loss_finite:
             continue
         due = trainer.updates % trainer.train.checkpoint_every == 0
-        if due or monotonic() - saved_at >= SAVE_INTERVAL:
+        if due or ranks.on_first(lambda: monotonic() - saved_at >= SAVE_INTERVAL):  # noqa: B023
             save()
             saved_at = monotonic()
     save()

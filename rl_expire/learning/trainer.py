@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic, cast
 
+from rl_expire.learning import ranks
 from rl_expire.learning.actor_processes import ActorProcesses
 from rl_expire.learning.curriculum import episode_results
 from rl_expire.learning.forgetting import ForgettingAgent, ForgettingConfig
@@ -18,8 +19,9 @@ from rl_expire.learning.random_state import random_state, set_random_state
 from rl_expire.learning.recent_episodes import RecentEpisodes
 from rl_expire.learning.reward_delay import RewardDelay
 from rl_expire.learning.schedule import Schedule
-from rl_expire.types import Agent, M
+from rl_expire.types import Agent, M, Rollout
 from rl_expire.validate import MOST_STEPS, OptionError, check_keys, check_number, check_range
+from rl_expire.vector.faults import EnvFaultError
 
 MOST_ACTORS = 1024
 """Largest number of actor processes."""
@@ -35,10 +37,11 @@ class TrainConfig:
     """Sizes and budget of a training run."""
 
     total_steps: int = 12_000_000
-    """Environment steps from which on no further update begins; the last one may go beyond.
+    """Environment steps, of all ranks, from which on no further update begins; it may go beyond.
     Training ends sooner once the task is solved and forgetting is done."""
     num_envs: int = 128
-    """Number of environments stepped together, B; of each actor, if there are several."""
+    """Number of environments stepped together, B; of each actor, if there are several, and with
+    torchrun of each of its processes."""
     actors: int = 0
     """Processes that act, each on environments of its own and on the CPU, while this one learns;
     0: act and learn in turn, in this process. With actors, a run resumes with new episodes, and
@@ -113,7 +116,7 @@ class Trainer(Generic[M]):
         self.train = train
         self.learner = Learner(agent, ppo, forgetting, train.most_skipped)
         self.recent = RecentEpisodes()
-        self.reward_delay = RewardDelay(train.num_envs, max(1, train.actors))
+        self.reward_delay = RewardDelay(train.num_envs * ranks.size(), max(1, train.actors))
         self.env_faults = 0
         self.faults: list[str] = []
         self.updates = 0
@@ -136,7 +139,7 @@ class Trainer(Generic[M]):
         last = self.train.longest_rollout or first
         if len(self.schedule.curriculum.levels) > 1:
             return round(first * (last / first) ** self.schedule.curriculum.progress)
-        left = self.schedule.remaining_steps // self.train.num_envs
+        left = self.schedule.remaining_steps // (self.train.num_envs * ranks.size())
         longest = min(last, max(first, left))
         length = first
         while length < min(longest, DELAYS_PER_ROLLOUT * self.reward_delay.mean):
@@ -160,22 +163,26 @@ class Trainer(Generic[M]):
     def update(self) -> dict[str, float]:
         """Collect one rollout, learn from it, and return scalars to log.
 
+        With many ranks each of them has to call this at the same time. They return the same, and
+        end with the same weights.
+
         Raises:
             EnvFaultError: an environment failed; the weights are those of the last update.
             NonFiniteLossError: too many consecutive minibatches had no finite loss or gradient; the
                 weights are those before the first of them.
         """
-        rollout = self.actor.collect(self.rollout_length)
+        rollout = self._collect()
         self.reward_delay.update(rollout, self.actor.source)
-        self.faults = self.actor.take_faults()
+        self.faults = ranks.chain(self.actor.take_faults())
         self.env_faults += len(self.faults)
         plan = self.schedule.plan()
         start = perf_counter()
-        metrics = self.learner.update(rollout, plan, self._minibatches(len(rollout.action)))
+        minibatches = self._minibatches(len(rollout.action))
+        metrics = ranks.means(self.learner.update(rollout, plan, minibatches))
         self._refresh_memory()
         self.learn_seconds += perf_counter() - start
         self.updates += 1
-        self._follow_schedule(self.steps + rollout.action.numel(), MemoryUse.of(metrics))
+        self._follow_schedule(self.steps + _steps_of(rollout), MemoryUse.of(metrics))
         logged: dict[str, Any] = {
             "steps": self.steps,
             "phase": plan.phase,
@@ -192,9 +199,14 @@ class Trainer(Generic[M]):
         }
         return logged | self.recent.summary(self.schedule.curriculum.level) | metrics
 
+    def _collect(self) -> Rollout[M]:
+        """Collect a rollout; an environment that fails on one rank is an error on all of them."""
+        length = self.rollout_length
+        return ranks.together(lambda: self.actor.collect(length), EnvFaultError)
+
     def _follow_schedule(self, steps: int, use: MemoryUse) -> None:
         """Report episodes and memory to the schedule, and carry out its decisions."""
-        episodes = self.actor.take_episodes()
+        episodes = ranks.chain(self.actor.take_episodes())
         self.recent.add(episodes, self.difficulty)
         results = episode_results(episodes, self.difficulty, self.measure)
         forgetting = self.schedule.forgetting
@@ -212,9 +224,10 @@ class Trainer(Generic[M]):
 
     def _calibrate_spans(self) -> None:
         """Calibrate the spans on a new rollout, before they begin to learn."""
-        rollout = self.actor.collect(self.rollout_length)
-        self.schedule.steps += rollout.action.numel()
+        rollout = self._collect()
+        self.schedule.steps += _steps_of(rollout)
         cast(ForgettingAgent[M], self.agent).calibrate_spans(rollout.acted_on, rollout.memory)
+        ranks.average_buffers(self.agent)  # each rank has calibrated them on its own rollout
         self._refresh_memory()
 
     def _refresh_memory(self) -> None:
@@ -289,6 +302,11 @@ class Trainer(Generic[M]):
         self.actor.load_state_dict(state["actor"])
         self.actor.check_policy()
         set_random_state(state["random"])
+
+
+def _steps_of(rollout: Rollout[Any]) -> int:
+    """Return the environment steps of a rollout and those of the other ranks, as long as it."""
+    return rollout.action.numel() * ranks.size()
 
 
 def _check_divisible(train: TrainConfig, name: str, minibatches: int) -> None:

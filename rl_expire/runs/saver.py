@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rl_expire.learning import ranks
 from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.atomic import UnwritableError
 from rl_expire.runs.checkpoint import CheckpointError
 from rl_expire.runs.earlier_versions import rename_trainer_state
 from rl_expire.runs.metrics import MetricsFile
+from rl_expire.runs.rank_states import load_own, other_ranks
 from rl_expire.runs.run_folder import RunFolder, RunFolderError
 
 
 class Saver:
     """Save the metrics and the state of a trainer in its run folder; retry what fails.
+
+    With many ranks each has a saver, and all of them save and resume at the same time; rank 0 alone
+    reads and writes.
 
     Args:
         trainer: the trainer.
@@ -48,14 +53,17 @@ class Saver:
             """Load a checkpoint into the trainer."""
             if not isinstance(state, dict) or type(state.get("seconds")) is not float:
                 raise ValueError("it is not the checkpoint of a run")
-            self.trainer.load_state_dict(rename_trainer_state(state["trainer"]))
+            trainer = rename_trainer_state(state["trainer"])
+            load_own(self.trainer, trainer, state.get("others", []), self.warn)
             return state
 
-        state = self.folder.checkpoints.load(restore)
+        state = ranks.on_first(lambda: self.folder.checkpoints.load(restore))
+        if ranks.rank() > 0:
+            restore(state)
         best = state.get("best")
         self.best = (int(best[0]), float(best[1])) if best else None
         self.saved = self.trainer.updates
-        self.metrics.truncate(self.trainer.steps)
+        ranks.on_first(lambda: self.metrics.truncate(self.trainer.steps))
         return state["seconds"]
 
     def report(self, metrics: dict[str, Any]) -> None:
@@ -82,11 +90,21 @@ class Saver:
         if self.saved == updates:
             return True
         is_best = score is not None and (self.best is None or score >= self.best)
+        trainer = self.trainer.state_dict()
         state = {
-            "trainer": self.trainer.state_dict(),
+            "trainer": trainer,
             "seconds": float(seconds),
             "best": list(score if is_best and score else self.best or ()),
+            **other_ranks(trainer),
         }
+        if not ranks.on_first(lambda: self._write(state, updates, is_best=is_best)):
+            return False
+        self.saved = updates
+        self.best = score if is_best else self.best
+        return True
+
+    def _write(self, state: dict[str, Any], updates: int, *, is_best: bool) -> bool:
+        """Write a checkpoint, after the metrics up to it; return whether it was written."""
         try:
             self.metrics.flush(sync=True)
             keep = self.trainer.train.keep_last
@@ -97,8 +115,6 @@ class Saver:
                 f"{self._last()}; training continues, and will try again"
             )
             return False
-        self.saved = updates
-        self.best = score if is_best else self.best
         return True
 
     def finish(self, seconds: float) -> None:

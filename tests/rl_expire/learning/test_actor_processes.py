@@ -129,7 +129,7 @@ def first_one_slow(path: Path) -> Any:
     except FileExistsError:
         return made
     step = made.step
-    made.step = lambda action: (time.sleep(1.0), step(action))[1]
+    made.step = lambda actions: (time.sleep(1.0), step(actions))[1]
     return made
 
 
