@@ -33,7 +33,9 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     actors, rows = options.train.actors, options.train.num_envs
     if actors and ranks.size() > 1:
         raise OptionError(
-            options.train, "actors", "is not for use with torchrun: its processes act themselves"
+            options.train,
+            "actors",
+            "is not for use with torchrun, whose processes act themselves: leave it at 0",
         )
     making = partial(make_envs, env_id, options=env_options, env_config=env_config)
     envs = making(num_envs=1 if actors else rows)  # actors make environments of their own
