@@ -64,7 +64,8 @@ def bench_peers(
     task = PeerTask(length, num_envs, seed)
     learners = {name: make_peer(name, task, full_task=True) for name in peers}
     console = Console()
-    slices = time_in_turns(learners, seconds, repeats)
+    with console.status("Training in turns ..."):
+        slices = time_in_turns(learners, seconds, repeats)
     print_speeds(console, task, {name: peer.recipe() for name, peer in learners.items()}, slices)
     if to_solve:
         del learners
