@@ -61,15 +61,23 @@ class OwnPeer:
     def recipe(self) -> Recipe:
         """Return how its next update is made."""
         ppo = self.trainer.learner.ppo
-        return Recipe(
-            self.trainer.rollout_length, ppo.minibatches, ppo.epochs, ppo.stop_kl is not None
-        )
+        return Recipe(self.trainer.rollout_length, ppo.minibatches, ppo.epochs)
 
     def update(self) -> int:
         """Make one update; return the environment steps that it took."""
         before = self.trainer.steps
         self.trainer.update()
         return self.trainer.steps - before
+
+    def passes(self) -> float:
+        """Return the number of passes over rollouts that all its updates have made.
+
+        Passes end early where the policy has changed enough, and fewer are made of rollouts with
+        hardly a choice in them, so they are counted by the optimizer's steps.
+        """
+        states = self.trainer.learner.optimizer.state.values()
+        steps = max((float(state["step"]) for state in states), default=0.0)
+        return steps / self.trainer.learner.ppo.minibatches
 
     def success(self) -> float:
         """Return the success rate of greedy play in the longest corridors."""

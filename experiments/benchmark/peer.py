@@ -53,14 +53,12 @@ class Recipe:
     Attributes:
         rollout: steps of each environment in an update.
         minibatches: minibatches in a pass over a rollout.
-        passes: passes over a rollout.
-        may_stop: whether passes end early where the policy has changed enough.
+        passes: passes over a rollout, at most.
     """
 
     rollout: int
     minibatches: int
     passes: int
-    may_stop: bool
 
 
 class Peer(Protocol):
@@ -77,6 +75,10 @@ class Peer(Protocol):
         """Make one update; return the environment steps that it took."""
         ...
 
+    def passes(self) -> float:
+        """Return the number of passes over rollouts that all its updates have made."""
+        ...
+
     def success(self) -> float:
         """Return the success rate of greedy play in `EPISODES` of the longest corridors."""
         ...
@@ -89,10 +91,12 @@ class Slice:
     Attributes:
         steps: environment steps.
         seconds: how long they took.
+        passes: passes over a rollout that an update made, on average.
     """
 
     steps: int
     seconds: float
+    passes: float
 
     @property
     def speed(self) -> float:
@@ -102,9 +106,10 @@ class Slice:
 
 def train_for(peer: Peer, seconds: float) -> Slice:
     """Make updates, one at least, until `seconds` have passed."""
-    steps, start = 0, perf_counter()
+    steps, updates, passes, start = 0, 0, peer.passes(), perf_counter()
     while True:
         steps += peer.update()
+        updates += 1
         elapsed = perf_counter() - start
         if elapsed >= seconds:
-            return Slice(steps, elapsed)
+            return Slice(steps, elapsed, (peer.passes() - passes) / updates)

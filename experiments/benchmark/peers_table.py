@@ -36,7 +36,7 @@ def print_speeds(
     baselines = [name for name in medians if name.partition(":")[0] == "sb3"]
     table = Table(title=f"Training, {task.num_envs} corridors of up to {task.length}, in turns")
     table.add_column("peer", no_wrap=True)
-    for title in ("rollout", "passes x\nminibatches", "steps/s\nmedian", "lowest to\nhighest"):
+    for title in ("rollout", "passes", "mini-\nbatches", "steps/s\nmedian", "lowest to\nhighest"):
         table.add_column(title, justify="right", no_wrap=True)
     for name in baselines:
         table.add_column(f"times\n{name}", justify="right", no_wrap=True)
@@ -45,7 +45,8 @@ def print_speeds(
         table.add_row(
             name,
             str(recipe.rollout),
-            f"{'<= ' if recipe.may_stop else ''}{recipe.passes} x {recipe.minibatches}",
+            f"{np.mean([part.passes for part in parts]):.1f} of {recipe.passes}",
+            str(recipe.minibatches),
             f"{medians[name]:,.0f}",
             f"{min(speeds):,.0f} to {max(speeds):,.0f}",
             *(f"{medians[name] / medians[baseline]:.2f}" for baseline in baselines),
@@ -53,8 +54,9 @@ def print_speeds(
     console.print(table)
     print_lines(
         console,
-        "rollout: steps of each corridor per update. <=: passes end early where the policy has "
-        "changed enough.",
+        "rollout: steps of each corridor per update. passes: those made over each, of those "
+        "allowed; agents of this project end them where the policy has changed enough, and make "
+        "fewer where a rollout holds hardly a choice.",
         "All on the full task, from new weights: episodes run to their step limits, and memories "
         "are still full.",
         *(["sb3: RecurrentPPO; sb3:N makes N passes, all else alike."] if baselines else []),

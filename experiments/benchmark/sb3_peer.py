@@ -44,7 +44,8 @@ class SB3Peer:
         options = options.with_agent(lstm)
         rollout = options.train.longest_rollout or options.train.rollout_length
         self.task = task
-        self._recipe = Recipe(rollout, options.ppo.minibatches, passes, may_stop=False)
+        self._updates = 0
+        self._recipe = Recipe(rollout, options.ppo.minibatches, passes)
         self.model = RecurrentPPO(
             "MlpLstmPolicy",  # observations are no images to it, but categories in a small box
             SB3Envs(task.make()),
@@ -66,7 +67,12 @@ class SB3Peer:
         steps = self._recipe.rollout * self.task.num_envs
         # That is one iteration, and the log is written at every second: never.
         self.model.learn(steps, log_interval=2, reset_num_timesteps=before == 0)
+        self._updates += 1
         return self.model.num_timesteps - before
+
+    def passes(self) -> float:
+        """Return the number of passes over rollouts that all its updates have made."""
+        return float(self._updates * self._recipe.passes)
 
     def success(self) -> float:
         """Return the success rate of greedy play in the longest corridors."""

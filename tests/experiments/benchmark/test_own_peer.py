@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def test_on_the_full_task_nothing_moves_on(agent: str, rollout: int) -> None:
     peer = OwnPeer(agent, TASK, full_task=True)
     envs, schedule = peer.trainer.envs.unwrapped, peer.trainer.schedule
     for _ in range(3):
-        assert peer.recipe() == Recipe(rollout, minibatches=4, passes=3, may_stop=True)
+        assert peer.recipe() == Recipe(rollout, minibatches=4, passes=3)
         assert peer.update() == rollout * TASK.num_envs
         assert (schedule.phase, schedule.curriculum.level) == ("end", 9)
         assert schedule.forgetting == (agent == "expire-span")
@@ -41,3 +43,20 @@ def test_to_solve_the_task_training_begins_with_the_first_lesson(
     assert (schedule.phase, schedule.curriculum.level) == ("learn", 4)
     assert peer.update() == 32 * TASK.num_envs
     assert 0 <= peer.success() <= 1
+
+
+def test_passes_are_counted_as_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = OwnPeer("lstm", TASK, full_task=True)
+    made = []
+    unroll = peer.trainer.agent.unroll
+
+    def counted(*inputs: Any) -> Any:
+        """Count the minibatches that something is learned from."""
+        made.append(1)
+        return unroll(*inputs)
+
+    monkeypatch.setattr(peer.trainer.agent, "unroll", counted)
+    assert peer.passes() == 0
+    for _ in range(2):
+        peer.update()
+        assert peer.passes() == len(made) / 4

@@ -35,16 +35,16 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_a_slice_ends_with_the_update_that_fills_it(clock: Clock) -> None:
-    assert train_for(StandIn(clock, "a", 2.0), 5.0) == Slice(300, 6.0)
-    assert train_for(StandIn(clock, "a", 2.0), 0.0) == Slice(100, 2.0)
-    assert Slice(300, 6.0).speed == 50.0
+    assert train_for(StandIn(clock, "a", 2.0), 5.0) == Slice(300, 6.0, 2.0)
+    assert train_for(StandIn(clock, "a", 2.0), 0.0) == Slice(100, 2.0, 2.0)
+    assert Slice(300, 6.0, 2.0).speed == 50.0
 
 
 def test_peers_are_timed_in_turns_after_an_update_each(clock: Clock) -> None:
     both = {"a": StandIn(clock, "a", 1.0), "b": StandIn(clock, "b", 4.0)}
     slices = time_in_turns(both, 2.0, 2)
     assert clock.trained == ["a", "b", "a", "a", "b", "a", "a", "b"]
-    assert slices == {"a": [Slice(200, 2.0)] * 2, "b": [Slice(100, 4.0)] * 2}
+    assert slices == {"a": [Slice(200, 2.0, 2.0)] * 2, "b": [Slice(100, 4.0, 2.0)] * 2}
 
 
 def test_training_to_solve_the_task_stops_when_solved_or_out_of_time(clock: Clock) -> None:
@@ -76,9 +76,9 @@ def test_rows_have_medians_spread_and_ratios_to_each_sb3(
     done = call("bench", "peers", "--peers", *costs, "--seconds", "1", "--to-solve", "0.5")
     assert done.code == 0, done.err
     assert rows(done.out) == [
-        ["lstm", "32", "<= 3 x 4", "200", "200 to 200", "4.00", "2.00"],
-        ["sb3", "32", "3 x 4", "50", "50 to 50", "1.00", "0.50"],
-        ["sb3:3", "32", "3 x 4", "100", "100 to 100", "2.00", "1.00"],
+        ["lstm", "32", "2.0 of 3", "4", "200", "200 to 200", "4.00", "2.00"],
+        ["sb3", "32", "2.0 of 3", "4", "50", "50 to 50", "1.00", "0.50"],
+        ["sb3:3", "32", "2.0 of 3", "4", "100", "100 to 100", "2.00", "1.00"],
         ["lstm", "yes", "0:30", "6,000", "1.000"],
         ["sb3", "no", "not solved", "1,500", "0.500"],
         ["sb3:3", "no", "not solved", "3,000", "0.500"],
@@ -96,7 +96,7 @@ def test_agents_of_this_project_alone_need_no_extra(
     done = call("bench", "peers", "--peers", "expire-span", "lstm", *TINY, "--to-solve", "0.001")
     assert done.code == 0, done.err
     assert [row[0] for row in rows(done.out)] == ["expire-span", "lstm"] * 2
-    speeds = [float(row[3].replace(",", "")) for row in rows(done.out)[:2]]
+    speeds = [float(row[4].replace(",", "")) for row in rows(done.out)[:2]]
     assert min(speeds) > 0
     assert "without a curriculum" not in done.out
     assert not list(tmp_path.iterdir())
@@ -108,7 +108,7 @@ def test_sb3_is_timed_beside_an_agent(call: Call, monkeypatch: pytest.MonkeyPatc
     done = call("bench", "peers", "--peers", "lstm", "sb3:1", *TINY)
     assert done.code == 0, done.err
     ours, sb3 = rows(done.out)
-    assert (ours[0], sb3[0], sb3[2]) == ("lstm", "sb3:1", "1 x 4")
+    assert (ours[0], sb3[0], sb3[2:4]) == ("lstm", "sb3:1", ["1.0 of 1", "4"])
     assert sb3[-1] == "1.00"
     assert "sb3-contrib 2" in done.out
 
