@@ -1,4 +1,4 @@
-"""Time the parts: `python experiments/bench.py env`, `train`, `act` or `agents`."""
+"""Time the parts: `python experiments/bench.py env`, `train`, `act`, `agents` or `peers`."""
 
 from experiments.benchmark.command import bench_command
 from experiments.command_line.script import script

@@ -55,15 +55,21 @@ def at_least(least: int, **options: int) -> None:
             raise ValueError(f"{flag(name)} is {value}: choose {least} or more")
 
 
-def installed(*packages: str) -> None:
-    """Check that `packages`, of the extra `compare`, are installed.
+def installed(*packages: str, extra: str = "compare", without: str | None = None) -> None:
+    """Check that the packages of an extra are installed.
+
+    Args:
+        packages: names to import them by.
+        extra: the extra that they belong to.
+        without: options that do without them, for the message.
 
     Raises:
         ValueError: one is not.
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
+            other = f"; without it: {without}" if without else ""
             raise ValueError(
-                f"{package} is not installed: pip install 'rl-expire[compare]' "
-                "(in a checkout: pip install -e '.[compare]')"
+                f"{package} is not installed: pip install 'rl-expire[{extra}]' "
+                f"(in a checkout: pip install -e '.[{extra}]'){other}"
             )
