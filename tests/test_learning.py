@@ -24,6 +24,7 @@ from envs.corridor import CorridorOptions
 from experiments.corridor import Corridor
 from experiments.training.build import make_trainer
 from rl_expire.learning.actor import Actor
+from rl_expire.learning.impala import impala_update
 from rl_expire.learning.ppo import PPOConfig, ppo_update
 from rl_expire.learning.rollout import collect
 from rl_expire.scoring.evaluation import evaluate
@@ -59,7 +60,7 @@ class Recall(gym.Env):
         return 2, float(success), over, False, {"success": success}
 
 
-def recall_success(config: AgentConfig) -> float:
+def recall_success(config: AgentConfig, update: Any = ppo_update) -> float:
     """Train on `Recall` until it is learned, or for `MAX_UPDATES`; return the greedy success."""
     torch.manual_seed(1)
     vector = SyncVectorEnv([Recall] * 32, autoreset_mode=AutoresetMode.SAME_STEP)
@@ -72,7 +73,7 @@ def recall_success(config: AgentConfig) -> float:
         rollout = collect(actor, 12)
         if np.mean([e.info["success"] for e in actor.take_episodes()]) > 0.97:
             break
-        ppo_update(agent, optimizer, rollout, ppo, entropy_cost=0.03)
+        update(agent, optimizer, rollout, ppo, entropy_cost=0.03)
         actor.memory = agent.refresh(actor.memory)
     return evaluate(agent, vector, 200, seed=2, greedy=True, device=CPU).success
 
@@ -91,6 +92,11 @@ def recall_success(config: AgentConfig) -> float:
 )
 def test_a_cue_shown_two_steps_ago_is_recalled(config: AgentConfig) -> None:
     assert recall_success(config) > 0.98
+
+
+def test_impala_learns_to_recall() -> None:
+    config = ExpireSpanConfig(width=32, max_span=10.0, initial_fraction=0.5, ramp=4.0)
+    assert recall_success(config, impala_update) > 0.98
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,33 @@
-"""IMPALA's loss: a policy gradient that V-trace corrects for acting with older weights."""
+"""IMPALA: a policy gradient that V-trace corrects for acting with older weights."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from rl_expire.learning.forgetting import Forgetting
+from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import masked_mean
-from rl_expire.learning.ppo import PPOConfig, entropy, log_prob, scale_advantages
+from rl_expire.learning.ppo import (
+    PPOConfig,
+    entropy,
+    estimate_advantages,
+    log_prob,
+    rescaled,
+    scale_advantages,
+)
 from rl_expire.learning.returns import vtrace
-from rl_expire.types import AgentOutput, M, Rollout
+from rl_expire.learning.update import Loss, update
+from rl_expire.types import Agent, AgentOutput, M, Rollout
 
 
 def impala_loss(
     output: AgentOutput, rollout: Rollout[M], config: PPOConfig, *, entropy_cost: float
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> Loss:
     """Compute the policy, value and entropy losses (Espeholt et al. 2018, section 4.2).
 
     The value of what follows the rollout is the acting policy's. As in PPO, value errors are in
-    units of the value scale, and advantages are scaled.
+    units of the value scale, and advantages are scaled, here by those of the minibatch.
 
     Args:
         output: the agent's output on the rollout.
@@ -43,7 +53,7 @@ def impala_loss(
         rollout.final_value,
         valid,
         gamma=config.gamma,
-        lam=1 - 1 / len(valid) if config.gae_lambda is None else config.gae_lambda,
+        lam=config.lam(len(valid)),
     )
     scaled = scale_advantages(advantages, valid, output.value_scale)
     policy_loss = -masked_mean(scaled * target * choice, valid)
@@ -60,3 +70,40 @@ def impala_loss(
         "approx_kl": masked_mean(torch.expm1(log_ratio) - log_ratio, choice).detach(),
     }
     return loss, metrics
+
+
+def impala_update(
+    agent: Agent[M],
+    optimizer: torch.optim.Optimizer,
+    rollout: Rollout[M],
+    config: PPOConfig,
+    *,
+    entropy_cost: float,
+    span_cost: float = 0.0,
+    forgetting: Forgetting[M] | None = None,
+    skips: SkipCounter | None = None,
+) -> dict[str, float]:
+    """Update the agent in one pass over a rollout; arguments and result are those of `ppo_update`.
+
+    Raises:
+        NonFiniteLossError: see `update`.
+    """
+    rollout, finite = rescaled(agent, rollout)
+    estimate_advantages(agent, rollout, config, finite=finite)  # for the scale of the values
+
+    def loss(output: AgentOutput, batch: Rollout[M], rows: Tensor) -> Loss:
+        """Return the loss of a minibatch and scalars to log."""
+        return impala_loss(output, batch, config, entropy_cost=entropy_cost)
+
+    return update(
+        agent,
+        optimizer,
+        rollout,
+        loss,
+        passes=1,
+        parts=config.minibatches,
+        max_grad_norm=config.max_grad_norm,
+        span_cost=span_cost,
+        forgetting=forgetting,
+        skips=skips,
+    )

@@ -10,6 +10,7 @@ import torch
 
 from rl_expire.learning import ranks
 from rl_expire.learning.forgetting import Forgetting, ForgettingAgent, ForgettingConfig
+from rl_expire.learning.impala import impala_update
 from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import set_learning_rate
 from rl_expire.learning.optimizer_state import load_optimizer_state, optimizer_state
@@ -41,13 +42,20 @@ class Learner(Generic[M]):
         ppo: options for learning the policy.
         forgetting: options for learning the spans.
         max_skips: number of consecutive minibatches without a finite loss to tolerate.
+        impala: learn by IMPALA instead of PPO.
     """
 
     def __init__(
-        self, agent: Agent[M], ppo: PPOConfig, forgetting: ForgettingConfig, max_skips: int
+        self,
+        agent: Agent[M],
+        ppo: PPOConfig,
+        forgetting: ForgettingConfig,
+        max_skips: int,
+        *,
+        impala: bool = False,
     ):
         """Create the optimizers."""
-        self.agent, self.ppo, self.forgetting = agent, ppo, forgetting
+        self.agent, self.ppo, self.forgetting, self.impala = agent, ppo, forgetting, impala
         self.joint = forgetting.method == "joint"
         spans = agent.span_parameters()
         separate = set() if self.joint else {id(p) for p in spans}
@@ -77,7 +85,8 @@ class Learner(Generic[M]):
             rollout = replace(rollout, choice=torch.ones_like(rollout.choice))
         effort = _effort(rollout)
         set_learning_rate(self.optimizer, effort * plan.rate * self.ppo.learning_rate)
-        return ppo_update(
+        update = impala_update if self.impala else ppo_update
+        return update(
             self.agent,
             self.optimizer,
             rollout,

@@ -10,17 +10,9 @@ from torch import Tensor
 from rl_expire.learning import ranks
 from rl_expire.learning.forgetting import Forgetting
 from rl_expire.learning.nonfinite import SkipCounter
-from rl_expire.learning.optim import (
-    MeanMetrics,
-    frozen,
-    masked_mean,
-    minibatches,
-    others,
-    span_stats,
-    step_optimizers,
-    tensors_to_describe,
-)
+from rl_expire.learning.optim import masked_mean
 from rl_expire.learning.returns import gae
+from rl_expire.learning.update import Loss, update
 from rl_expire.types import Agent, AgentOutput, M, Rollout
 from rl_expire.validate import check_range
 
@@ -69,6 +61,10 @@ class PPOConfig:
         check_range(self, "gamma", above=0, most=1)
         check_range(self, "gae_lambda", least=0, most=1)
 
+    def lam(self, length: int) -> float:
+        """Return lambda for a rollout of `length` steps."""
+        return 1 - 1 / length if self.gae_lambda is None else self.gae_lambda
+
 
 def log_prob(logits: Tensor, action: Tensor) -> Tensor:
     """Return the log-probability `[...]` of `action [...]` under `logits [..., A]`."""
@@ -109,7 +105,7 @@ def ppo_loss(
     config: PPOConfig,
     *,
     entropy_cost: float,
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> Loss:
     """Compute the clipped surrogate, value and entropy losses (Schulman et al. 2017, equation 9).
 
     Args:
@@ -169,71 +165,66 @@ def ppo_update(
         rollout: T steps of B environments.
         config: options.
         entropy_cost: weight of the entropy bonus.
-        span_cost: weight of `AgentOutput.aux_loss`, the paper's alpha.
-        forgetting: learns the spans in the first pass over the rollout; None: they do not learn.
-        skips: see `step_optimizers`.
+        span_cost: see `update`.
+        forgetting: see `update`.
+        skips: see `update`.
 
     Returns:
-        The scalars of `ppo_loss` and the agent's diagnostics, averaged over the minibatches that
-        were not skipped, and the report of `forgetting`.
+        The scalars of `ppo_loss`, and those that `update` adds.
 
     Raises:
-        NonFiniteLossError: loss or gradient is not finite, and `skips` tolerates no more; the
-            weights are those before the minibatch.
+        NonFiniteLossError: see `update`.
     """
-    advantages, returns = _advantages(agent, rollout, config)
-    metrics = MeanMetrics()
-    rows = rollout.action.shape[1]
-    fixed = others(agent, optimizer)
-    for number in range(config.epochs):
-        optimizers = [(optimizer, config.max_grad_norm)]
-        spans = forgetting if number == 0 else None
-        if spans is not None:
-            optimizers.append((spans.optimizer, spans.config.max_grad_norm))
-        kls: list[Tensor] = []
-        for index in minibatches(rows, config.minibatches, rollout.action.device):
-            batch = rollout.select(index)
-            with frozen(fixed):
-                output = agent.unroll(batch.acted_on, batch.memory)
-            loss, scalars = ppo_loss(
-                output,
-                batch,
-                advantages[:, index],
-                returns[:, index],
-                config,
-                entropy_cost=entropy_cost,
-            )
-            loss = loss + span_cost * output.aux_loss + output.reconstruction_loss
-            if spans is not None:
-                loss = loss + spans.loss(batch, output)
-            norms = step_optimizers(
-                optimizers,
-                loss,
-                tensors_to_describe(batch, output, advantage=advantages[:, index]),
-                skips,
-            )
-            if norms is None:
-                continue
-            kls.append(scalars["approx_kl"])
-            metrics.add(scalars | output.diagnostics | span_stats(output.spans, batch))
-            if output.reconstruction_loss.requires_grad:
-                metrics.add({"reconstruction": output.reconstruction_loss.detach()})
-            metrics.add(dict(zip(("grad_norm", "span_grad_norm"), norms, strict=False)))
-        if config.stop_kl is None or not kls:
-            continue
-        if ranks.mean(float(torch.stack(kls).mean())) > config.stop_kl:
-            break
-    return metrics.means() | (forgetting.report() if forgetting is not None else {})
+    rollout, finite = rescaled(agent, rollout)
+    advantages, returns = estimate_advantages(agent, rollout, config, finite=finite)
+
+    def loss(output: AgentOutput, batch: Rollout[M], rows: Tensor) -> Loss:
+        """Return the loss of a minibatch and scalars to log."""
+        estimates = advantages[:, rows], returns[:, rows]
+        return ppo_loss(output, batch, *estimates, config, entropy_cost=entropy_cost)
+
+    return update(
+        agent,
+        optimizer,
+        rollout,
+        loss,
+        passes=config.epochs,
+        parts=config.minibatches,
+        max_grad_norm=config.max_grad_norm,
+        stop_kl=config.stop_kl,
+        span_cost=span_cost,
+        forgetting=forgetting,
+        skips=skips,
+    )
 
 
-def _advantages(agent: Agent[M], rollout: Rollout[M], config: PPOConfig) -> tuple[Tensor, Tensor]:
-    """Return scaled advantages and returns, both `[T, B]`; update the agent's scales on the way."""
-    valid = rollout.valid
+def rescaled(agent: Agent[M], rollout: Rollout[M]) -> tuple[Rollout[M], bool]:
+    """Update the agent's reward scale; return the rollout with its values in the new scale.
+
+    Returns:
+        The rollout, and whether all of its rewards and values are finite, on every rank. If not,
+        the scale stays as it is.
+    """
     known = rollout.reward, rollout.value, rollout.bootstrap_value, rollout.final_value
-    rewards = ranks.concat(rollout.reward[valid])
+    rewards = ranks.concat(rollout.reward[rollout.valid])
     finite = len(rewards) > 0 and all(ranks.gather(all(bool(x.isfinite().all()) for x in known)))
     if finite:
         rollout = rollout.with_values_times(agent.update_reward_stats(rewards))
+    return rollout, finite
+
+
+def estimate_advantages(
+    agent: Agent[M], rollout: Rollout[M], config: PPOConfig, *, finite: bool
+) -> tuple[Tensor, Tensor]:
+    """Return scaled advantages and returns, both `[T, B]`; update the agent's value scale.
+
+    Args:
+        agent: the agent that collected the rollout.
+        rollout: as `rescaled` returns it.
+        config: options.
+        finite: whether to update the scale.
+    """
+    valid = rollout.valid
     advantages, returns = gae(
         rollout.reward,
         rollout.value,
@@ -243,7 +234,7 @@ def _advantages(agent: Agent[M], rollout: Rollout[M], config: PPOConfig) -> tupl
         rollout.final_value,
         valid,
         gamma=config.gamma,
-        lam=1 - 1 / len(valid) if config.gae_lambda is None else config.gae_lambda,
+        lam=config.lam(len(valid)),
     )
     one = advantages.new_ones(())
     scale = agent.update_value_stats(ranks.concat(returns[valid])) if finite else one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Generic, cast
+from typing import Any, Generic, Literal, cast
 
 from rl_expire.learning import ranks
 from rl_expire.learning.actor_processes import ActorProcesses
@@ -46,6 +46,9 @@ class TrainConfig:
     """Processes that act, each on environments of its own and on the CPU, while this one learns;
     0: act and learn in turn, in this process. With actors, a run resumes with new episodes, and
     the same command gives other numbers each time."""
+    learner: Literal["ppo", "impala"] = "ppo"
+    """How the policy learns. `impala`: one pass over each rollout, corrected by V-trace for acting
+    with older weights; it shares the options of PPO except those about clipping and passes."""
     rollout_length: int = 32
     """Steps of each environment per update, T, at the first level."""
     longest_rollout: int | None = None
@@ -114,7 +117,8 @@ class Trainer(Generic[M]):
         self.agent, self.actor, self.schedule = agent, actor, schedule
         self.difficulty, self.measure = difficulty, measure
         self.train = train
-        self.learner = Learner(agent, ppo, forgetting, train.most_skipped)
+        impala = train.learner == "impala"
+        self.learner = Learner(agent, ppo, forgetting, train.most_skipped, impala=impala)
         self.recent = RecentEpisodes()
         self.reward_delay = RewardDelay(train.num_envs * ranks.size(), max(1, train.actors))
         self.env_faults = 0

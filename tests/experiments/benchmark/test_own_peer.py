@@ -17,7 +17,7 @@ TASK = PeerTask(length=9, num_envs=4, seed=1)
 @pytest.mark.parametrize(("agent", "rollout"), [("expire-span", 32), ("lstm", 256)])
 def test_on_the_full_task_nothing_moves_on(agent: str, rollout: int) -> None:
     peer = OwnPeer(agent, TASK, full_task=True)
-    envs, schedule = peer.trainer.envs.unwrapped, peer.trainer.schedule
+    envs, schedule = actor_of(peer.trainer).envs.unwrapped, peer.trainer.schedule
     for _ in range(3):
         assert peer.recipe() == Recipe(rollout, minibatches=4, passes=3)
         assert peer.update() == rollout * TASK.num_envs

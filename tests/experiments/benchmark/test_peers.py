@@ -18,6 +18,7 @@ from experiments.benchmark.solving import solve_in_turns
 from experiments.corridor import Corridor
 from tests.experiments.benchmark.standins import Clock, StandIn
 from tests.experiments.conftest import SCRIPTS, Call
+from tests.rl_expire.learning.trainers import actor_of
 
 TINY = ("--num-envs", "4", "--length", "6", "--seconds", "0", "--repeats", "2")
 
@@ -174,4 +175,4 @@ def test_a_peer_of_this_project_is_the_trainer_of_its_default_recipe() -> None:
     assert trainer.learner.ppo == recipe.ppo
     assert trainer.learner.forgetting.method == "never"
     assert trainer.train.longest_rollout == recipe.train.longest_rollout
-    assert trainer.envs.num_envs == 4
+    assert actor_of(trainer).envs.num_envs == 4
