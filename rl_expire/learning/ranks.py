@@ -16,6 +16,11 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import (
+    PrefixStore,  # pyright: ignore[reportPrivateImportUsage]
+    Store,  # pyright: ignore[reportPrivateImportUsage]
+    TCPStore,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 T = TypeVar("T")
 
@@ -51,7 +56,7 @@ def join(device: torch.device) -> None:
     )
 
 
-def _store() -> dist.Store | None:
+def _store() -> Store | None:
     """Return the store in which ranks find each other; None: one that rank 0 makes for them.
 
     Unlike the latter, a store of torchrun's own outlives the ranks. After a restart it still holds
@@ -62,7 +67,7 @@ def _store() -> dist.Store | None:
         return None
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return dist.PrefixStore(f"attempt {attempt}", dist.TCPStore(address, port, is_master=False))
+    return PrefixStore(f"attempt {attempt}", TCPStore(address, port, is_master=False))
 
 
 def leave() -> None:
