@@ -66,6 +66,12 @@ def words_of_rl_expire(command: list[str]) -> list[str] | None:
     if "--resume" in command:
         at = command.index("--resume")
         command = command[:at] + command[at + 2 :]
+    if command[0] == "torchrun":  # starts the same program several times
+        command = ["python", *command[command.index("-m") :]]
+    if command[:2] == ["python", "-m"]:
+        _, _, module, *rest = command
+        script = f"{module.replace('.', '/')}.py"
+        command = ["rl-expire", *rest] if module == "experiments" else ["python", script, *rest]
     if command[0] == "rl-expire":
         return command[1:]
     if command[0] == "python" and command[1].startswith("experiments/"):

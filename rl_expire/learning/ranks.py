@@ -16,6 +16,11 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import (
+    PrefixStore,  # pyright: ignore[reportPrivateImportUsage]
+    Store,  # pyright: ignore[reportPrivateImportUsage]
+    TCPStore,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 T = TypeVar("T")
 
@@ -43,7 +48,26 @@ def join(device: torch.device) -> None:
                 "lower it, or choose --device cpu"
             )
         torch.cuda.set_device(local)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+        store=_store(),
+        rank=int(os.environ["RANK"]),
+        world_size=int(os.environ["WORLD_SIZE"]),
+    )
+
+
+def _store() -> Store | None:
+    """Return the store in which ranks find each other; None: one that rank 0 makes for them.
+
+    Unlike the latter, a store of torchrun's own outlives the ranks. After a restart it still holds
+    the addresses of the processes that have ended, so every attempt has keys of its own. See
+    pytorch/pytorch, issue 135712.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return PrefixStore(f"attempt {attempt}", TCPStore(address, port, is_master=False))
 
 
 def leave() -> None:
