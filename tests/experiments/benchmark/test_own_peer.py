@@ -10,6 +10,7 @@ import pytest
 from experiments.benchmark import own_peer
 from experiments.benchmark.own_peer import OwnPeer
 from experiments.benchmark.peer import PeerTask, Recipe
+from tests.rl_expire.learning.trainers import actor_of
 
 TASK = PeerTask(length=9, num_envs=4, seed=1)
 
@@ -19,7 +20,7 @@ def test_on_the_full_task_nothing_moves_on(agent: str, rollout: int) -> None:
     peer = OwnPeer(agent, TASK, full_task=True)
     envs, schedule = actor_of(peer.trainer).envs.unwrapped, peer.trainer.schedule
     for _ in range(3):
-        assert peer.recipe() == Recipe(rollout, minibatches=4, passes=3)
+        assert peer.recipe() == Recipe(rollout, minibatches=8, passes=1)
         assert peer.update() == rollout * TASK.num_envs
         assert (schedule.phase, schedule.curriculum.level) == ("end", 9)
         assert schedule.forgetting == (agent == "expire-span")
