@@ -20,7 +20,7 @@ from tests.experiments.benchmark.standins import Clock, StandIn
 from tests.experiments.conftest import SCRIPTS, Call
 from tests.rl_expire.learning.trainers import actor_of
 
-TINY = ("--num-envs", "4", "--length", "6", "--seconds", "0", "--repeats", "2")
+TINY = ("--num-envs", "8", "--length", "6", "--seconds", "0", "--repeats", "2")
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_sb3_is_timed_beside_an_agent(call: Call, monkeypatch: pytest.MonkeyPatc
     done = call("bench", "peers", "--peers", "lstm", "sb3:1", *TINY)
     assert done.code == 0, done.err
     ours, sb3 = rows(done.out)
-    assert (ours[0], sb3[0], sb3[2:4]) == ("lstm", "sb3:1", ["1.0 of 1", "4"])
+    assert (ours[0], sb3[0], sb3[2:4]) == ("lstm", "sb3:1", ["1.0 of 1", "8"])
     assert sb3[-1] == "1.00"
     assert "sb3-contrib 2" in done.out
 
@@ -167,7 +167,7 @@ def test_bad_input_is_one_line(words: str, message: str, call: Call, tmp_path: P
 
 
 def test_a_peer_of_this_project_is_the_trainer_of_its_default_recipe() -> None:
-    task = peers.PeerTask(length=6, num_envs=4, seed=1)
+    task = peers.PeerTask(length=6, num_envs=8, seed=1)
     peer = make_peer("lstm", task, full_task=False)
     assert isinstance(peer, own_peer.OwnPeer)
     assert peer.curriculum
@@ -175,4 +175,4 @@ def test_a_peer_of_this_project_is_the_trainer_of_its_default_recipe() -> None:
     assert trainer.learner.ppo == recipe.ppo
     assert trainer.learner.forgetting.method == "never"
     assert trainer.train.longest_rollout == recipe.train.longest_rollout
-    assert actor_of(trainer).envs.num_envs == 4
+    assert actor_of(trainer).envs.num_envs == 8
