@@ -19,7 +19,7 @@ from rl_expire.learning.schedule import Schedule
 from rl_expire.learning.trainer import Trainer
 from rl_expire.validate import OptionError
 from rl_expire.vector.faults import EnvFaultError, close_envs
-from rl_expire.vector.make import make_envs
+from rl_expire.vector.make import find_spec, make_envs
 
 
 def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
@@ -59,6 +59,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
                 partial(making, num_envs=rows),
                 partial(make_agent, *spaces, options.agent),
                 solved_return,
+                find_spec(env_id),
             )
             close_envs(envs)
             actor = ActorProcesses(agent, parts, actors, device, seed, begin, envs.metadata)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -149,7 +150,12 @@ class ActorProcesses(Generic[M]):
         process = self.context.Process(
             target=serve, args=(theirs, self.weights, self.parts, seed), daemon=True
         )
-        process.start()
+        try:
+            process.start()
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise ValueError(
+                f"--train.actors needs an environment that can be sent to another process: {error}"
+            ) from error
         theirs.close()
         return _Worker(process, ours)
 

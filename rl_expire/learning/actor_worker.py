@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Generic
 
+import gymnasium as gym
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import VectorEnv
 
 from rl_expire.learning.episode import Episode
@@ -27,11 +29,13 @@ class Parts:
         make_envs: makes the environments.
         make_agent: makes the agent; its weights are loaded afterwards.
         solved_return: see `Actor`.
+        spec: the environments' registration, which the learner's process may have made itself.
     """
 
     make_envs: Callable[[], VectorEnv]
     make_agent: Callable[[], Agent[Any]]
     solved_return: float | None = None
+    spec: EnvSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ def serve(connection: Connection, weights: PublishedWeights, parts: Parts, seed:
 def _serve(connection: Connection, weights: PublishedWeights, parts: Parts, seed: int) -> None:
     """Make the parts and answer requests."""
     request: Request = connection.recv()
+    if parts.spec is not None:
+        gym.registry.setdefault(parts.spec.id, parts.spec)
     agent, options = parts.make_agent(), request.options
     version = weights.load(agent)
     cpu = torch.device("cpu")

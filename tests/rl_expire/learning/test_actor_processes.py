@@ -205,6 +205,11 @@ def test_actors_that_die_again_and_again_end_the_run(monkeypatch: pytest.MonkeyP
         processes.close()
 
 
+def test_what_cannot_be_sent_to_a_process_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match="an environment that can be sent to another process"):
+        actors(count=1, make=lambda: MAKE_ENVS())
+
+
 SCRIPT = """
 from tests.rl_expire.learning.test_actor_processes import actors
 if __name__ == "__main__":
