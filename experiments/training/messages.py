@@ -39,9 +39,10 @@ def not_exact(options: Experiment, trainer: Trainer[Any], device: torch.device) 
             "resuming: use --device cpu for the same numbers"
         )
     if options.resume is not None and not trainer.resumes_exactly:
+        what = "actors are" if options.train.actors else f"{options.id_of_env()} is"
         yield (
-            f"{options.id_of_env()} cannot be saved in the middle of an episode: new episodes "
-            "begin, and the run differs from one that was never stopped"
+            f"{what} not saved in the middle of an episode: new episodes begin, and the run "
+            "differs from one that was never stopped"
         )
 
 
