@@ -16,7 +16,6 @@ from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import Level, ladder
-from rl_expire.learning.ppo import PPOConfig
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,6 @@ class Corridor(Experiment):
     """The agent and its memory. On the walkway actions have no effect, so an agent that saw its
     last action could use it as a notebook. The reconstruction loss makes states encode everything
     they see, a small ball as well as walls, before the reward shows what matters."""
-
-    ppo: PPOConfig = field(
-        default_factory=partial(PPOConfig, epochs=1, minibatches=8, learning_rate=1e-3)
-    )
-    """The learner of the policy. One pass in more and larger steps learns as much from a rollout as
-    three passes, in less time."""
 
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")

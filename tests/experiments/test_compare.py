@@ -267,7 +267,7 @@ def test_defaults_that_have_changed_since_are_not_mixed(own: Path, call: Call) -
     config = read_json(path)
     config["ppo"]["epochs"] = 7
     path.write_text(json.dumps(config))
-    assert "was made with --ppo.epochs 7, not 1" in call("compare", *WORDS, *TINY).line
+    assert "was made with --ppo.epochs 7, not 3" in call("compare", *WORDS, *TINY).line
     del config["ppo"]["epochs"]
     path.write_text(json.dumps(config))
     assert "was made with no --ppo.epochs, which is 3 now" in call("compare", *WORDS, *TINY).line

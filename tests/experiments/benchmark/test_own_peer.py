@@ -20,7 +20,7 @@ def test_on_the_full_task_nothing_moves_on(agent: str, rollout: int) -> None:
     peer = OwnPeer(agent, TASK, full_task=True)
     envs, schedule = actor_of(peer.trainer).envs.unwrapped, peer.trainer.schedule
     for _ in range(3):
-        assert peer.recipe() == Recipe(rollout, minibatches=8, passes=1)
+        assert peer.recipe() == Recipe(rollout, minibatches=4, passes=3)
         assert peer.update() == rollout * TASK.num_envs
         assert (schedule.phase, schedule.curriculum.level) == ("end", 9)
         assert schedule.forgetting == (agent == "expire-span")
@@ -60,4 +60,4 @@ def test_passes_are_counted_as_they_are_made(monkeypatch: pytest.MonkeyPatch) ->
     assert peer.passes() == 0
     for _ in range(2):
         peer.update()
-        assert peer.passes() == len(made) / 8
+        assert peer.passes() == len(made) / 4

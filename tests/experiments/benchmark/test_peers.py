@@ -109,7 +109,7 @@ def test_sb3_is_timed_beside_an_agent(call: Call, monkeypatch: pytest.MonkeyPatc
     done = call("bench", "peers", "--peers", "lstm", "sb3:1", *TINY)
     assert done.code == 0, done.err
     ours, sb3 = rows(done.out)
-    assert (ours[0], sb3[0], sb3[2:4]) == ("lstm", "sb3:1", ["1.0 of 1", "8"])
+    assert (ours[0], sb3[0], sb3[2:4]) == ("lstm", "sb3:1", ["1.0 of 1", "4"])
     assert sb3[-1] == "1.00"
     assert "sb3-contrib 2" in done.out
 

@@ -24,7 +24,7 @@ def peer() -> SB3Peer:
 def test_an_update_is_one_rollout_and_goes_on_where_the_last_one_ended(
     peer: SB3Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert peer.recipe() == Recipe(256, minibatches=8, passes=1)
+    assert peer.recipe() == Recipe(256, minibatches=4, passes=1)
     assert peer.update() == 256 * 4
     weights = [p.detach().clone() for p in peer.model.policy.parameters()]
     envs = peer.model.get_env()
