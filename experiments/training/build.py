@@ -37,6 +37,12 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
             "actors",
             "is not for use with torchrun, whose processes act themselves: leave it at 0",
         )
+    if actors and env_config.vectorization == "async":
+        raise OptionError(
+            env_config,
+            "vectorization",
+            "is async, but actors are processes already: choose sync, or leave --train.actors at 0",
+        )
     making = partial(make_envs, env_id, options=env_options, env_config=env_config)
     envs = making(num_envs=1 if actors else rows)  # actors make environments of their own
     spaces = envs.single_observation_space, envs.single_action_space

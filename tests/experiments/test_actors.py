@@ -34,3 +34,9 @@ def test_a_run_is_resumed_with_new_episodes_and_says_so(call: Call, tmp_path: Pa
         in done.out + done.err
     )
     assert read_json(tmp_path / "run" / "results.json")["train.steps"] == 512
+
+
+def test_environments_in_processes_of_their_own_are_refused(call: Call) -> None:
+    words = ("--vectorization", "async", "--train.actors", "1")
+    line = call("train", "CartPole-v1", *words).line
+    assert "--vectorization is async, but actors are processes already: choose sync" in line
