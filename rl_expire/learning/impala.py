@@ -10,11 +10,11 @@ from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import masked_mean
 from rl_expire.learning.ppo import (
     PPOConfig,
-    entropy,
     estimate_advantages,
     log_prob,
     rescaled,
     scale_advantages,
+    with_value_and_entropy,
 )
 from rl_expire.learning.returns import vtrace
 from rl_expire.learning.update import Loss, update
@@ -58,18 +58,9 @@ def impala_loss(
     scaled = scale_advantages(advantages, valid, output.value_scale)
     policy_loss = -masked_mean(scaled * target * choice, valid)
     error = ((output.value - returns) / output.value_scale).pow(2)
-    value_loss = 0.5 * masked_mean(error, valid)
-    entropies = entropy(output.logits)
-    mean_entropy = masked_mean(entropies * choice, valid)
-    loss = policy_loss + config.value_cost * value_loss - entropy_cost * mean_entropy
-    log_ratio = (target - acted).detach()
-    metrics = {
-        "policy_loss": policy_loss.detach(),
-        "value_loss": value_loss.detach(),
-        "entropy": masked_mean(entropies, choice).detach(),
-        "approx_kl": masked_mean(torch.expm1(log_ratio) - log_ratio, choice).detach(),
-    }
-    return loss, metrics
+    return with_value_and_entropy(
+        policy_loss, error, target - acted, output, rollout, config, entropy_cost=entropy_cost
+    )
 
 
 def impala_update(

@@ -133,6 +133,37 @@ def ppo_loss(
         limit = config.value_clip * scale
         change = (output.value - rollout.value).clamp(-limit, limit)
         error = torch.max(error, ((rollout.value + change - returns) / scale).pow(2))
+    return with_value_and_entropy(
+        policy_loss, error, log_ratio, output, rollout, config, entropy_cost=entropy_cost
+    )
+
+
+def with_value_and_entropy(
+    policy_loss: Tensor,
+    error: Tensor,
+    log_ratio: Tensor,
+    output: AgentOutput,
+    rollout: Rollout[M],
+    config: PPOConfig,
+    *,
+    entropy_cost: float,
+) -> Loss:
+    """Add the value and entropy losses to that of the policy.
+
+    Args:
+        policy_loss: `[]`.
+        error: `[T, B]`, squared errors of the values, in units of their scale.
+        log_ratio: `[T, B]`, log-probability of the actions, minus that of the policy that acted.
+        output: the agent's output on the rollout.
+        rollout: T steps of B environments.
+        config: options.
+        entropy_cost: weight of the entropy bonus.
+
+    Returns:
+        The loss `[]`, and scalars to log.
+    """
+    valid = rollout.valid
+    choice = valid & rollout.choice
     value_loss = 0.5 * masked_mean(error, valid)
     entropies = entropy(output.logits)
     mean_entropy = masked_mean(entropies * choice, valid)
@@ -141,7 +172,7 @@ def ppo_loss(
         "policy_loss": policy_loss.detach(),
         "value_loss": value_loss.detach(),
         "entropy": masked_mean(entropies, choice).detach(),
-        "approx_kl": masked_mean(ratio - 1 - log_ratio, choice).detach(),
+        "approx_kl": masked_mean(log_ratio.exp() - 1 - log_ratio, choice).detach(),
     }
     return loss, metrics
 
