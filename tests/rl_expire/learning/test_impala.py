@@ -74,7 +74,7 @@ def test_the_loss_is_that_of_the_paper() -> None:
     log_p = log_probs(output.logits, rollout)
     policy = value = entropy = 0.0
     for t, b in steps:
-        value += 0.5 * float((output.value[t, b] - targets[t, b]) / 2) ** 2
+        value += 0.5 * float((output.value[t, b].detach() - targets[t, b]) / 2) ** 2
         if rollout.choice[t, b]:
             scaled = float(advantages[t, b]) / 2 / max(rms, MIN_ADVANTAGE)
             policy -= scaled * log_p[t][b]
