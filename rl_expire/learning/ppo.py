@@ -226,6 +226,7 @@ def ppo_update(
         span_cost=span_cost,
         forgetting=forgetting,
         skips=skips,
+        advantage=advantages,
     )
 
 

@@ -38,6 +38,7 @@ def update(
     span_cost: float = 0.0,
     forgetting: Forgetting[M] | None = None,
     skips: SkipCounter | None = None,
+    **described: Tensor,
 ) -> dict[str, float]:
     """Update the agent on one rollout.
 
@@ -54,6 +55,7 @@ def update(
         span_cost: weight of `AgentOutput.aux_loss`, the paper's alpha.
         forgetting: learns the spans in the first pass over the rollout; None: they do not learn.
         skips: see `step_optimizers`.
+        described: tensors `[T, B]` of the rollout for an error to describe.
 
     Returns:
         The scalars of the loss and the agent's diagnostics, averaged over the minibatches that were
@@ -79,7 +81,8 @@ def update(
             loss = loss + span_cost * output.aux_loss + output.reconstruction_loss
             if spans is not None:
                 loss = loss + spans.loss(batch, output)
-            describe = tensors_to_describe(batch, output)
+            more = {name: x[:, index] for name, x in described.items()}
+            describe = tensors_to_describe(batch, output, **more)
             norms = step_optimizers(optimizers, loss, describe, skips)
             if norms is None:
                 continue

@@ -98,12 +98,16 @@ def test_options_and_length_hold_for_the_rollouts_asked_for_from_then_on(
     two.change({"max_length": 3})
     lengths = [len(two.collect(7).action) for _ in range(AHEAD * COUNT + 2)]
     assert lengths[-2:] == [7, 7]
+    collected = [0] * COUNT
+    while min(collected) < 8:  # the episodes that are being played end first
+        two.collect(LENGTH)
+        collected[two.source] += 1
     two.take_episodes()
-    for _ in range(8):
+    for _ in range(6):
         two.collect(LENGTH)
     episodes = two.take_episodes()
-    assert len(episodes) > 20
-    assert {episode.info["length"] for episode in episodes[-10:]} == {3.0}
+    assert len(episodes) > 10
+    assert {episode.info["length"] for episode in episodes} == {3.0}
 
 
 def test_actors_act_with_the_weights_published_last(two: ActorProcesses[Any]) -> None:
@@ -114,10 +118,9 @@ def test_actors_act_with_the_weights_published_last(two: ActorProcesses[Any]) ->
             if name == "heads.policy.bias":
                 weight += torch.arange(len(weight)) * 5.0
     two.refresh()
-    for _ in range(AHEAD * COUNT):
-        two.collect(LENGTH)
     logits = two.collect(LENGTH).logits
-    assert two.staleness == 0
+    while two.staleness:  # those of rollouts that were under way are from before
+        logits = two.collect(LENGTH).logits
     assert float((logits[..., 1] - logits[..., 0]).mean()) == pytest.approx(5.0, abs=1.0)
 
 

@@ -78,7 +78,7 @@ def test_the_loss_is_that_of_the_paper() -> None:
         if rollout.choice[t, b]:
             scaled = float(advantages[t, b]) / 2 / max(rms, MIN_ADVANTAGE)
             policy -= scaled * log_p[t][b]
-            p = torch.softmax(output.logits[t, b], -1)
+            p = torch.softmax(output.logits[t, b].detach(), -1)
             entropy -= float((p * p.log()).sum())
     expected = (policy + 0.7 * value - 0.3 * entropy) / len(steps)
     loss, scalars = impala_loss(output, rollout, CONFIG, entropy_cost=0.3)
