@@ -20,8 +20,7 @@ from rl_expire.types import Agent, M, Rollout
 from rl_expire.vector.faults import EnvFaultError
 
 AHEAD = 2
-"""Rollouts that each actor may owe: while one waits for the learner, it collects the next. So no
-rollout is older than two updates for each actor."""
+"""Rollouts that each actor may owe: while one waits for the learner, it collects the next."""
 MOST_DEATHS = 10
 """Processes in a row that may die before a rollout arrives."""
 STARTING_SECONDS = 300.0
@@ -86,7 +85,8 @@ class ActorProcesses(Generic[M]):
     def collect(self, length: int) -> Rollout[M]:
         """Return the next rollout of any actor.
 
-        Rollouts already under way keep the length and the options they were asked for with.
+        Rollouts already under way keep the length and the options they were asked for with. Those
+        of an actor so slow that they are older than two updates for each actor are dropped.
 
         Args:
             length: T of the rollouts to be collected from now on.
@@ -94,12 +94,14 @@ class ActorProcesses(Generic[M]):
         Raises:
             EnvFaultError: an environment failed, or actors die again and again.
         """
-        reply = self._receive(Request(length, self.options))
-        self.staleness = self.weights.version - reply.version
-        self.tells_success |= reply.tells_success
-        self.episodes += reply.episodes
-        self.faults += reply.faults
-        return self._moved(reply.rollout)
+        while True:
+            reply = self._receive(Request(length, self.options))
+            self.staleness = self.weights.version - reply.version
+            self.tells_success |= reply.tells_success
+            self.episodes += reply.episodes
+            self.faults += reply.faults
+            if self.staleness <= AHEAD * len(self._workers):
+                return self._moved(reply.rollout)
 
     def take_episodes(self) -> list[Episode]:
         """Return the episodes finished since the last call."""
