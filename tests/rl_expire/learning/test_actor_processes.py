@@ -82,14 +82,13 @@ def test_a_process_collects_what_the_learner_would() -> None:
 
 def test_no_rollout_is_older_than_two_updates_for_each_actor(two: ActorProcesses[Any]) -> None:
     staleness, sources = [], []
-    for _ in range(12):
+    while len(sources) < 12 or set(sources) != {0, 1}:  # one may take longer to start
         two.collect(LENGTH)
         staleness.append(two.staleness)
         sources.append(two.source)
         two.refresh()
     assert 0 < max(staleness) <= AHEAD * COUNT
     assert min(staleness) >= 0
-    assert set(sources) == {0, 1}
 
 
 def test_options_and_length_hold_for_the_rollouts_asked_for_from_then_on(
