@@ -84,8 +84,8 @@ def parse_options(
         before = default = replace(options_of_run(experiment, path, trust), trust=trust)
         if given.agent not in (None, before.agent.name):
             raise contradiction(before, "--agent", given.agent, before.agent.name)
-    agent = agent_config(default.agent, given.agent)
-    default = default.with_agent(agent) if before is None else replace(default, agent=agent)
+    if before is None:
+        default = default.with_agent(agent_config(default.agent, given.agent))
     about = f"--agent NAME chooses the agent ({default.agent.name}): {', '.join(AGENT_CONFIGS)}."
     try:
         options = parse(

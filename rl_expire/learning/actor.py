@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rl_expire.learning.batch_info import read_flags, row_scalars
 from rl_expire.learning.episode import SUCCESS_KEYS, Episode, episode_from_dict, success_of
+from rl_expire.learning.record import Record
 from rl_expire.types import FLAGS, ActorOutput, Agent, InfoKey, M, Obs, TimeStep
 from rl_expire.validate import check_fit, check_keys, check_layout
 from rl_expire.vector.faults import (
@@ -48,7 +49,7 @@ class Transition:
     final_obs: Any
 
 
-class Actor(Generic[M]):
+class Actor(Record, Generic[M]):
     """An agent that steps environments, in any autoreset mode, and a record of finished episodes.
 
     Args:
@@ -63,7 +64,6 @@ class Actor(Generic[M]):
         step: the current `TimeStep`, `[B, ...]`.
         flags: those of `types.FLAGS` that the environments' info holds for the current
             observations, `[B]` bool each.
-        tells_success: whether the info of any episode has told its success.
         memory: the agent's memory before `step`.
         seconds: time spent so far in `env` and in `act`.
 
@@ -81,6 +81,7 @@ class Actor(Generic[M]):
         solved_return: float | None = None,
     ):
         """Reset the environments."""
+        super().__init__()
         mode = AutoresetMode(envs.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         if mode == AutoresetMode.DISABLED:
             raise ValueError(
@@ -89,9 +90,6 @@ class Actor(Generic[M]):
         self.envs, self.agent, self.device = envs, agent, device
         self.solved_return = solved_return
         self.next_step_mode = mode == AutoresetMode.NEXT_STEP
-        self.tells_success = False
-        self.episodes: list[Episode] = []
-        self.faults: list[str] = []
         self.seconds = {"env": 0.0, "act": 0.0}
         self._start_episodes(*envs.reset(seed=seed))
 
@@ -197,16 +195,6 @@ class Actor(Generic[M]):
     def playing(self) -> np.ndarray:
         """Return `[B]` bool, false where the next step will only reset the environment."""
         return ~self._ended if self.next_step_mode else np.ones(self.envs.num_envs, bool)
-
-    def take_episodes(self) -> list[Episode]:
-        """Return the episodes finished since the last call."""
-        episodes, self.episodes = self.episodes, []
-        return episodes
-
-    def take_faults(self) -> list[str]:
-        """Return the faults of environments that were rebuilt since the last call."""
-        faults, self.faults = self.faults, []
-        return faults
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the state of environments, memory and unfinished episodes."""

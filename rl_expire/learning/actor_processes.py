@@ -14,8 +14,8 @@ import torch
 from torch import multiprocessing
 
 from rl_expire.learning.actor_worker import Parts, Reply, Request, receive, serve
-from rl_expire.learning.episode import Episode
 from rl_expire.learning.published_weights import PublishedWeights
+from rl_expire.learning.record import Record
 from rl_expire.types import Agent, M, Rollout
 from rl_expire.vector.faults import EnvFaultError
 
@@ -36,7 +36,7 @@ class _Worker:
     owed: int = 0
 
 
-class ActorProcesses(Generic[M]):
+class ActorProcesses(Record, Generic[M]):
     """Processes that each act on their own environments, on the CPU, for one learner.
 
     Each sends rollouts as fast as they are taken. One that dies is replaced, and what it was doing
@@ -55,7 +55,6 @@ class ActorProcesses(Generic[M]):
         source: number of the actor that collected the last rollout.
         staleness: updates between the weights that acted in it and those that learn from it.
         deaths: number of processes that have died.
-        tells_success: see `Actor`.
     """
 
     resumes_exactly = False
@@ -71,14 +70,12 @@ class ActorProcesses(Generic[M]):
         metadata: dict[str, Any],
     ):
         """Start the processes."""
+        super().__init__()
         self.agent, self.parts, self.device, self.seed = agent, parts, device, seed
         self.context = multiprocessing.get_context("spawn")
         self.weights = PublishedWeights(agent, self.context)
         self.options, self.metadata = dict(options), metadata
         self.source, self.staleness, self.deaths = 0, 0, 0
-        self.tells_success = False
-        self.episodes: list[Episode] = []
-        self.faults: list[str] = []
         self._started = 0
         self._workers = [self._start() for _ in range(count)]
 
@@ -102,16 +99,6 @@ class ActorProcesses(Generic[M]):
             self.faults += reply.faults
             if self.staleness <= AHEAD * len(self._workers):
                 return self._moved(reply.rollout)
-
-    def take_episodes(self) -> list[Episode]:
-        """Return the episodes finished since the last call."""
-        episodes, self.episodes = self.episodes, []
-        return episodes
-
-    def take_faults(self) -> list[str]:
-        """Return the faults of environments that were rebuilt since the last call."""
-        faults, self.faults = self.faults, []
-        return faults
 
     def refresh(self) -> None:
         """Publish the agent's current weights."""

@@ -168,11 +168,12 @@ def with_value_and_entropy(
     entropies = entropy(output.logits)
     mean_entropy = masked_mean(entropies * choice, valid)
     loss = policy_loss + config.value_cost * value_loss - entropy_cost * mean_entropy
+    log_ratio = log_ratio.detach()
     metrics = {
         "policy_loss": policy_loss.detach(),
         "value_loss": value_loss.detach(),
         "entropy": masked_mean(entropies, choice).detach(),
-        "approx_kl": masked_mean(log_ratio.exp() - 1 - log_ratio, choice).detach(),
+        "approx_kl": masked_mean(log_ratio.exp() - 1 - log_ratio, choice),
     }
     return loss, metrics
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,8 @@ def tensors(rollout: Rollout[Any]) -> list[torch.Tensor]:
 
 
 def test_a_process_collects_what_the_learner_would() -> None:
-    processes = actors(count=1)
-    try:
+    with closing(actors(count=1)) as processes:
         found = [processes.collect(LENGTH) for _ in range(2)]
-    finally:
-        processes.close()
     torch.manual_seed(3)
     agent = parts().make_agent()
     agent.load_state_dict(processes.agent.state_dict())
@@ -136,8 +134,7 @@ def first_one_slow(path: Path) -> Any:
 
 
 def test_a_slow_actor_does_not_stop_the_others(tmp_path: Path) -> None:
-    processes = actors(make=partial(first_one_slow, tmp_path / "slow"))
-    try:
+    with closing(actors(make=partial(first_one_slow, tmp_path / "slow"))) as processes:
         processes.collect(LENGTH)
         fast = processes.source
         start = time.monotonic()
@@ -147,8 +144,6 @@ def test_a_slow_actor_does_not_stop_the_others(tmp_path: Path) -> None:
         assert time.monotonic() - start < LENGTH
         while processes.source == fast:
             processes.collect(LENGTH)
-    finally:
-        processes.close()
 
 
 def test_an_actor_that_is_killed_is_replaced(two: ActorProcesses[Any]) -> None:
@@ -175,12 +170,11 @@ def test_a_fault_of_an_environment_reaches_the_learner() -> None:
     faulty = partial(make_envs, "tests.faulty:Faulty-v0", ROWS, {"fault": "raise"})
     spaces = FaultyEnv.observation_space, FaultyEnv.action_space
     own = Parts(faulty, partial(make_agent, *spaces, CONFIG))
-    processes = ActorProcesses(own.make_agent(), own, 1, CPU, 3, {}, {})
-    try:
-        with pytest.raises(EnvFaultError, match="the physics broke down"):
-            processes.collect(LENGTH)
-    finally:
-        processes.close()
+    with (
+        closing(ActorProcesses(own.make_agent(), own, 1, CPU, 3, {}, {})) as processes,
+        pytest.raises(EnvFaultError, match="the physics broke down"),
+    ):
+        processes.collect(LENGTH)
 
 
 def impossible_envs() -> Any:
@@ -189,22 +183,20 @@ def impossible_envs() -> Any:
 
 
 def test_an_actor_that_cannot_begin_says_why() -> None:
-    processes = actors(count=1, make=impossible_envs)
-    try:
-        with pytest.raises(EnvFaultError, match="an actor failed: no such maze"):
-            processes.collect(LENGTH)
-    finally:
-        processes.close()
+    with (
+        closing(actors(count=1, make=impossible_envs)) as processes,
+        pytest.raises(EnvFaultError, match="an actor failed: no such maze"),
+    ):
+        processes.collect(LENGTH)
 
 
 def test_actors_that_die_again_and_again_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rl_expire.learning.actor_processes.MOST_DEATHS", 2)
-    processes = actors(count=1, make=dying_envs)
-    try:
-        with pytest.raises(EnvFaultError, match="2 actor processes have died"):
-            processes.collect(LENGTH)
-    finally:
-        processes.close()
+    with (
+        closing(actors(count=1, make=dying_envs)) as processes,
+        pytest.raises(EnvFaultError, match="2 actor processes have died"),
+    ):
+        processes.collect(LENGTH)
 
 
 def test_what_cannot_be_sent_to_a_process_is_refused_in_one_line() -> None:
