@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.blocks.config import LayersConfig
+from agents.blocks.distinct import distinct
 from agents.blocks.reward_scale import RewardScale
 from agents.encoders import make_encoder
 from rl_expire.types import Obs, TimeStep, map_obs
@@ -65,13 +66,21 @@ class StepEmbedding(nn.Module):
         action = action.masked_fill(steps.is_first, self.no_action)
         reward = self.reward_scale(steps.last_reward)
         reward = reward.masked_fill(steps.is_first, 0.0).unsqueeze(-1)
-        obs = self.encoder(steps.obs)
+        obs = self._encoded(steps.obs).view(*steps.is_first.shape, -1)
         states = obs + self.action(action) + self.reward(reward)
         if self.before is None:
             return states, seen
         before = torch.cat([seen.unsqueeze(0), obs[:-1]])
         before = before.masked_fill(steps.is_first.unsqueeze(-1), 0.0)
         return states + self.before(before), obs[-1]
+
+    def _encoded(self, obs: Obs) -> Tensor:
+        """Return the codes `[T, B, D]` of observations `[T, B]`; equal ones are encoded once."""
+        flat = map_obs(lambda x: x.flatten(0, 1), obs)
+        if (alike := distinct(flat)) is None:
+            return self.encoder(obs)
+        codes = self.encoder(map_obs(lambda x: x[alike.rows], flat))
+        return codes.index_select(0, alike.index)
 
     def act(self, step: TimeStep, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Embed one step `[B]` as a state `[B, D]`; otherwise the same as `forward`."""
@@ -87,13 +96,16 @@ class StepEmbedding(nn.Module):
 
         Without this auxiliary loss, the Transformer-XL of Memory Gym falls behind a GRU (Pleines et
         al. 2025, JMLR 26:6, abstract). The loss is 0 without `reconstruct`, and where the states
-        carry no gradient, such as while learning to forget: reconstructing large observations is
-        expensive. Of more than `MOST_RECONSTRUCTED` states, a random sample is reconstructed.
+        carry no gradient, such as while learning to forget. Of equal observations one counts, so
+        that rare ones count as much as others, and of more than `MOST_RECONSTRUCTED` states a
+        random sample: reconstructing large observations is expensive.
         """
         if self.reader is None or not states.requires_grad:
             return states.new_zeros(())
         states, obs = states.flatten(0, 1), map_obs(lambda x: x.flatten(0, 1), obs)
-        if len(states) > MOST_RECONSTRUCTED:
-            sample = torch.randint(len(states), (MOST_RECONSTRUCTED,), device=states.device)
-            states, obs = states[sample], map_obs(lambda x: x[sample], obs)
+        alike = distinct(obs)
+        sample = torch.arange(len(states), device=states.device) if alike is None else alike.rows
+        if len(sample) > MOST_RECONSTRUCTED:
+            sample = sample[torch.randint(len(sample), (MOST_RECONSTRUCTED,), device=sample.device)]
+        states, obs = states[sample], map_obs(lambda x: x[sample], obs)
         return self.reconstruct * self.encoder.reconstruction_loss(self.reader(states), obs)
