@@ -49,7 +49,8 @@ class Segment:
             ramp: R, in steps.
 
         Returns:
-            `age` and `visible`, `[B, T, S + T]`; the segment's own states follow the slots.
+            `age`, in steps, and `visible`, `[B, T, S + T]`; the segment's own states follow the
+            slots.
         """
         episode = self.episode
         steps = torch.arange(episode.shape[1], device=episode.device)
@@ -59,7 +60,8 @@ class Segment:
         held = is_held(slots.remaining(self.clock), ramp)
         old_visible = held.unsqueeze(1) & (episode == 0).unsqueeze(2)
         own_visible = (own_age >= 0) & (episode.unsqueeze(2) == episode.unsqueeze(1))
-        return torch.cat([old_age, own_age], dim=2), torch.cat([old_visible, own_visible], dim=2)
+        age = torch.cat([old_age, own_age], dim=2).to(slots.span.dtype)
+        return age, torch.cat([old_visible, own_visible], dim=2)
 
 
 @torch.no_grad()

@@ -37,14 +37,11 @@ def fade_bias(remaining: Tensor, ramp: float | Tensor, fade: Fade) -> Tensor:
         Bias of the same shape, 0 where r >= 0 and -inf where r <= -R. Its gradients are finite
         everywhere, and zero off the ramp.
     """
-    alive = remaining > -ramp
-    inside = torch.where(alive, remaining, torch.zeros_like(remaining)).clamp(max=0.0)
-    if fade == "log-linear":
-        bias = inside * (LOG_LINEAR_DEPTH / ramp)
-    else:
-        # On some devices the division may round to -1 although r > -R.
-        bias = torch.log1p((inside / ramp).clamp(min=-1 + 2**-24))
-    return bias.masked_fill(~alive, -math.inf)
+    # On some devices the division may round to -1 although r > -R.
+    least = -1.0 if fade == "log-linear" else -1 + 2**-24
+    faded = (remaining / ramp).clamp(least, 0.0)
+    bias = faded * LOG_LINEAR_DEPTH if fade == "log-linear" else torch.log1p(faded)
+    return bias.masked_fill(remaining <= -ramp, -math.inf)
 
 
 def early_fade_bias(
