@@ -16,6 +16,7 @@ from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import Level, ladder
+from rl_expire.learning.trainer import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class Corridor(Experiment):
     """The agent and its memory. On the walkway actions have no effect, so an agent that saw its
     last action could use it as a notebook. The reconstruction loss makes states encode everything
     they see, a small ball as well as walls, before the reward shows what matters."""
+
+    train: TrainConfig = field(
+        default_factory=partial(TrainConfig, num_envs=256, rollout_length=16)
+    )
+    """Sizes and budget of training. A cue is remembered by its looks, which need no gradient from
+    later steps, so rollouts are short, and many environments act at once."""
 
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
@@ -52,7 +59,7 @@ class Corridor(Experiment):
         changed = super().with_agent(agent)
         if not isinstance(agent, LSTMConfig):
             return changed
-        return replace(changed, train=replace(self.train, num_envs=64, longest_rollout=256))
+        return replace(changed, train=replace(self.train, **AS_LONG_AS_CORRIDORS))
 
     def levels(self) -> list[Level]:
         """Return levels with one more cue each, in the shortest corridors, then longer ones.
@@ -75,6 +82,8 @@ class Corridor(Experiment):
         return [*levels[:-1], replace(levels[-1], options=task)]
 
 
+AS_LONG_AS_CORRIDORS = {"num_envs": 64, "rollout_length": 32, "longest_rollout": 256}
+"""Sizes of training for an LSTM."""
 SHORTEST = 3
 """Length of the shortest corridor that training begins with."""
 

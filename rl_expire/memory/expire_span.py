@@ -110,8 +110,8 @@ class SpanHead(nn.Module):
 
     def logit(self, hidden: Tensor) -> Tensor:
         """Return the logits `[...]` of the spans, log(e / (L - e))."""
-        centred = (hidden - self.center) / self.scale
-        return centred @ self.weight + self.bias
+        weight = self.weight / self.scale  # as large as the states divided by it, at less cost
+        return hidden @ weight + (self.bias - self.center @ weight)
 
     @torch.no_grad()
     def calibrate(self, hidden: Tensor) -> None:
