@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from agents.blocks.value_head import ValueHead
+from experiments.benchmark import train
 from experiments.benchmark.agents import frozen_trainer
+from rl_expire.learning.trainer import Trainer
 from tests.experiments.conftest import SCRIPTS, Call, change_config
 from tests.support import copy_of
 
@@ -43,16 +46,52 @@ def test_env_compares_with_minigrid(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_train_has_a_row_for_each_length(call: Call, tmp_path: Path) -> None:
-    done = call("bench", "train", "--lengths", "4", "6", "--updates", "1", "--threads", "1")
+TINY = ("--lengths", "4", "6", "--widths", "8", "16", "--updates", "1", "--threads", "1")
+
+
+def test_train_has_a_row_for_each_length_and_width(call: Call, tmp_path: Path) -> None:
+    done = call("bench", "train", *TINY, "--device", "cpu")
     assert done.code == 0, done.err
     rows = [numbers(line) for line in done.out.splitlines() if " % " in line]
-    assert [row[0] for row in rows] == [4, 6]
-    for _, speed, *shares, slots in rows:
+    assert [row[:2] for row in rows] == [[4, 8], [4, 16], [6, 8], [6, 16]]
+    for _, _, speed, times, *shares, slots in rows:
         assert speed > 0
+        assert times == 1
         assert slots >= 1
         assert sum(shares) == pytest.approx(100, abs=3)
     assert not list(tmp_path.iterdir())
+
+
+def test_train_on_a_gpu_compares_with_the_cpu(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cuda:
+        """Says it is a GPU; the trainers below know better."""
+
+        type = "cuda"
+
+    made: list[str] = []
+    make = train.corridor_trainer
+
+    def corridor_trainer(length: int, width: int, device: torch.device) -> Trainer[Any]:
+        made.append(device.type)
+        return make(length, width, torch.device("cpu"))
+
+    monkeypatch.setattr(train, "device_of", lambda name: Cuda())
+    monkeypatch.setattr(train, "corridor_trainer", corridor_trainer)
+    monkeypatch.setenv("COLUMNS", "140")
+    done = call("bench", "train", *TINY, "--device", "cuda")
+    assert done.code == 0, done.err
+    assert made == ["cuda", "cpu"] * 4
+    rows = [line.split("│") for line in done.out.splitlines() if " % " in line]
+    assert [row[3].strip() for row in rows] == ["cuda", "cpu"] * 4
+    speeds, times = ([numbers(row[n])[0] for row in rows] for n in (4, 5))
+    assert times[1::2] == [1, 1, 1, 1]
+    expected = [gpu / cpu for gpu, cpu in zip(speeds[::2], speeds[1::2], strict=True)]
+    assert times[::2] == pytest.approx(expected, abs=0.02)
+
+
+def test_train_without_a_gpu_says_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "--device cuda is not available" in call("bench", "train", "--device", "cuda").line
 
 
 def test_act_has_a_row_for_each_length(tiny_run: Path, call: Call, tmp_path: Path) -> None:
