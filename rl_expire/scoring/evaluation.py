@@ -18,6 +18,9 @@ from rl_expire.types import Agent, InfoKey, LayerView, M
 MAX_STEPS = 10_000
 """Steps after which an episode is cut off by default: without a time limit, a greedy policy that
 stands still would play for ever."""
+COMPACT_EVERY = 256
+"""Steps after which the agent's memory is compacted: one environment in which more is held for a
+while makes the memory of all of them larger."""
 MARKS = (InfoKey.RELEVANT, InfoKey.WITHDRAWN)
 """Info keys that mark observations: needed later, and withdrawn later."""
 
@@ -147,6 +150,8 @@ def evaluate(
         finished += [actor.unfinished(int(row)) for row in np.flatnonzero(cut)]
         left -= ended | cut
         stuck |= cut
+        if totals.batch_steps % COMPACT_EVERY == 0:
+            actor.memory = agent.refresh(actor.memory)
     return totals.score(finished, meters, actor.seconds["act"])
 
 

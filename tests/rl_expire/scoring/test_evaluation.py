@@ -103,20 +103,39 @@ def test_memories_held_and_lifetimes_equal_a_loop_over_the_steps(
     assert score.span_other == pytest.approx(geometric_mean(spans[False]))
 
 
+def numbers(score: Score) -> list[float]:
+    """Return what does not depend on how memories are stored."""
+    return [
+        *score.kept_per_layer,
+        *score.kept_at_end_per_layer,
+        score.span_relevant,
+        score.span_other,
+        score.return_mean,
+        score.success,
+    ]
+
+
+def test_memory_is_compacted_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OneLong(CountingEnv):
+        """One environment plays a long episode first, and short ones later."""
+
+        @staticmethod
+        def length(row: int, episode: int) -> int:
+            return 60 if (row, episode) == (0, 0) else 3
+
+    agent = expire_agent(OneLong.observation_space, max_span=1000.0, initial_fraction=0.5)
+    scores = []
+    for every in (10**9, 7):
+        monkeypatch.setattr("rl_expire.scoring.evaluation.COMPACT_EVERY", every)
+        scores.append(score_of(counting_envs(2, SAME, OneLong), 120, agent))
+    grown, compacted = scores
+    assert numbers(compacted) == pytest.approx(numbers(grown), rel=1e-5)
+    assert compacted.bytes_held < 0.6 * grown.bytes_held
+
+
 def test_both_autoreset_modes_give_the_same_score() -> None:
     agent = expire_agent(CountingEnv.observation_space, layers=2)
     same, following = (score_of(counting_envs(3, mode), 8, agent) for mode in (SAME, NEXT))
-
-    def numbers(score: Score) -> list[float]:
-        return [
-            *score.kept_per_layer,
-            *score.kept_at_end_per_layer,
-            score.span_relevant,
-            score.span_other,
-            score.return_mean,
-            score.success,
-        ]
-
     assert len(numbers(same)) == 8
     assert numbers(following) == pytest.approx(numbers(same), rel=1e-5)
     order = [
