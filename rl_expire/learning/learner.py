@@ -25,6 +25,9 @@ ENOUGH_CHOICES = 32
 """Number of choices in the rollouts of all ranks from which the policy learns at its full rate."""
 LEAST_EFFORT = 0.1
 """Smallest factor on the learning rate of the policy."""
+IMPALA_RATE = 1 / 3
+"""Factor on the learning rate for IMPALA. Nothing clips its steps: at PPO's rate the policy moved by
+2 nats in one pass over a rollout of the Corridor, and collapsed."""
 SPAN_STEPS = 4
 """Steps in a pass over a rollout for which the learning rate of the spans is meant; where there are
 more, each is smaller."""
@@ -83,11 +86,7 @@ class Learner(Generic[M]):
         """
         if not self.ppo.choices_only:
             rollout = replace(rollout, choice=torch.ones_like(rollout.choice))
-        effort = _effort(rollout)
-        # Fewer passes rather than smaller steps: the weights change as much for less work.
-        change = plan.rate * effort * ceil(effort * self.ppo.epochs)
-        passes = max(1, ceil(change))
-        rate = change / passes
+        passes, rate = self._pace(plan, _effort(rollout))
         set_learning_rate(self.optimizer, rate * self.ppo.learning_rate)
         update = impala_update if self.impala else ppo_update
         return update(
@@ -100,6 +99,20 @@ class Learner(Generic[M]):
             forgetting=self._forgetting(plan, minibatches) if plan.span_rate > 0 else None,
             skips=self.skips,
         )
+
+    def _pace(self, plan: Plan, effort: float) -> tuple[int, float]:
+        """Return the passes over a rollout, and the factor on the policy's learning rate.
+
+        Args:
+            plan: what to do.
+            effort: what `_effort` returned.
+        """
+        if self.impala:
+            return 1, IMPALA_RATE * plan.rate * effort
+        # Fewer passes rather than smaller steps: the weights change as much for less work.
+        change = plan.rate * effort * ceil(effort * self.ppo.epochs)
+        passes = max(1, ceil(change))
+        return passes, change / passes
 
     def _forgetting(self, plan: Plan, minibatches: int) -> Forgetting[M]:
         """Return what learns the spans as planned, as fast in many minibatches as in few."""

@@ -48,7 +48,8 @@ class TrainConfig:
     the same command gives other numbers each time."""
     learner: Literal["ppo", "impala"] = "ppo"
     """How the policy learns. `impala`: one pass over each rollout, corrected by V-trace for acting
-    with older weights; it shares the options of PPO except those about clipping and passes."""
+    with older weights, at a third of the learning rate; it shares the options of PPO except those
+    about clipping and passes."""
     rollout_length: int = 32
     """Steps of each environment per update, T, at the first level."""
     longest_rollout: int | None = None

@@ -156,6 +156,16 @@ def test_the_policy_learns_less_from_a_rollout_of_few_choices(
     assert rates == pytest.approx([rate * 0.01, 0.5]), "spans learn at their full rate"
 
 
+def test_impala_takes_one_pass_at_a_third_of_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    effort_of(monkeypatch, 0.5)
+    trainer = make_trainer(start=GOAL, epochs=4, train=replace(SIZES, learner="impala"))
+    plan = replace(trainer.schedule.plan(), rate=0.3)
+    trainer.learner.update(collect(actor_of(trainer), 8), plan, 2)
+    (step, *_) = {float(s["step"]) for s in trainer.learner.optimizer.state.values()}
+    assert step == 2, "one step a minibatch"
+    assert trainer.learner.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * 0.5 * 0.3 / 3)
+
+
 @pytest.mark.parametrize("choices_only", [True, False])
 def test_what_info_says_of_choices_can_be_ignored(choices_only: bool) -> None:
     trainer = make_trainer(start=GOAL, choices_only=choices_only)
