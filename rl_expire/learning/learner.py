@@ -26,8 +26,8 @@ ENOUGH_CHOICES = 32
 LEAST_EFFORT = 0.1
 """Smallest factor on the learning rate of the policy."""
 IMPALA_RATE = 1 / 3
-"""Factor on the learning rate for IMPALA. Nothing clips its steps: at PPO's rate the policy moved by
-2 nats in one pass over a rollout of the Corridor, and collapsed."""
+"""Factor on the learning rate for IMPALA. Nothing clips its steps: at PPO's rate, the policy moved
+by 2 nats in one pass over a rollout of the Corridor, and collapsed."""
 SPAN_STEPS = 4
 """Steps in a pass over a rollout for which the learning rate of the spans is meant; where there are
 more, each is smaller."""
