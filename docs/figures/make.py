@@ -2,8 +2,10 @@
 
 python docs/figures/make.py                  draw them from run.json
 python docs/figures/make.py --run runs/RUN   first take run.json from a run of the Corridor
+python docs/figures/make.py --lengths runs/RUN1 runs/RUN2   first take lengths.json from several
 
-The run: python experiments/corridor.py --env.max-length 50
+The first run: python experiments/corridor.py --env.max-length 50
+The others, each scored by `rl-expire levels`: python experiments/corridor.py --agent NAME
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ FOLDER = Path(__file__).parent
 DATA = FOLDER / "run.json"
 BEFORE = FOLDER / "before.json"
 """The same run at the last commit that learned first and forgot afterwards."""
+LENGTHS = FOLDER / "lengths.json"
+"""Success of several agents at lengths they were never trained on."""
 RELEVANT, OTHER, GREY = "#d1671b", "#3a6ea5", "#888888"
 CURVES = ("steps", "alpha", "success", "kept/0", "span_relevant", "span_other")
 LIFETIME, RAMP, EARLY = 20.0, 8.0, 0.3
@@ -127,16 +131,51 @@ def draw_lifetimes(figure: Figure, data: dict[str, Any]) -> None:
     top.text(begin, 0.1, " forgetting begins", color=GREY, fontsize=8)
 
 
+def read_lengths(runs: list[Path]) -> dict[str, Any]:
+    """Return the success of each run's agent by length, as `rl-expire levels` has measured it."""
+    agents = {}
+    for path in runs:
+        config = json.loads((path / "config.json").read_text())
+        agent = config["agent"]
+        name = f"{agent['name']}, window {agent['window']}" if "window" in agent else agent["name"]
+        rows = json.loads((path / "levels.json").read_text())["levels"]
+        agents[name] = {
+            "commit": config["commit"],
+            "seed": config["seed"],
+            "trained_to": config["env"]["options"]["max_length"],
+            "success": [[row["level"], row["success"]] for row in rows],
+        }
+    return agents
+
+
+def draw_lengths(axes: Axes) -> None:
+    """Draw the success of several agents against the length of the corridor."""
+    agents = json.loads(LENGTHS.read_text())
+    for n, (name, agent) in enumerate(agents.items()):
+        lengths, success = zip(*agent["success"], strict=True)
+        colour, marker = (RELEVANT, "o") if name == "expire-span" else (None, "s^Dv"[n % 4])
+        axes.plot(lengths, success, color=colour, marker=marker, ms=4, label=name)
+    trained = max(agent["trained_to"] for agent in agents.values())
+    axes.axvline(trained, color=GREY, lw=0.8, ls="--")
+    axes.text(trained, 0.05, " longest in training", color=GREY, fontsize=8)
+    axes.set(xscale="log", xlabel="length of the corridor", ylabel="success", ylim=(0, 1.05))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.legend(loc="center right", frameon=False)
+
+
 def draw(data: dict[str, Any], folder: Path = FOLDER) -> None:
     """Draw all figures into `folder`."""
     mpl.rcParams.update({"svg.hashsalt": "rl_expire", "svg.fonttype": "none", "font.size": 9})
     mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
-    for name, size in (("mask", (6.4, 2.8)), ("episode", (6.4, 4.6)), ("lifetimes", (6.4, 4.8))):
-        figure = plt.figure(figsize=size, layout="constrained")
-        if name == "mask":
-            draw_mask(figure.subplots())
-        else:
-            {"episode": draw_episode, "lifetimes": draw_lifetimes}[name](figure, data)
+    figures = {
+        "mask": (2.8, lambda figure: draw_mask(figure.subplots())),
+        "episode": (4.6, partial(draw_episode, data=data)),
+        "lifetimes": (4.8, partial(draw_lifetimes, data=data)),
+        "lengths": (3.2, lambda figure: draw_lengths(figure.subplots())),
+    }
+    for name, (height, draw_one) in figures.items():
+        figure = plt.figure(figsize=(6.4, height), layout="constrained")
+        draw_one(figure)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         plt.close(figure)
 
@@ -145,9 +184,14 @@ def main() -> None:
     """Take the data from a run if there is one, then draw."""
     parser = argparse.ArgumentParser(description="Draw the figures of the documentation.")
     parser.add_argument("--run", type=Path, help="run folder of the Corridor to take run.json from")
-    run = parser.parse_args().run
-    if run is not None:
-        DATA.write_text(json.dumps(read_run(run)) + "\n")
+    parser.add_argument(
+        "--lengths", type=Path, nargs="+", help="run folders to take lengths.json from"
+    )
+    options = parser.parse_args()
+    if options.run is not None:
+        DATA.write_text(json.dumps(read_run(options.run)) + "\n")
+    if options.lengths is not None:
+        LENGTHS.write_text(json.dumps(read_lengths(options.lengths)) + "\n")
     draw(json.loads(DATA.read_text()))
 
 

@@ -15,7 +15,7 @@ from tests.rl_expire.learning.trainers import actor_of
 TASK = PeerTask(length=9, num_envs=8, seed=1)
 
 
-@pytest.mark.parametrize(("agent", "rollout"), [("expire-span", 32), ("lstm", 256)])
+@pytest.mark.parametrize(("agent", "rollout"), [("expire-span", 16), ("lstm", 256)])
 def test_on_the_full_task_nothing_moves_on(agent: str, rollout: int) -> None:
     peer = OwnPeer(agent, TASK, full_task=True)
     envs, schedule = actor_of(peer.trainer).envs.unwrapped, peer.trainer.schedule
@@ -42,7 +42,7 @@ def test_to_solve_the_task_training_begins_with_the_first_lesson(
     peer = OwnPeer("expire-span", TASK, full_task=False)
     schedule = peer.trainer.schedule
     assert (schedule.phase, schedule.curriculum.level) == ("learn", 4)
-    assert peer.update() == 32 * TASK.num_envs
+    assert peer.update() == 16 * TASK.num_envs
     assert 0 <= peer.success() <= 1
 
 
