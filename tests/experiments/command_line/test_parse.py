@@ -71,11 +71,11 @@ def test_whole_numbers_in_lists_may_be_written_in_any_way() -> None:
 
 
 def test_an_lstm_gets_rollouts_as_long_as_the_corridor_unless_told_otherwise() -> None:
-    def sizes(*words: str) -> tuple[int, int | None]:
+    def sizes(*words: str) -> tuple[int, int, int | None]:
         train = parse_options(Corridor, list(words), "corridor.py").train
-        return train.num_envs, train.longest_rollout
+        return train.num_envs, train.rollout_length, train.longest_rollout
 
-    assert sizes() == sizes("--agent", "transformer-xl") == (128, None)
-    assert sizes("--agent", "lstm") == (64, 256)
-    assert sizes("--agent", "lstm", "--train.num-envs", "32") == (32, 256)
-    assert sizes("--agent", "lstm", "--train.longest-rollout", "None") == (64, None)
+    assert sizes() == sizes("--agent", "transformer-xl") == (256, 16, None)
+    assert sizes("--agent", "lstm") == (64, 32, 256)
+    assert sizes("--agent", "lstm", "--train.num-envs", "32") == (32, 32, 256)
+    assert sizes("--agent", "lstm", "--train.longest-rollout", "None") == (64, 32, None)
