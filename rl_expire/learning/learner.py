@@ -25,6 +25,9 @@ ENOUGH_CHOICES = 32
 """Number of choices in the rollouts of all ranks from which the policy learns at its full rate."""
 LEAST_EFFORT = 0.1
 """Smallest factor on the learning rate of the policy."""
+SMALL_STEP = 0.4
+"""Factor on the learning rate below which fewer passes are made rather than smaller steps: the
+weights change as much for less work."""
 IMPALA_RATE = 1 / 3
 """Factor on the learning rate for IMPALA. Nothing clips its steps: at PPO's rate, the policy moved
 by 2 nats in one pass over a rollout of the Corridor, and collapsed."""
@@ -109,9 +112,9 @@ class Learner(Generic[M]):
         """
         if self.impala:
             return 1, IMPALA_RATE * plan.rate * effort
-        # Fewer passes rather than smaller steps: the weights change as much for less work.
-        change = plan.rate * effort * ceil(effort * self.ppo.epochs)
-        passes = max(1, ceil(change))
+        most = ceil(effort * self.ppo.epochs)
+        change = plan.rate * effort * most  # of the weights, in passes at the whole rate
+        passes = min(most, max(1, ceil(change / SMALL_STEP)))
         return passes, change / passes
 
     def _forgetting(self, plan: Plan, minibatches: int) -> Forgetting[M]:

@@ -28,8 +28,8 @@ class PPOConfig:
     learning_rate: float = 6e-4
     """Initial learning rate of Adam."""
     epochs: int = 3
-    """Passes over each rollout. As the schedule lowers the learning rate, there are fewer passes in
-    place of smaller steps, as long as there is more than one."""
+    """Passes over each rollout. Where the schedule lowers the learning rate to less than 0.4 of the
+    initial one, there are fewer passes in place of smaller steps, down to a single one."""
     minibatches: int = 4
     """Minibatches per pass, each with whole sequences of num_envs / minibatches environments."""
     gamma: float = 0.995

@@ -123,14 +123,21 @@ def test_while_forgetting_all_weights_change_those_of_the_policy_and_the_spans()
 
 
 @pytest.mark.parametrize(
-    ("choices", "rate", "passes"),
+    ("planned", "choices", "rate", "passes"),
     [
-        *((0, 0.05, 1), (3, 0.05, 1), (4, 0.0625, 1), (8, 0.125, 1), (9, 0.28125, 1)),
-        *((24, 0.5625, 2), (25, 0.78125, 2), (32, 1.0, 2), (64, 1.0, 2)),
+        *((0.5, 0, 0.05, 1), (0.5, 3, 0.05, 1), (0.5, 4, 0.0625, 1), (0.5, 8, 0.125, 1)),
+        *((0.5, 9, 0.28125, 1), (0.5, 24, 0.375, 3), (0.5, 25, 0.390625, 4), (0.5, 32, 0.5, 4)),
+        *(
+            (1.0, 64, 1.0, 4),
+            (0.4, 64, 0.4, 4),
+            (0.3, 64, 0.4, 3),
+            (0.1, 64, 0.4, 1),
+            (0, 64, 0, 1),
+        ),
     ],
 )
 def test_the_policy_learns_less_from_a_rollout_of_few_choices(
-    choices: int, rate: float, passes: int, monkeypatch: pytest.MonkeyPatch
+    planned: float, choices: int, rate: float, passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = make_trainer(start=GOAL, epochs=4)
     begin_forgetting(trainer)
@@ -148,7 +155,7 @@ def test_the_policy_learns_less_from_a_rollout_of_few_choices(
         return {}
 
     monkeypatch.setattr("rl_expire.learning.learner.ppo_update", improve)
-    plan = replace(trainer.schedule.plan(), rate=0.5)
+    plan = replace(trainer.schedule.plan(), rate=planned)
     trainer.learner.update(rollout, plan, 2)
     ((config, entropy_cost),) = calls
     assert (config.epochs, config.minibatches, entropy_cost) == (passes, 2, plan.entropy_cost)
