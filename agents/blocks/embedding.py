@@ -96,16 +96,15 @@ class StepEmbedding(nn.Module):
 
         Without this auxiliary loss, the Transformer-XL of Memory Gym falls behind a GRU (Pleines et
         al. 2025, JMLR 26:6, abstract). The loss is 0 without `reconstruct`, and where the states
-        carry no gradient, such as while learning to forget. Of equal observations one counts, so
-        that rare ones count as much as others, and of more than `MOST_RECONSTRUCTED` states a
-        random sample: reconstructing large observations is expensive.
+        carry no gradient, such as while learning to forget: reconstructing large observations is
+        expensive. Of more than `MOST_RECONSTRUCTED` states, a random sample is reconstructed. (One
+        of each kind would be cheaper, but unsettled the LSTM: what is rare would count as much as
+        what is seen all the time.)
         """
         if self.reader is None or not states.requires_grad:
             return states.new_zeros(())
         states, obs = states.flatten(0, 1), map_obs(lambda x: x.flatten(0, 1), obs)
-        alike = distinct(obs)
-        sample = torch.arange(len(states), device=states.device) if alike is None else alike.rows
-        if len(sample) > MOST_RECONSTRUCTED:
-            sample = sample[torch.randint(len(sample), (MOST_RECONSTRUCTED,), device=sample.device)]
-        states, obs = states[sample], map_obs(lambda x: x[sample], obs)
+        if len(states) > MOST_RECONSTRUCTED:
+            sample = torch.randint(len(states), (MOST_RECONSTRUCTED,), device=states.device)
+            states, obs = states[sample], map_obs(lambda x: x[sample], obs)
         return self.reconstruct * self.encoder.reconstruction_loss(self.reader(states), obs)

@@ -92,14 +92,3 @@ def test_codes_and_gradients_are_those_of_each_observation_by_itself(
     monkeypatch.setattr("agents.blocks.embedding.distinct", lambda obs: None)
     for x, y in zip(once, outcome(), strict=True):
         torch.testing.assert_close(x, y, atol=1e-5, rtol=1e-4)
-
-
-def test_equal_observations_are_reconstructed_once() -> None:
-    embedding = StepEmbedding(spaces.Discrete(3), 3, LayersConfig(width=8, reconstruct=1.0))
-    obs = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 1]])
-    states = torch.randn(1, 8, 8, requires_grad=True)
-    embedding.reconstruction_loss(states, obs).backward()
-    assert states.grad is not None
-    weight = states.grad.abs().sum(-1)[0]
-    assert int((weight > 0).sum()) == 2
-    assert bool(weight[7] > 0), "the rare one counts as well"
