@@ -4,12 +4,12 @@ The phases of a run:
 
 - `learn`: the policy learns, at a learning rate and with an entropy bonus that fall as the
   curriculum grows, and once the task is solved; after a collapse the last good weights are
-  restored. Once there is something worth keeping, the lifetimes of memories learn beside it, and
-  go on doing so to the end.
+  restored. Once there is something worth keeping, the lifetimes of memories learn beside it.
 - `settle`, once the task is solved, or mastered without further progress, and no more memories
-  are being given up: all learning rates and the entropy bonus fall to zero. Sooner or later a
-  moving average passes any threshold by chance, so the score must still pass it at the end of this
-  phase; otherwise learning goes on.
+  are being given up: lifetimes stay as they are, and the policy's learning rate and the entropy
+  bonus fall to zero. Sooner or later a moving average passes any threshold by chance, so the score
+  must still pass it at the end of this phase; otherwise learning goes on. It comes an episode
+  late: were lifetimes still learned, those of the last steps would never be tested.
 - `end`.
 
 Whatever the phase, learning rates also fall to zero over the last steps of a run. A phase that is
@@ -88,7 +88,8 @@ class Plan:
         rate: factor on the policy's learning rate.
         entropy_cost: weight of the entropy bonus.
         price: factor on the weight of the span penalty.
-        span_rate: factor in [0, 1] on the learning rate of the spans; 0 until forgetting begins.
+        span_rate: factor in [0, 1] on the learning rate of the spans; 0 until forgetting begins,
+            and while the policy settles.
     """
 
     phase: Phase
@@ -151,7 +152,7 @@ class Schedule:
             scale * rate,
             scale * entropy,
             self.price.factor,
-            calm if self.forgetting else 0.0,
+            calm if self.forgetting and self.phase == "learn" else 0.0,
         )
 
     def observe(
