@@ -137,7 +137,8 @@ def read_lengths(runs: list[Path]) -> dict[str, Any]:
     for path in runs:
         config = json.loads((path / "config.json").read_text())
         agent = config["agent"]
-        name = f"{agent['name']}, window {agent['window']}" if "window" in agent else agent["name"]
+        window = agent["options"].get("window")
+        name = agent["name"] if window is None else f"{agent['name']}, window {window}"
         rows = json.loads((path / "levels.json").read_text())["levels"]
         agents[name] = {
             "commit": config["commit"],
@@ -153,8 +154,9 @@ def draw_lengths(axes: Axes) -> None:
     agents = json.loads(LENGTHS.read_text())
     for n, (name, agent) in enumerate(agents.items()):
         lengths, success = zip(*agent["success"], strict=True)
-        colour, marker = (RELEVANT, "o") if name == "expire-span" else (None, "s^Dv"[n % 4])
-        axes.plot(lengths, success, color=colour, marker=marker, ms=4, label=name)
+        # Wide lines below narrow ones: where agents do equally well, all of them can be seen.
+        style = {"color": (RELEVANT, GREY, OTHER)[n % 3], "lw": 1.5 + 2.5 * n, "ms": 4 + 3 * n}
+        axes.plot(lengths, success, marker="o", zorder=-n, label=name, **style)
     trained = max(agent["trained_to"] for agent in agents.values())
     axes.axvline(trained, color=GREY, lw=0.8, ls="--")
     axes.text(trained, 0.05, " longest in training", color=GREY, fontsize=8)
