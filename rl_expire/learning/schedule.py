@@ -152,7 +152,7 @@ class Schedule:
             scale * rate,
             scale * entropy,
             self.price.factor,
-            calm if self.forgetting and self.phase == "learn" else 0.0,
+            calm if self.forgetting and self.phase != "settle" else 0.0,
         )
 
     def observe(
