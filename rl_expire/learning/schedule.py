@@ -6,10 +6,11 @@ The phases of a run:
   curriculum grows, and once the task is solved; after a collapse the last good weights are
   restored. Once there is something worth keeping, the lifetimes of memories learn beside it.
 - `settle`, once the task is solved, or mastered without further progress, and no more memories
-  are being given up: lifetimes stay as they are, and the policy's learning rate and the entropy
-  bonus fall to zero. Sooner or later a moving average passes any threshold by chance, so the score
-  must still pass it at the end of this phase; otherwise learning goes on. It comes an episode
-  late: were lifetimes still learned, those of the last steps would never be tested.
+  are being given up: all learning rates and the entropy bonus fall to zero. Memory costs nothing
+  meanwhile, so that lifetimes grow where something is missed and do not fall: the score comes an
+  episode late, and would not tell what is lost in the last steps. Sooner or later a moving
+  average passes any threshold by chance, so the score must still pass it at the end of this
+  phase; otherwise learning goes on.
 - `end`.
 
 Whatever the phase, learning rates also fall to zero over the last steps of a run. A phase that is
@@ -87,9 +88,8 @@ class Plan:
         phase: the phase that the run is in.
         rate: factor on the policy's learning rate.
         entropy_cost: weight of the entropy bonus.
-        price: factor on the weight of the span penalty.
-        span_rate: factor in [0, 1] on the learning rate of the spans; 0 until forgetting begins,
-            and while the policy settles.
+        price: factor on the weight of the span penalty; 0 while settling.
+        span_rate: factor in [0, 1] on the learning rate of the spans; 0 until forgetting begins.
     """
 
     phase: Phase
@@ -151,8 +151,8 @@ class Schedule:
             self.phase,
             scale * rate,
             scale * entropy,
-            self.price.factor,
-            calm if self.forgetting and self.phase != "settle" else 0.0,
+            0.0 if self.phase == "settle" else self.price.factor,
+            calm if self.forgetting else 0.0,
         )
 
     def observe(
