@@ -243,7 +243,9 @@ def test_other_methods_never_forget(method: str, start: int) -> None:
     schedule.observe(10_000, results(GOAL, 10), use())
     assert schedule.curriculum.at_goal
     assert not schedule.forgetting
-    assert {(plan.span_rate, plan.price) for plan in (*plans, schedule.plan())} == {(0.0, 1.0)}
+    plans.append(schedule.plan())
+    assert {plan.span_rate for plan in plans} == {0.0}
+    assert {plan.price for plan in plans if plan.phase != "settle"} <= {1.0}
 
 
 @pytest.mark.parametrize(
@@ -307,10 +309,10 @@ def test_without_a_known_goal_the_price_rises_while_what_was_gained_is_kept() ->
     assert prices == pytest.approx([2.0, 4.0, 2.0])
 
 
-def test_the_price_stays_while_settling() -> None:
+def test_memory_costs_nothing_while_settling_and_the_price_is_not_forgotten() -> None:
     schedule = settling()
     schedule.price.factor = 8.0
     state = schedule.price.state_dict()
     schedule.observe(340, many(GOAL, 0), use(1.0))
-    assert (schedule.phase, schedule.plan().price) == ("settle", 8.0)
+    assert (schedule.phase, schedule.plan().price) == ("settle", 0.0)
     assert schedule.price.state_dict() == state
