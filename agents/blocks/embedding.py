@@ -75,10 +75,10 @@ class StepEmbedding(nn.Module):
         return states + self.before(before), obs[-1]
 
     def _encoded(self, obs: Obs) -> Tensor:
-        """Return the codes `[T, B, D]` of observations `[T, B]`; equal ones are encoded once."""
+        """Return the codes `[T * B, D]` of observations `[T, B]`; equal ones are encoded once."""
         flat = map_obs(lambda x: x.flatten(0, 1), obs)
         if (alike := distinct(flat)) is None:
-            return self.encoder(obs)
+            return self.encoder(flat)
         codes = self.encoder(map_obs(lambda x: x[alike.rows], flat))
         return codes.index_select(0, alike.index)
 
