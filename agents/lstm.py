@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from agents.blocks.config import LayersConfig
 from agents.blocks.embedding import StepEmbedding
 from agents.blocks.feed_forward import FeedForward
-from agents.blocks.heads import Heads, num_actions
+from agents.blocks.heads import Heads
 from agents.blocks.scaled_agent import ScaledAgent
+from rl_expire.actions import ActionDistribution
 from rl_expire.types import ActorOutput, AgentOutput, TimeStep
 from rl_expire.validate import check_fit, check_range
 
@@ -164,7 +165,7 @@ class LSTM(ScaledAgent[LSTMMemory]):
 
     Args:
         observation_space: any space that `make_encoder` supports.
-        action_space: a `Discrete` space that starts at 0.
+        action_space: any space that `ActionLayout` supports.
         config: the options.
     """
 
@@ -172,10 +173,10 @@ class LSTM(ScaledAgent[LSTMMemory]):
         """Create embedding, layers and heads for the spaces."""
         super().__init__()
         self.config = config
-        actions = num_actions(action_space)
-        self.embedding = StepEmbedding(observation_space, actions, config)
+        self.actions = ActionDistribution(action_space)
+        self.embedding = StepEmbedding(observation_space, self.actions, config)
         self.layers = nn.ModuleList(LSTMLayer(config) for _ in range(config.layers))
-        self.heads = Heads(config.width, actions)
+        self.heads = Heads(config.width, self.actions)
 
     def _layers(self) -> list[LSTMLayer]:
         """Return the layers with their type."""
@@ -199,7 +200,9 @@ class LSTM(ScaledAgent[LSTMMemory]):
             state, *hidden_and_cell = layer.act(state, hidden * keep, cell * keep)
             updated.append(hidden_and_cell)
         hiddens, cells = (torch.stack(states) for states in zip(*updated, strict=True))
-        return self.heads.act(state, greedy=greedy), LSTMMemory(hiddens, cells, seen)
+        return self.heads.act(state, step.action_mask, greedy=greedy), LSTMMemory(
+            hiddens, cells, seen
+        )
 
     def unroll(self, steps: TimeStep, memory: LSTMMemory) -> AgentOutput:
         """Replay `steps [T, B]` from `memory` with gradients; leave `memory` unchanged."""
@@ -207,7 +210,7 @@ class LSTM(ScaledAgent[LSTMMemory]):
         states = embedded
         for layer, hidden, cell in zip(self._layers(), memory.hidden, memory.cell, strict=True):
             states = layer.unroll(states, steps.is_first, hidden, cell)
-        logits, value = self.heads(states)
+        logits, value = self.heads(states, steps.action_mask)
         return AgentOutput(
             logits,
             value,

@@ -42,6 +42,7 @@ class Corridor(Experiment):
     env_id: ClassVar[str] = "RLExpire/Corridor-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
     difficulty: ClassVar[str] = "length"
+    measure: ClassVar[str] = "share"
     scored_at: ClassVar[tuple[int, ...]] = (25, 50, 100, 200, 400, 1000, 3000, 10_000, 100_000)
     compared: ClassVar[tuple[str, ...]] = (
         "expire-span",

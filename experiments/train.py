@@ -1,4 +1,4 @@
-"""Train any agent on any Gymnasium environment with a Discrete action space.
+"""Train any agent on any Gymnasium environment.
 
 python experiments/train.py --env-id MiniGrid-MemoryS13Random-v0
 python experiments/train.py --env-id CartPole-v1 --wrappers envs.masked:MaskVelocity --agent lstm

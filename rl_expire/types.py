@@ -1,6 +1,7 @@
 """The data that flows from environment to loss, and the interfaces of agents and environments.
 
-Shapes: T steps, B environments, A actions, D width, S memory slots, N layers. Time comes first.
+Shapes: T steps, B environments, P parameters of the policy, D width, S memory slots, N layers. Time
+comes first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from rl_expire.actions import ActionDistribution
+
 Obs = Tensor | dict[str, Tensor]
 """Observations as tensors; a dict for `Dict` spaces."""
 
@@ -21,10 +24,10 @@ class InfoKey:
     """Keys of `info` that the library reads, for authors of environments. All are optional.
 
     The keys of this project begin with `PREFIX`, so that none is read that an environment uses for
-    something else. None of them is ever shown to the agent. `RELEVANT`, `WITHDRAWN`, `DECISION` and
-    `TEXT` are ground truth for scoring and pictures only. `CHOICE` shapes the loss: report it as
-    part of the method, since an agent trained with it knows more about its task than one trained
-    without.
+    something else. Only `ACTION_MASK` is given to the agent. `RELEVANT`, `WITHDRAWN`, `DECISION`
+    and `TEXT` are ground truth for scoring and pictures only. `CHOICE` shapes the loss: report it
+    as part of the method, since an agent trained with it knows more about its task than one
+    trained without.
 
     Keys of a step are read at every step, from the `info` that `reset` or `step` returned together
     with the observation they describe. Keys of an episode are read once, from the `info` of its
@@ -49,6 +52,10 @@ class InfoKey:
     CHOICE = "rl_expire.choice"
     """bool, of a step: whether the action makes any difference here. Where it is false, the
     policy's part of the loss is left out. Default: true."""
+    ACTION_MASK = "action_mask"
+    """array of C truth values, of a step: which actions are allowed, as Gymnasium's Taxi has it;
+    with several parts of an action, those of all parts in a row. It may also stand in a `Dict`
+    observation under this key. An environment that has it tells it at every reset and step."""
     RELEVANT = "rl_expire.relevant"
     """bool, of a step: whether this observation is needed later. Default: false."""
     WITHDRAWN = "rl_expire.withdrawn"
@@ -84,14 +91,17 @@ class TimeStep:
     Attributes:
         obs: `[B, ...]`, observation tensor or dict of tensors.
         is_first: `[B]` bool, true on the first observation of an episode.
-        last_action: `[B]` int64, the previous action; ignored where `is_first`.
+        last_action: `[B, ...]`, the previous action (see `ActionLayout`); ignored where `is_first`.
         last_reward: `[B]` float32, the reward that came with `obs`; ignored where `is_first`.
+        action_mask: `[B, C]` bool, which of the C categories of all parts of an action are allowed;
+            None: all are.
     """
 
     obs: Obs
     is_first: Tensor
     last_action: Tensor
     last_reward: Tensor
+    action_mask: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> TimeStep:
         """Apply `function` to every tensor."""
@@ -100,12 +110,14 @@ class TimeStep:
             function(self.is_first),
             function(self.last_action),
             function(self.last_reward),
+            None if self.action_mask is None else function(self.action_mask),
         )
 
     @staticmethod
     def stack(steps: list[TimeStep]) -> TimeStep:
         """Stack steps `[B, ...]` along a new first axis: `[T, B, ...]`."""
         first = steps[0].obs
+        masks = [s.action_mask for s in steps if s.action_mask is not None]
         if isinstance(first, dict):
             obs: Obs = {
                 name: torch.stack([s.obs[name] for s in steps if isinstance(s.obs, dict)])
@@ -118,12 +130,19 @@ class TimeStep:
             torch.stack([s.is_first for s in steps]),
             torch.stack([s.last_action for s in steps]),
             torch.stack([s.last_reward for s in steps]),
+            None if len(masks) < len(steps) else torch.stack(masks),
         )
 
 
 @dataclass(frozen=True)
 class ActorOutput:
-    """Output of `Agent.act`: chosen `action [B]`, policy `logits [B, A]` and state `value [B]`."""
+    """Output of `Agent.act`.
+
+    Attributes:
+        action: `[B]` or `[B, M + K]`, as in `ActionLayout`.
+        logits: `[B, P]`, of the policy, as in `ActionDistribution`.
+        value: `[B]`, of the states.
+    """
 
     action: Tensor
     logits: Tensor
@@ -135,7 +154,7 @@ class AgentOutput:
     """Output of `Agent.unroll`.
 
     Attributes:
-        logits: `[T, B, A]`, of the policy.
+        logits: `[T, B, P]`, of the policy, as in `ActionDistribution`.
         value: `[T, B]`, of the states.
         aux_loss: `[]`, memory cost for joint training (such as the mean span), not yet weighted; 0
             for an agent without one.
@@ -216,7 +235,12 @@ class Agent(nn.Module, ABC, Generic[M]):
 
     Invariant: with the same weights, `unroll` over T steps equals T calls of `act`. `unroll` is for
     learning and keeps gradients; `act` does not need them.
+
+    Attributes:
+        actions: the policy's distribution over the actions of a space.
     """
+
+    actions: ActionDistribution
 
     @abstractmethod
     def initial_memory(self, batch_size: int) -> M:
@@ -282,13 +306,13 @@ class Rollout(Generic[M]):
 
     Attributes:
         steps: `[T+1, B]`; `steps[T]` is the step after the last action.
-        action: `[T, B]` int64.
+        action: `[T, B]` or `[T, B, M + K]`, as in `ActionLayout`.
         reward: `[T, B]` float32.
         terminated: `[T, B]` bool, whether the episode reached a terminal state.
         truncated: `[T, B]` bool, whether the episode was cut off.
         final_value: `[T, B]`, value of the final observation where truncated, else 0.
         bootstrap_value: `[B]`, value of `steps[T]`.
-        logits: `[T, B, A]`, of the policy that acted.
+        logits: `[T, B, P]`, of the policy that acted.
         value: `[T, B]`, of the policy that acted.
         valid: `[T, B]` bool, false where a `NEXT_STEP` environment used the step to reset.
         choice: `[T, B]` bool, see `InfoKey.CHOICE`. Where it is false, the policy has nothing to

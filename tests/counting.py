@@ -12,6 +12,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from torch import Tensor
 
+from rl_expire.actions import ActionDistribution
 from rl_expire.types import ActorOutput, Agent, AgentOutput, LayerView, Obs, TimeStep
 from tests.support import act_over
 
@@ -189,6 +190,7 @@ class CountingAgent(Agent[CountingMemory]):
         """Set the number of steps that memories live for in `view`."""
         super().__init__()
         self.held = held
+        self.actions = ActionDistribution(gym.spaces.Discrete(5))
 
     def initial_memory(self, batch_size: int) -> CountingMemory:
         """Return zeros."""

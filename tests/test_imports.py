@@ -13,9 +13,10 @@ ALLOWED = {
     "agents": {"agents", "rl_expire", "gymnasium", "minigrid", "numpy", "torch"},
 }
 ALSO = {Path(f"envs/{name}.py"): {"pygame"} for name in ("window", "instruction/text_frame")}
-EVERY_ROOM = {"types", "validate", "info"}
+EVERY_ROOM = {"types", "validate", "info", "actions"}
 ROOMS: dict[str, set[str]] = {
-    "types": set(),
+    "actions": set(),
+    "types": {"actions"},
     "validate": set(),
     "info": set(),
     "memory": set(),
@@ -62,7 +63,11 @@ def forbidden(path: Path, source: str) -> list[str]:
         return sorted(names - allowed)
     if package == "rl_expire":
         room = path.with_suffix("").parts[1]
-        allowed = ROOMS.get(room, set()) | {room} | (EVERY_ROOM if room != "types" else set())
+        allowed = (
+            ROOMS.get(room, set())
+            | {room}
+            | (EVERY_ROOM if room not in ("types", "actions") else set())
+        )
         rooms = {room_of(m) for m in modules} - {None}
         wrong = {f"rl_expire.{r}" for r in rooms if r not in allowed}
         return sorted(names & (OURS - {"rl_expire"} | {"."}) | wrong)

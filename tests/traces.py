@@ -47,7 +47,7 @@ def random_trace(
         held = tuple(_held(spans[n], t, heads, rng) for n in range(layers))
         steps.append(
             TracedStep(
-                action=t % 3,
+                taken=(t % 3,),
                 reward=float(t % 2),
                 value=float(rng.normal()),
                 policy=rng.dirichlet(np.ones(3)).astype(np.float32),

@@ -10,6 +10,7 @@ from agents.blocks.config import LayersConfig
 from agents.blocks.distinct import distinct
 from agents.blocks.reward_scale import RewardScale
 from agents.encoders import make_encoder
+from rl_expire.actions import ActionDistribution
 from rl_expire.types import Obs, TimeStep, map_obs
 
 MOST_RECONSTRUCTED = 256
@@ -22,19 +23,22 @@ class StepEmbedding(nn.Module):
 
     Args:
         space: observation space.
-        actions: number of actions A.
+        actions: the policy's distribution over actions.
         config: its `last_action` and `last_obs` select the inputs; without `last_action`, all
             actions share one embedding.
     """
 
-    def __init__(self, space: gym.Space, actions: int, config: LayersConfig):
+    def __init__(self, space: gym.Space, actions: ActionDistribution, config: LayersConfig):
         """Create the weights for the selected inputs."""
         super().__init__()
         width = config.width
         self.encoder = make_encoder(space, width)
+        self.layout = actions.layout
         self.last_action = config.last_action
-        self.no_action = actions if config.last_action else 1
+        self.no_action = actions.categories if config.last_action else 1
         self.action = nn.Embedding(self.no_action + 1, width)
+        numbers = actions.layout.numbers if config.last_action else 0
+        self.numbers = nn.Linear(numbers, width, bias=False) if numbers else None
         self.reward = nn.Linear(1, width, bias=False)
         self.reward_scale = RewardScale()
         self.before = nn.Linear(width, width, bias=False) if config.last_obs else None
@@ -62,17 +66,27 @@ class StepEmbedding(nn.Module):
         Returns:
             The states `[T, B, D]`, and the encoded last observation: `seen` for the next call.
         """
-        action = steps.last_action if self.last_action else torch.zeros_like(steps.last_action)
-        action = action.masked_fill(steps.is_first, self.no_action)
         reward = self.reward_scale(steps.last_reward)
         reward = reward.masked_fill(steps.is_first, 0.0).unsqueeze(-1)
         obs = self._encoded(steps.obs).view(*steps.is_first.shape, -1)
-        states = obs + self.action(action) + self.reward(reward)
+        states = obs + self._embedded_action(steps) + self.reward(reward)
         if self.before is None:
             return states, seen
         before = torch.cat([seen.unsqueeze(0), obs[:-1]])
         before = before.masked_fill(steps.is_first.unsqueeze(-1), 0.0)
         return states + self.before(before), obs[-1]
+
+    def _embedded_action(self, steps: TimeStep) -> Tensor:
+        """Return `[T, B, D]`, an embedding of the last actions or of the start of an episode."""
+        if not self.last_action:
+            return self.action(steps.is_first.long())
+        if self.layout.plain:
+            return self.action(steps.last_action.masked_fill(steps.is_first, self.no_action))
+        embedded = self.action(self.layout.indices(steps.last_action)).sum(-2)
+        if self.numbers is not None:
+            embedded = embedded + self.numbers(self.layout.squashed(steps.last_action))
+        start = self.action.weight[self.no_action]
+        return torch.where(steps.is_first.unsqueeze(-1), start, embedded)
 
     def _encoded(self, obs: Obs) -> Tensor:
         """Return the codes `[T * B, D]` of observations `[T, B]`; equal ones are encoded once."""

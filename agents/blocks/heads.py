@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import gymnasium as gym
-import torch
-from gymnasium import spaces
 from torch import Tensor, nn
 
 from agents.blocks.value_head import ValueHead
+from rl_expire.actions import ActionDistribution
 from rl_expire.types import ActorOutput
-
-
-def num_actions(space: gym.Space) -> int:
-    """Return the number of actions A of a `Discrete` action space.
-
-    Raises:
-        ValueError: the space is not `Discrete`, or does not start at 0.
-    """
-    if not isinstance(space, spaces.Discrete) or space.start != 0:
-        name = " ".join(str(space).split())
-        raise ValueError(
-            f"action space {name} is not supported: agents need a Discrete space that starts at 0; "
-            "wrap the environment to provide one"
-        )
-    return int(space.n)
 
 
 class Heads(nn.Module):
@@ -31,26 +14,29 @@ class Heads(nn.Module):
 
     Args:
         width: D.
-        actions: number of actions A.
+        actions: the policy's distribution.
     """
 
-    def __init__(self, width: int, actions: int):
-        """Create the weights; the initial policy is almost uniform."""
+    def __init__(self, width: int, actions: ActionDistribution):
+        """Create the weights; the initial policy is almost the same everywhere."""
         super().__init__()
+        self.actions = actions
         self.norm = nn.LayerNorm(width)
-        self.policy = nn.Linear(width, actions)
+        self.policy = nn.Linear(width, actions.size)
         self.value = ValueHead(width)
         nn.init.orthogonal_(self.policy.weight, gain=0.01)
         nn.init.zeros_(self.policy.bias)
 
-    def forward(self, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `logits [..., A]` and `value [...]`."""
+    def forward(self, state: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return `logits [..., P]` and `value [...]`; `mask` is that of `TimeStep`."""
         normed = self.norm(state)
-        return self.policy(normed), self.value(normed)
+        logits = self.policy(normed)
+        if mask is not None:
+            logits = self.actions.masked(logits, mask)
+        return logits, self.value(normed)
 
-    def act(self, state: Tensor, *, greedy: bool) -> ActorOutput:
+    def act(self, state: Tensor, mask: Tensor | None, *, greedy: bool) -> ActorOutput:
         """Sample actions from the policy, or take the most likely ones if `greedy`."""
-        logits, value = self(state)
-        # Gumbel-max: logits minus the logarithm of exponential noise.
-        scores = logits if greedy else logits - torch.empty_like(logits).exponential_().log()
-        return ActorOutput(scores.argmax(-1), logits, value)
+        logits, value = self(state, mask)
+        choose = self.actions.mode if greedy else self.actions.sample
+        return ActorOutput(choose(logits), logits, value)

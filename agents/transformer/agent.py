@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from agents.blocks.embedding import StepEmbedding
-from agents.blocks.heads import Heads, num_actions
+from agents.blocks.heads import Heads
 from agents.blocks.scaled_agent import ScaledAgent
 from agents.transformer.config import TransformerConfig
 from agents.transformer.layer import MemoryLayer
 from agents.transformer.memory import TransformerMemory
 from agents.transformer.segment import Segment
+from rl_expire.actions import ActionDistribution
 from rl_expire.learning.forgetting import ForgettingAgent
 from rl_expire.memory.expire_span import is_held
 from rl_expire.memory.horizon import FOR_GOOD
@@ -37,7 +38,7 @@ class MemoryTransformer(
 
     Args:
         observation_space: any space that `make_encoder` supports.
-        action_space: a `Discrete` space that starts at 0.
+        action_space: any space that `ActionLayout` supports.
         config: the options.
     """
 
@@ -45,10 +46,10 @@ class MemoryTransformer(
         """Create embedding, layers and heads for the spaces."""
         super().__init__()
         self.config = config
-        actions = num_actions(action_space)
-        self.embedding = StepEmbedding(observation_space, actions, config)
+        self.actions = ActionDistribution(action_space)
+        self.embedding = StepEmbedding(observation_space, self.actions, config)
         self.layers = nn.ModuleList(self.make_layer() for _ in range(config.layers))
-        self.heads = Heads(config.width, actions)
+        self.heads = Heads(config.width, self.actions)
 
     def make_layer(self) -> MemoryLayer:
         """Return a new layer."""
@@ -91,7 +92,7 @@ class MemoryTransformer(
             state, weights = layer.act(state, slots, memory.clock)
             memory.attention.append(weights)
         memory.clock += 1
-        return self.heads.act(state, greedy=greedy), memory
+        return self.heads.act(state, step.action_mask, greedy=greedy), memory
 
     def unroll(
         self, steps: TimeStep, memory: TransformerMemory, *, early: float = 0.0
@@ -116,7 +117,7 @@ class MemoryTransformer(
             costs.append(output.cost)
             diagnostics[f"kept/{n}"] = output.held
         diagnostics["seen"] = segment.times().float().mean() + 1
-        logits, value = self.heads(states.transpose(0, 1))
+        logits, value = self.heads(states.transpose(0, 1), steps.action_mask)
         return AgentOutput(
             logits,
             value,
@@ -175,6 +176,11 @@ class MemoryTransformer(
             inputs = states
             states = layer.unroll(inputs, slots, segment, early=0.0).states
             layer.lifetime.calibrate(inputs)
+
+    def lifetime_inputs(self) -> list[nn.Parameter]:
+        """Return the parameters of the embedding, and of all layers but the last."""
+        modules = [self.embedding, *self._layers()[:-1]]
+        return [p for module in modules for p in module.parameters()]
 
     def set_horizon(self, age: float) -> None:
         """Set the age, in steps, up to which training tests memories, in every layer."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 LIBRARY = "rl_expire"
-ROOMS = ("memory", "learning", "vector", "scoring", "runs", "retention")
+ROOMS = ("actions", "memory", "learning", "vector", "scoring", "runs", "retention")
 PACKAGES = (LIBRARY, *(f"{LIBRARY}.{room}" for room in ROOMS), "agents", "envs")
 CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 LETTER = re.compile(r"(^ *|: )([A-Za-z])\.(?=\s|$)", re.MULTILINE)

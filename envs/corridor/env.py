@@ -79,7 +79,8 @@ class CorridorVectorEnv(ArrayVectorEnv):
     `rl_expire.relevant` (bool: the observation shows the cue of a junction that is not solved yet),
     `length` (int: column of the first junction), `rl_expire.decision` (bool: the agent is at an
     unsolved junction), `rl_expire.choice` (bool: the action makes a difference, as it does not on
-    the walkway), `success` (bool: all junctions solved, on the last step).
+    the walkway), `share` (float: junctions solved, divided by their number), `success` (bool: all
+    junctions solved, on the last step).
 
     ## Options
     See `CorridorOptions`. Registered as `RLExpire/Corridor-v0`.
@@ -177,6 +178,7 @@ class CorridorVectorEnv(ArrayVectorEnv):
             "length": state.length.astype(np.int64),
             "rl_expire.decision": (state.x == state.junction()) & (state.solved < state.num_cues),
             "rl_expire.choice": (state.x >= state.length) if walkway else np.ones_like(relevant),
+            "share": state.solved / state.num_cues,
             "success": state.success.copy(),
         }
 

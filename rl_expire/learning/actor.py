@@ -12,7 +12,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
-from rl_expire.learning.batch_info import read_flags, row_scalars
+from rl_expire.learning.batch_info import read_action_mask, read_flags, row_scalars
 from rl_expire.learning.episode import SUCCESS_KEYS, Episode, episode_from_dict, success_of
 from rl_expire.learning.record import Record
 from rl_expire.types import FLAGS, ActorOutput, Agent, InfoKey, M, Obs, TimeStep
@@ -105,8 +105,9 @@ class Actor(Record, Generic[M]):
         self.step = TimeStep(
             to_tensor(obs, device),
             torch.ones(rows, dtype=torch.bool, device=device),
-            torch.zeros(rows, dtype=torch.int64, device=device),
+            self.agent.actions.layout.first(rows, device),
             torch.zeros(rows, device=device),
+            self._action_mask(obs, info),
         )
 
     def act(self, *, greedy: bool = False) -> ActorOutput:
@@ -117,14 +118,16 @@ class Actor(Record, Generic[M]):
         return output
 
     def advance(self, action: Tensor) -> Transition:
-        """Step the environments with `action [B]`, and update `step` and `flags`.
+        """Step the environments with `action [B, ...]`, and update `step` and `flags`.
 
         Raises:
             EnvFaultError: an environment failed and was not rebuilt; this object is unchanged.
         """
         start = perf_counter()
         try:
-            obs, reward, terminated, truncated, info = self.envs.step(action.cpu().numpy())
+            obs, reward, terminated, truncated, info = self.envs.step(
+                self.agent.actions.layout.to_env(action)
+            )
         except EnvFaultError:
             raise
         except Exception as error:
@@ -133,6 +136,7 @@ class Actor(Record, Generic[M]):
         reward = reward_array(reward, self.envs.num_envs)
         check_batch(reward, obs)
         flags = read_flags(info, len(reward))
+        mask = self._action_mask(obs, info)
         terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
         valid = self.playing()
         truncated &= ~terminated
@@ -153,6 +157,7 @@ class Actor(Record, Generic[M]):
             torch.as_tensor(is_first.copy(), device=self.device),
             action,
             torch.as_tensor(reward, device=self.device),
+            mask,
         )
         return Transition(reward, terminated, truncated, valid, failed, final_obs)
 
@@ -176,6 +181,11 @@ class Actor(Record, Generic[M]):
     def flag(self, key: str) -> np.ndarray:
         """Return `[B]` bool, the flag `key` of the current observations, or its default."""
         return self.flags.get(key, np.full(self.envs.num_envs, FLAGS[key]))
+
+    def _action_mask(self, obs: Any, info: dict[str, Any]) -> Tensor | None:
+        """Return the actions `[B, C]` that are allowed now; None: all are."""
+        mask = read_action_mask(obs, info, self.envs.num_envs, self.agent.actions.categories)
+        return None if mask is None else torch.as_tensor(mask, device=self.device)
 
     def restart(self, seed: int | None = None) -> None:
         """Reset all environments, with `seed` if given, and drop their unfinished episodes."""
@@ -201,7 +211,7 @@ class Actor(Record, Generic[M]):
         return {
             "envs": env_state(self.envs),
             "memory": self.memory.state_dict(),
-            "step": _cloned(vars(self.step)),
+            "step": _cloned(_given(self.step)),
             "info": {key: value.copy() for key, value in self.flags.items()},
             "total_reward": self._total_reward.copy(),
             "steps": self._steps.copy(),
@@ -223,7 +233,7 @@ class Actor(Record, Generic[M]):
         check_keys(state, keys, "actor")
         if type(state["tells_success"]) is not bool:
             raise ValueError("actor/tells_success is not a bool")
-        check_fit(state["step"], vars(self.step), "actor/step")
+        check_fit(state["step"], _given(self.step), "actor/step")
         for name in arrays:
             check_fit(state[name], getattr(self, f"_{name}"), f"actor/{name}")
         for name, value in state["info"].items():
@@ -270,6 +280,11 @@ class Actor(Record, Generic[M]):
             self.episodes.append(Episode(int(row), total_reward, steps, scalars))
         self._total_reward[ended] = 0.0
         self._steps[ended] = 0
+
+
+def _given(step: TimeStep) -> dict[str, Any]:
+    """Return the fields of `step` by name, without a mask of actions if there is none."""
+    return {name: value for name, value in vars(step).items() if value is not None}
 
 
 def to_tensor(obs: Any, device: torch.device) -> Obs:

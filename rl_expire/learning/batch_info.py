@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from rl_expire.info import flag, scalar
-from rl_expire.types import FLAGS
+from rl_expire.types import FLAGS, InfoKey
 from rl_expire.vector.faults import EnvFaultError
 
 
@@ -41,6 +41,41 @@ def _read_flag(info: Mapping[str, Any], key: str, rows: int) -> np.ndarray:
         except ValueError as error:
             raise EnvFaultError(f"environment {row}: {error}") from None
     return flags
+
+
+def read_action_mask(
+    obs: Any, info: Mapping[str, Any], rows: int, categories: int
+) -> np.ndarray | None:
+    """Return which actions are allowed, `[B, C]` bool; None where the environments do not say.
+
+    Args:
+        obs: batch of observations; a dict may have the mask under `InfoKey.ACTION_MASK`.
+        info: of B environments; it may have the mask under the same key.
+        rows: B.
+        categories: C, of all parts of an action together.
+
+    Raises:
+        EnvFaultError: a mask does not fit, or allows no action.
+    """
+    key = InfoKey.ACTION_MASK
+    if isinstance(obs, dict) and key in obs:
+        values = obs[key]
+    elif key in info:
+        values = info[key]
+    else:
+        return None
+    try:
+        mask = np.asarray(values).reshape(rows, -1).astype(bool)
+    except (TypeError, ValueError):
+        mask = np.zeros((rows, 0), bool)
+    if mask.shape[1] != categories:
+        raise EnvFaultError(
+            f"{key} of {rows} environments has shape {np.shape(values)}, not ({rows}, {categories})"
+        )
+    mask[~np.asarray(info.get(f"_{key}", np.ones(rows, bool)), bool)] = True
+    if (rows_without := np.flatnonzero(~mask.any(1))).size:
+        raise EnvFaultError(f"environment {rows_without[0]}: {key} allows no action")
+    return mask
 
 
 def row_scalars(info: Mapping[str, Any], row: int, rows: int) -> dict[str, float]:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Generic, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from rl_expire.actions import ActionDistribution
 from rl_expire.learning import ranks
 from rl_expire.learning.optim import MeanMetrics, frozen, masked_mean, others, span_stats
 from rl_expire.types import Agent, AgentOutput, M, Rollout, TimeStep
@@ -66,6 +67,10 @@ class ForgettingAgent(Agent[M]):
         """
 
     @abstractmethod
+    def lifetime_inputs(self) -> list[nn.Parameter]:
+        """Return the parameters that the inputs of lifetimes are computed from."""
+
+    @abstractmethod
     def set_horizon(self, age: float) -> None:
         """Set the age up to which training tests memories; longer lifetimes never end.
 
@@ -79,13 +84,18 @@ class ForgettingAgent(Agent[M]):
 
 
 def distillation(
-    student: AgentOutput, teacher: AgentOutput, valid: Tensor, choice: Tensor
+    student: AgentOutput,
+    teacher: AgentOutput,
+    actions: ActionDistribution,
+    valid: Tensor,
+    choice: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Compare the answers with memories fading ahead of time to those of acting.
 
     Args:
         student: output with memories fading ahead of time.
         teacher: output with memories as they are while acting; it gets no gradient.
+        actions: the agent's.
         valid: `[T, B]` bool, the steps to average over.
         choice: `[T, B]` bool, the steps at which the action matters; others have no KL term.
 
@@ -94,9 +104,7 @@ def distillation(
         the values in units of `student.value_scale`, as a mean over valid steps. And the KL
         `[T, B]` at the valid steps that offer a choice, 0 elsewhere.
     """
-    log_p = torch.log_softmax(teacher.logits.detach(), -1)
-    log_q = torch.log_softmax(student.logits, -1)
-    kl = (log_p.exp() * (log_p - log_q)).sum(-1) * (choice & valid)
+    kl = actions.kl(teacher.logits.detach(), student.logits) * (choice & valid)
     value_error = (teacher.value.detach() - student.value) / student.value_scale
     # In floating point, the divergence of almost equal policies may come out below zero.
     return masked_mean(kl + 0.5 * value_error.pow(2), valid), kl.detach().clamp(min=0.0)
@@ -136,7 +144,7 @@ class Forgetting(Generic[M]):
         """
         with frozen(self._others):
             student = self.agent.unroll(batch.acted_on, batch.memory, early=self.config.early)
-        loss, kl = distillation(student, acted, batch.valid, batch.choice)
+        loss, kl = distillation(student, acted, self.agent.actions, batch.valid, batch.choice)
         # A minibatch whose loss is not finite is skipped, and must not spoil the sum.
         self._missed = self._missed + kl.nan_to_num(0.0, 0.0, 0.0).sum()
         self._choices = self._choices + (batch.choice & batch.valid).sum()

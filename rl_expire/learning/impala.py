@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rl_expire.actions import ActionDistribution
 from rl_expire.learning.forgetting import Forgetting
 from rl_expire.learning.nonfinite import SkipCounter
 from rl_expire.learning.optim import masked_mean
 from rl_expire.learning.ppo import (
     PPOConfig,
     estimate_advantages,
-    log_prob,
     rescaled,
     scale_advantages,
     with_value_and_entropy,
@@ -22,7 +22,12 @@ from rl_expire.types import Agent, AgentOutput, M, Rollout
 
 
 def impala_loss(
-    output: AgentOutput, rollout: Rollout[M], config: PPOConfig, *, entropy_cost: float
+    output: AgentOutput,
+    rollout: Rollout[M],
+    actions: ActionDistribution,
+    config: PPOConfig,
+    *,
+    entropy_cost: float,
 ) -> Loss:
     """Compute the policy, value and entropy losses (Espeholt et al. 2018, section 4.2).
 
@@ -32,6 +37,7 @@ def impala_loss(
     Args:
         output: the agent's output on the rollout.
         rollout: T steps of B environments.
+        actions: the agent's.
         config: options; those about clipping and passes are not used.
         entropy_cost: weight of the entropy bonus.
 
@@ -40,8 +46,8 @@ def impala_loss(
     """
     valid = rollout.valid
     choice = valid & rollout.choice
-    target = log_prob(output.logits, rollout.action)
-    acted = log_prob(rollout.logits, rollout.action)
+    target = actions.log_prob(output.logits, rollout.action)
+    acted = actions.log_prob(rollout.logits, rollout.action)
     advantages, returns = vtrace(
         target.detach(),
         acted,
@@ -58,8 +64,9 @@ def impala_loss(
     scaled = scale_advantages(advantages, valid, output.value_scale)
     policy_loss = -masked_mean(scaled * target * choice, valid)
     error = ((output.value - returns) / output.value_scale).pow(2)
+    ratio = target - acted
     return with_value_and_entropy(
-        policy_loss, error, target - acted, output, rollout, config, entropy_cost=entropy_cost
+        policy_loss, error, ratio, output, rollout, actions, config, entropy_cost=entropy_cost
     )
 
 
@@ -84,7 +91,7 @@ def impala_update(
 
     def loss(output: AgentOutput, batch: Rollout[M], rows: Tensor) -> Loss:
         """Return the loss of a minibatch and scalars to log."""
-        return impala_loss(output, batch, config, entropy_cost=entropy_cost)
+        return impala_loss(output, batch, agent.actions, config, entropy_cost=entropy_cost)
 
     return update(
         agent,

@@ -7,12 +7,13 @@ from math import ceil
 from typing import Any, Generic, cast
 
 import torch
+from torch import nn
 
 from rl_expire.learning import ranks
 from rl_expire.learning.forgetting import Forgetting, ForgettingAgent, ForgettingConfig
 from rl_expire.learning.impala import impala_update
 from rl_expire.learning.nonfinite import SkipCounter
-from rl_expire.learning.optim import set_learning_rate
+from rl_expire.learning.optim import frozen, set_learning_rate
 from rl_expire.learning.optimizer_state import load_optimizer_state, optimizer_state
 from rl_expire.learning.ppo import PPOConfig, ppo_update
 from rl_expire.learning.schedule import Plan
@@ -92,16 +93,23 @@ class Learner(Generic[M]):
         passes, rate = self._pace(plan, _effort(rollout))
         set_learning_rate(self.optimizer, rate * self.ppo.learning_rate)
         update = impala_update if self.impala else ppo_update
-        return update(
-            self.agent,
-            self.optimizer,
-            rollout,
-            replace(self.ppo, minibatches=minibatches, epochs=passes),
-            entropy_cost=plan.entropy_cost,
-            span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
-            forgetting=self._forgetting(plan, minibatches) if plan.span_rate > 0 else None,
-            skips=self.skips,
-        )
+        with frozen(self._fixed(plan)):
+            return update(
+                self.agent,
+                self.optimizer,
+                rollout,
+                replace(self.ppo, minibatches=minibatches, epochs=passes),
+                entropy_cost=plan.entropy_cost,
+                span_cost=self.forgetting.joint_alpha if self.joint else 0.0,
+                forgetting=self._forgetting(plan, minibatches) if plan.span_rate > 0 else None,
+                skips=self.skips,
+            )
+
+    def _fixed(self, plan: Plan) -> list[nn.Parameter]:
+        """Return the parameters that do not learn: while settling, lifetimes stay as they are."""
+        if plan.phase != "settle" or self.forgetting.method != "distillation":
+            return []
+        return cast(ForgettingAgent[M], self.agent).lifetime_inputs()
 
     def _pace(self, plan: Plan, effort: float) -> tuple[int, float]:
         """Return the passes over a rollout, and the factor on the policy's learning rate.

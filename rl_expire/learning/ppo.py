@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rl_expire.actions import ActionDistribution
 from rl_expire.learning import ranks
 from rl_expire.learning.forgetting import Forgetting
 from rl_expire.learning.nonfinite import SkipCounter
@@ -67,17 +68,6 @@ class PPOConfig:
         return 1 - 1 / length if self.gae_lambda is None else self.gae_lambda
 
 
-def log_prob(logits: Tensor, action: Tensor) -> Tensor:
-    """Return the log-probability `[...]` of `action [...]` under `logits [..., A]`."""
-    return torch.log_softmax(logits, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
-
-
-def entropy(logits: Tensor) -> Tensor:
-    """Return the entropy `[...]`, in nats, of the policy with `logits [..., A]`."""
-    log_p = torch.log_softmax(logits, -1)
-    return -(log_p.exp() * log_p).sum(-1)
-
-
 def scale_advantages(advantages: Tensor, valid: Tensor, value_scale: Tensor) -> Tensor:
     """Scale the advantages of a rollout to a root mean square of 1, at most, where `valid`.
 
@@ -103,6 +93,7 @@ def ppo_loss(
     rollout: Rollout[M],
     advantages: Tensor,
     returns: Tensor,
+    actions: ActionDistribution,
     config: PPOConfig,
     *,
     entropy_cost: float,
@@ -114,6 +105,7 @@ def ppo_loss(
         rollout: T steps of B environments.
         advantages: `[T, B]`, as `scale_advantages` returns them.
         returns: `[T, B]`.
+        actions: the agent's.
         config: options; its `value_clip` is in units of `output.value_scale`.
         entropy_cost: weight of the entropy bonus.
 
@@ -124,7 +116,8 @@ def ppo_loss(
     valid = rollout.valid
     choice = valid & rollout.choice
     scale = output.value_scale
-    log_ratio = log_prob(output.logits, rollout.action) - log_prob(rollout.logits, rollout.action)
+    acted = actions.log_prob(rollout.logits, rollout.action)
+    log_ratio = actions.log_prob(output.logits, rollout.action) - acted
     ratio = log_ratio.exp()
     clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
     gain = torch.min(ratio * advantages, clipped * advantages)
@@ -135,7 +128,7 @@ def ppo_loss(
         change = (output.value - rollout.value).clamp(-limit, limit)
         error = torch.max(error, ((rollout.value + change - returns) / scale).pow(2))
     return with_value_and_entropy(
-        policy_loss, error, log_ratio, output, rollout, config, entropy_cost=entropy_cost
+        policy_loss, error, log_ratio, output, rollout, actions, config, entropy_cost=entropy_cost
     )
 
 
@@ -145,6 +138,7 @@ def with_value_and_entropy(
     log_ratio: Tensor,
     output: AgentOutput,
     rollout: Rollout[M],
+    actions: ActionDistribution,
     config: PPOConfig,
     *,
     entropy_cost: float,
@@ -157,6 +151,7 @@ def with_value_and_entropy(
         log_ratio: `[T, B]`, log-probability of the actions, minus that of the policy that acted.
         output: the agent's output on the rollout.
         rollout: T steps of B environments.
+        actions: the agent's.
         config: options.
         entropy_cost: weight of the entropy bonus.
 
@@ -166,7 +161,7 @@ def with_value_and_entropy(
     valid = rollout.valid
     choice = valid & rollout.choice
     value_loss = 0.5 * masked_mean(error, valid)
-    entropies = entropy(output.logits)
+    entropies = actions.entropy(output.logits)
     mean_entropy = masked_mean(entropies * choice, valid)
     loss = policy_loss + config.value_cost * value_loss - entropy_cost * mean_entropy
     log_ratio = log_ratio.detach()
@@ -214,7 +209,7 @@ def ppo_update(
     def loss(output: AgentOutput, batch: Rollout[M], rows: Tensor) -> Loss:
         """Return the loss of a minibatch and scalars to log."""
         estimates = advantages[:, rows], returns[:, rows]
-        return ppo_loss(output, batch, *estimates, config, entropy_cost=entropy_cost)
+        return ppo_loss(output, batch, *estimates, agent.actions, config, entropy_cost=entropy_cost)
 
     return update(
         agent,

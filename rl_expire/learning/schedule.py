@@ -6,9 +6,9 @@ The phases of a run:
   curriculum grows, and once the task is solved; after a collapse the last good weights are
   restored. Once there is something worth keeping, the lifetimes of memories learn beside it.
 - `settle`, once the task is solved, or mastered without further progress, and no more memories
-  are being given up: all learning rates and the entropy bonus fall to zero. Memory costs nothing
-  meanwhile, so that lifetimes grow where something is missed and do not fall: the score comes an
-  episode late, and would not tell what is lost in the last steps. Sooner or later a moving
+  are being given up: learning rate and entropy bonus fall to zero. Lifetimes stay as they are, and
+  so does all that they are computed from: the score comes an episode late, and would not tell what
+  is lost in the last steps. Sooner or later a moving
   average passes any threshold by chance, so the score must still pass it at the end of this
   phase; otherwise learning goes on.
 - `end`.
@@ -88,8 +88,9 @@ class Plan:
         phase: the phase that the run is in.
         rate: factor on the policy's learning rate.
         entropy_cost: weight of the entropy bonus.
-        price: factor on the weight of the span penalty; 0 while settling.
-        span_rate: factor in [0, 1] on the learning rate of the spans; 0 until forgetting begins.
+        price: factor on the weight of the span penalty.
+        span_rate: factor in [0, 1] on the learning rate of the spans; 0 until forgetting begins,
+            and while settling.
     """
 
     phase: Phase
@@ -151,8 +152,8 @@ class Schedule:
             self.phase,
             scale * rate,
             scale * entropy,
-            0.0 if self.phase == "settle" else self.price.factor,
-            calm if self.forgetting else 0.0,
+            self.price.factor,
+            calm if self.forgetting and self.phase != "settle" else 0.0,
         )
 
     def observe(

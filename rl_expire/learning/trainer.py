@@ -311,7 +311,7 @@ class Trainer(Generic[M]):
 
 def _steps_of(rollout: Rollout[Any]) -> int:
     """Return the environment steps of a rollout and those of the other ranks, as long as it."""
-    return rollout.action.numel() * ranks.size()
+    return rollout.reward.numel() * ranks.size()
 
 
 def _check_divisible(train: TrainConfig, name: str, minibatches: int) -> None:

@@ -9,18 +9,18 @@ from typing import Any, TypeGuard
 import gymnasium as gym
 
 
-def action_names(env: gym.Env, count: int) -> tuple[str, ...]:
-    """Return a name for each of `count` discrete actions.
+def action_names(env: gym.Env, default: Sequence[str]) -> tuple[str, ...]:
+    """Return a name for each discrete action, or each part of an action.
 
-    An environment names its actions with an attribute `action_names`, a sequence of `count`
-    strings; it is looked up on `env.unwrapped`, then in `env.metadata`. MiniGrid's environments
-    have an enum `actions` instead. Actions without a name are called `action 0`, `action 1`, ...
+    An environment names them with an attribute `action_names`, a sequence of as many strings as
+    `default`; it is looked up on `env.unwrapped`, then in `env.metadata`. MiniGrid's environments
+    have an enum `actions` instead.
 
     Args:
         env: The environment, wrapped or not.
-        count: Number of actions, A.
+        default: Names where the environment has none.
     """
-    core = env.unwrapped
+    core, count = env.unwrapped, len(default)
     for names in (
         getattr(core, "action_names", None),
         (env.metadata or {}).get("action_names"),
@@ -28,7 +28,7 @@ def action_names(env: gym.Env, count: int) -> tuple[str, ...]:
     ):
         if _is_names(names, count):
             return tuple(names)
-    return tuple(f"action {n}" for n in range(count))
+    return tuple(default)
 
 
 def _is_names(value: Any, count: int) -> TypeGuard[Sequence[str]]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rl_expire.retention.action_bars import bars, change
 from rl_expire.types import Agent, M, Obs, TimeStep
 
 MAX_OCCLUSIONS = 256
@@ -45,11 +46,11 @@ def measure_importance(
 ) -> Importance:
     """Replay an episode once for each stretch of steps, with that stretch occluded.
 
-    Importance is the total variation distance between the original policy and the policy with an
-    observation occluded. It is 0 where the agent would have acted the same anyway, for whatever
-    reason. An occluded observation is replaced by the typical one of the episode (see
-    `typical_obs`). Actions and rewards stay as they were, so information that the agent passes on
-    through its own actions is not occluded.
+    Importance is how much the policy changes with an observation occluded: the total variation
+    distance between the two, see `action_bars.change`. It is 0 where the agent would have acted the
+    same anyway, for whatever reason. An occluded observation is replaced by the typical one of the
+    episode (see `typical_obs`). Actions and rewards stay as they were, so information that the
+    agent passes on through its own actions is not occluded.
 
     All replays form one batch of at most `MAX_OCCLUSIONS` rows, stepped through together: memory
     does not grow with the episode.
@@ -57,7 +58,7 @@ def measure_importance(
     Args:
         agent: The policy.
         steps: The T steps of one episode, a batch of 1 each.
-        policies: `[A]` action probabilities of each step.
+        policies: `[C + K]`, the bars of the policy at each step.
     """
     every = -(-len(steps) // MAX_OCCLUSIONS)
     rows = -(-len(steps) // every)
@@ -68,8 +69,8 @@ def measure_importance(
         batch = step.map(lambda x: x.expand(rows, *x.shape[1:]).clone())
         _occlude(batch.obs, typical, row)
         output, memory = agent.act(batch, memory, greedy=True)
-        changed = output.logits[: row + 1].softmax(-1).cpu() - torch.as_tensor(policy)
-        shares.append((changed.abs().sum(-1) / 2).numpy())
+        occluded = bars(agent.actions, output.logits[: row + 1])
+        shares.append(change(agent.actions.layout, occluded, policy))
     return Importance(every, tuple(shares))
 
 

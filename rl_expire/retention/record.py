@@ -9,10 +9,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from torch import Tensor
 
+from rl_expire.actions import ActionDistribution
 from rl_expire.info import flag
 from rl_expire.learning.actor import to_tensor
+from rl_expire.learning.batch_info import read_action_mask
 from rl_expire.learning.episode import success_of
+from rl_expire.retention.action_bars import bar_names, bars, taken
 from rl_expire.retention.action_names import action_names
 from rl_expire.retention.frames import Frame, as_rgb
 from rl_expire.retention.importance import Importance, measure_importance
@@ -76,7 +80,7 @@ def trace_episode(
         env_id=_env_name(env),
         seed=seed,
         greedy=greedy,
-        action_names=action_names(env, len(steps[0].policy)),
+        action_names=action_names(env, bar_names(agent.actions.layout)),
         frames=recording.frames,
         steps=tuple(steps),
         total_reward=episode.total_reward,
@@ -122,25 +126,28 @@ def _play(
     episode = _Episode(info)
     recording.frames.append(_render(env))
     memory = agent.initial_memory(1)
-    action, reward = 0, 0.0
+    layout = agent.actions.layout
+    action, reward = layout.first(1, device), 0.0
     for t in range(max_steps):
-        step = _time_step(obs, action, reward, device, is_first=t == 0)
+        step = _time_step(obs, episode.info, agent.actions, action, reward, is_first=t == 0)
         episode.inputs.append(step)
         output, memory = agent.act(step, memory, greedy=greedy)
         layers = tuple(_held_memories(view, t) for view in agent.view(memory))
         relevant = _flag(episode.info, InfoKey.RELEVANT)
         decision = _flag(episode.info, InfoKey.DECISION)
         text = _text(episode.info)
-        action = int(output.action[0])
-        obs, given, episode.terminated, episode.truncated, episode.info = env.step(action)
+        action = output.action
+        obs, given, episode.terminated, episode.truncated, episode.info = env.step(
+            layout.to_one_env(action)
+        )
         reward = float(given)
         episode.total_reward += reward
         recording.add(
             TracedStep(
-                action=action,
+                taken=taken(layout, action[0]),
                 reward=reward,
                 value=float(output.value[0]),
-                policy=output.logits[0].softmax(-1).cpu().numpy(),
+                policy=bars(agent.actions, output.logits[0]),
                 relevant=relevant,
                 decision=decision,
                 text=text,
@@ -197,18 +204,29 @@ def _render(env: gym.Env) -> Frame:
 
 
 def _time_step(
-    obs: Any, action: int, reward: float, device: torch.device, *, is_first: bool
+    obs: Any,
+    info: dict[str, Any],
+    actions: ActionDistribution,
+    action: Tensor,
+    reward: float,
+    *,
+    is_first: bool,
 ) -> TimeStep:
     """Return the step as a batch of 1."""
+    device = action.device
     if isinstance(obs, dict):
         batch: Any = {name: np.asarray(value)[None] for name, value in obs.items()}
     else:
         batch = np.asarray(obs)[None]
+    key = InfoKey.ACTION_MASK
+    given = {key: np.asarray(info[key])[None]} if key in info else {}
+    mask = read_action_mask(batch, given, 1, actions.categories)
     return TimeStep(
         to_tensor(batch, device),
         torch.tensor([is_first], device=device),
-        torch.tensor([action], device=device),
+        action,
         torch.tensor([reward], dtype=torch.float32, device=device),
+        None if mask is None else torch.as_tensor(mask, device=device),
     )
 
 

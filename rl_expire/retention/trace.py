@@ -53,10 +53,11 @@ class TracedStep:
     """One step of an episode.
 
     Attributes:
-        action: The action taken.
+        taken: The bars of `policy` that the action taken belongs to: a discrete action has one.
         reward: The reward that followed.
         value: The agent's value estimate of the observation it acted on.
-        policy: `[A]` float32, the action probabilities.
+        policy: `[A]` float32, a bar for each action, or for each part of one; see
+            `action_bars.bars`.
         relevant: Whether this observation is needed later (`info["rl_expire.relevant"]`); None
             without it.
         decision: Whether the right action depends on memory now (`info["rl_expire.decision"]`);
@@ -68,7 +69,7 @@ class TracedStep:
             the last recorded step.
     """
 
-    action: int
+    taken: tuple[int, ...]
     reward: float
     value: float
     policy: npt.NDArray[np.float32]

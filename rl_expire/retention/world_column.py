@@ -111,8 +111,11 @@ class WorldColumn:
         order = sorted(range(len(step.policy)), key=lambda a: -float(step.policy[a]))
         free = self._free_below(top + self.layout.heading)
         shown = order[: min(self.layout.bars, max(1, free // self.layout.crowded))]
-        if step.action not in shown:
-            shown[-1] = step.action
+        missing = [action for action in step.taken if action not in shown]
+        if missing:
+            kept = [action for action in shown if action in step.taken]
+            others = [action for action in shown if action not in step.taken]
+            shown = [*missing, *kept, *others][: len(shown)]
         roomy = len(shown) <= 4 and len(shown) * self.layout.pitch <= free
         pitch = self.layout.pitch if roomy else self.layout.crowded
         for row, action in enumerate(sorted(shown)):
@@ -122,7 +125,7 @@ class WorldColumn:
         self, draw: ImageDraw.ImageDraw, step: TracedStep, action: int, y: int
     ) -> None:
         """Draw the name, the bar and the probability of one action."""
-        taken, share = action == step.action, float(step.policy[action])
+        taken, share = action in step.taken, float(step.policy[action])
         colour = TEXT if taken else DIM
         name = fit_text(draw, self.trace.action_names[action], 18, 104)
         write(draw, (self.left, y + 15), name, 18, colour)

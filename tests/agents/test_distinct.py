@@ -12,8 +12,11 @@ from torch import Tensor
 from agents.blocks.config import LayersConfig
 from agents.blocks.distinct import distinct
 from agents.blocks.embedding import StepEmbedding
+from rl_expire.actions import ActionDistribution
 from rl_expire.types import Obs, map_obs
 from tests.support import random_steps
+
+THREE = ActionDistribution(spaces.Discrete(3))
 
 CELLS = spaces.Box(np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 3, np.uint8), dtype=np.uint8)
 SPACES: dict[str, gym.Space] = {
@@ -74,7 +77,7 @@ def test_numbers_with_fractions_are_not_compared() -> None:
 def test_codes_and_gradients_are_those_of_each_observation_by_itself(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embedding = StepEmbedding(SPACES[name], 3, LayersConfig(width=8))
+    embedding = StepEmbedding(SPACES[name], THREE, LayersConfig(width=8))
     steps = random_steps(5, 4, space=SPACES[name])
     steps = steps.map(lambda x: x[torch.tensor([0, 1, 0, 2, 1])])
 

@@ -73,7 +73,7 @@ def episode_data(trace: Trace, first: int, pictures: Pictures) -> dict[str, Any]
         pictures: Collects the frames.
 
     Returns:
-        JSON values. `length` is T. The columns `action`, `reward`, `value`, `policy` and `decision`
+        JSON values. `length` is T. The columns `taken`, `reward`, `value`, `policy` and `decision`
         have an entry for each step shown. `reward_before` is the sum of rewards before `first`.
         `observations` has those of the steps shown, and earlier ones that were still held or had
         any importance, by step; `end` is the frame after the last action. For `layers` see
@@ -99,7 +99,7 @@ def episode_data(trace: Trace, first: int, pictures: Pictures) -> dict[str, Any]
         "outcome": {"word": word, "colour": css(colour), "reward": number(trace.total_reward, 6)},
         "notes": left_out(trace, first),
         "reward_before": number(sum(step.reward for step in trace.steps[:first]), 6),
-        "action": [step.action for step in shown],
+        "taken": [list(step.taken) for step in shown],
         "reward": [number(step.reward, 6) for step in shown],
         "value": [number(step.value, 4) for step in shown],
         "policy": [[number(p, 4) for p in step.policy.tolist()] for step in shown],

@@ -31,14 +31,14 @@ function drawOutcome(episode) {
 
 /** Show the action probabilities as bars, the action taken bright. */
 function drawPolicy(episode, t) {
-  const [policy, taken] = [episode.at("policy", t), episode.at("action", t)];
+  const [policy, taken] = [episode.at("policy", t), episode.at("taken", t)];
   const order = policy
     .map((_, n) => n)
-    .sort((a, b) => (b === taken) - (a === taken) || policy[b] - policy[a]);
+    .sort((a, b) => taken.includes(b) - taken.includes(a) || policy[b] - policy[a]);
   const shown = order.slice(0, MAX_ACTIONS).sort((a, b) => a - b);
   $("policy").replaceChildren(
     ...shown.map((n) => {
-      const row = element("div", n === taken ? "action taken" : "action");
+      const row = element("div", taken.includes(n) ? "action taken" : "action");
       const track = element("span", "track");
       const bar = element("i");
       bar.style.width = `${100 * (policy[n] ?? 0)}%`;

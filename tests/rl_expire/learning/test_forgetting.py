@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 from torch import Tensor
 
+from rl_expire.actions import ActionDistribution
 from rl_expire.learning.forgetting import Forgetting, ForgettingConfig, distillation
 from rl_expire.learning.memory_price import MemoryPrice, MemoryUse
 from rl_expire.learning.nonfinite import NonFiniteLossError
@@ -16,6 +18,7 @@ from rl_expire.types import AgentOutput, Rollout
 from tests.support import copy_of, expire_agent, made_up_rollout, random_steps, set_spans
 
 T, B = 8, 4
+ACTIONS = ActionDistribution(Discrete(3))
 
 
 def make_output(logits: Tensor, value: Tensor) -> AgentOutput:
@@ -33,11 +36,12 @@ def test_distillation_by_hand() -> None:
     teacher = make_output(torch.zeros(1, 1, 2), torch.tensor([[3.0]]))
     student = make_output(torch.tensor([[[1.0, 3.0]]]).log(), torch.tensor([[1.0]]))
     expected = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75) + 0.5 * 4.0
+    actions = ActionDistribution(Discrete(2))
     yes = torch.ones(1, 1, dtype=torch.bool)
-    loss, kl = distillation(student, teacher, yes, yes)
+    loss, kl = distillation(student, teacher, actions, yes, yes)
     assert float(loss) == pytest.approx(expected)
     assert kl.tolist() == [[pytest.approx(expected - 0.5 * 4.0)]]
-    loss, kl = distillation(student, teacher, yes, ~yes)
+    loss, kl = distillation(student, teacher, actions, yes, ~yes)
     assert float(loss) == pytest.approx(0.5 * 4.0)
     assert kl.tolist() == [[0.0]]
 
@@ -51,7 +55,7 @@ def test_distillation_equals_its_explicit_sum_over_valid_steps() -> None:
             divergences[t, b] = naive_kl(teacher.logits[t, b], student.logits[t, b])
         total += 0.5 * float(teacher.value[t, b] - student.value[t, b]) ** 2
     expected = (total + float(divergences.sum())) / int(valid.sum())
-    loss, kl = distillation(student, teacher, valid, choice)
+    loss, kl = distillation(student, teacher, ACTIONS, valid, choice)
     assert float(loss) == pytest.approx(expected, abs=1e-5)
     torch.testing.assert_close(kl, divergences, rtol=1e-4, atol=1e-6)
     assert torch.equal(kl != 0, valid & choice), "it is zero at all other steps"
@@ -61,7 +65,8 @@ def test_the_divergence_at_the_choices_has_no_gradient_and_the_loss_has_one() ->
     yes = torch.ones(T, B, dtype=torch.bool)
     logits = torch.randn(T, B, 3, requires_grad=True)
     student = make_output(logits, torch.zeros(T, B))
-    loss, kl = distillation(student, make_output(torch.randn(T, B, 3), torch.zeros(T, B)), yes, yes)
+    teacher = make_output(torch.randn(T, B, 3), torch.zeros(T, B))
+    loss, kl = distillation(student, teacher, ACTIONS, yes, yes)
     assert not kl.requires_grad
     loss.backward()
     assert logits.grad is not None
@@ -74,7 +79,9 @@ def test_distillation_does_not_depend_on_the_unit_of_values() -> None:
     unit = torch.tensor(100.0)
     far, from_it = (replace(e, value=unit * e.value, value_scale=unit) for e in (one, other))
     for found, expected in zip(
-        distillation(far, from_it, yes, yes), distillation(one, other, yes, yes), strict=True
+        distillation(far, from_it, ACTIONS, yes, yes),
+        distillation(one, other, ACTIONS, yes, yes),
+        strict=True,
     ):
         torch.testing.assert_close(found, expected)
 
@@ -90,7 +97,7 @@ def make_rollout(agent: Any) -> Rollout[Any]:
 def distillation_loss(agent: Any, rollout: Rollout[Any], early: float = 0.3) -> Tensor:
     steps = rollout.acted_on
     student, teacher = (agent.unroll(steps, rollout.memory, early=e) for e in (early, 0.0))
-    return distillation(student, teacher, rollout.valid, rollout.choice)[0]
+    return distillation(student, teacher, ACTIONS, rollout.valid, rollout.choice)[0]
 
 
 @pytest.mark.parametrize("fade", ["linear", "log-linear"])

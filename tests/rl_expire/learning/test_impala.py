@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 from torch import Tensor
 
+from rl_expire.actions import ActionDistribution
 from rl_expire.learning.impala import impala_loss, impala_update
 from rl_expire.learning.ppo import MIN_ADVANTAGE, PPOConfig
 from rl_expire.types import AgentOutput, Rollout
@@ -15,6 +17,7 @@ from tests.counting import CountingMemory
 from tests.support import copy_of, expire_agent, made_up_rollout
 
 T, B = 5, 4
+ACTIONS = ActionDistribution(Discrete(3))
 CONFIG = PPOConfig(gamma=0.9, gae_lambda=0.8, value_cost=0.7, epochs=5, minibatches=2)
 
 
@@ -81,7 +84,7 @@ def test_the_loss_is_that_of_the_paper() -> None:
             p = torch.softmax(output.logits[t, b].detach(), -1)
             entropy -= float((p * p.log()).sum())
     expected = (policy + 0.7 * value - 0.3 * entropy) / len(steps)
-    loss, scalars = impala_loss(output, rollout, CONFIG, entropy_cost=0.3)
+    loss, scalars = impala_loss(output, rollout, ACTIONS, CONFIG, entropy_cost=0.3)
     assert loss.item() == pytest.approx(expected, rel=1e-4)
     assert scalars["policy_loss"].item() == pytest.approx(policy / len(steps), rel=1e-4)
     assert scalars["approx_kl"] >= 0
@@ -90,7 +93,8 @@ def test_the_loss_is_that_of_the_paper() -> None:
 def test_targets_carry_no_gradient() -> None:
     rollout = make_rollout()
     output = make_output(rollout)
-    loss, _ = impala_loss(output, rollout, replace(CONFIG, value_cost=0.0), entropy_cost=0.0)
+    config = replace(CONFIG, value_cost=0.0)
+    loss, _ = impala_loss(output, rollout, ACTIONS, config, entropy_cost=0.0)
     loss.backward()
     assert output.value.grad is None or not bool(output.value.grad.any())
     assert bool(output.logits.grad.any())  # pyright: ignore[reportOptionalMemberAccess]

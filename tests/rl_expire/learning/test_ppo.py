@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from agents import ExpireTransformer
 from agents.blocks.reward_scale import RewardScale
+from rl_expire.actions import ActionDistribution
 from rl_expire.learning.nonfinite import NonFiniteLossError
 from rl_expire.learning.ppo import PPOConfig, ppo_loss, ppo_update, scale_advantages
 from rl_expire.types import AgentOutput, Rollout
@@ -17,6 +19,7 @@ from tests.counting import CountingMemory
 from tests.support import copy_of, expire_agent, made_up_rollout
 
 T, B = 6, 5
+ACTIONS = ActionDistribution(Discrete(3))
 
 
 def make_rollout(seed: int = 0) -> Rollout[Any]:
@@ -90,7 +93,7 @@ def test_the_loss_equals_its_explicit_sum(config: PPOConfig, seed: int) -> None:
     rollout = make_rollout(seed)
     output = make_output(rollout)
     advantages, returns = torch.randn(T, B), torch.randn(T, B)
-    loss, stats = ppo_loss(output, rollout, advantages, returns, config, entropy_cost=0.1)
+    loss, stats = ppo_loss(output, rollout, advantages, returns, ACTIONS, config, entropy_cost=0.1)
     expected, kl = naive_loss(output, rollout, advantages, returns, config, 0.1)
     assert float(loss) == pytest.approx(expected, abs=1e-5)
     assert float(stats["approx_kl"]) == pytest.approx(kl, abs=1e-5)
@@ -102,7 +105,7 @@ def test_steps_without_a_choice_give_gradients_to_the_value_only() -> None:
     value = rollout.value.clone().requires_grad_()
     output = AgentOutput(logits, value, torch.zeros(()), torch.zeros(0, T, B))
     advantages, returns = torch.randn(2, T, B)
-    loss, _ = ppo_loss(output, rollout, advantages, returns, PPOConfig(), entropy_cost=0.1)
+    loss, _ = ppo_loss(output, rollout, advantages, returns, ACTIONS, PPOConfig(), entropy_cost=0.1)
     loss.backward()
     assert logits.grad is not None
     assert value.grad is not None
@@ -115,12 +118,13 @@ def test_invalid_steps_do_not_change_the_loss() -> None:
     rollout = make_rollout()
     output = make_output(rollout)
     advantages, returns = torch.randn(T, B), torch.randn(T, B)
-    loss, _ = ppo_loss(output, rollout, advantages, returns, PPOConfig(), entropy_cost=0.1)
+    loss, _ = ppo_loss(output, rollout, advantages, returns, ACTIONS, PPOConfig(), entropy_cost=0.1)
     advantages += 9.0 * torch.randn(T, B) * ~rollout.valid
     returns += 9.0 * torch.randn(T, B) * ~rollout.valid
     logits = output.logits + 9.0 * torch.randn(T, B, 3) * ~rollout.valid.unsqueeze(-1)
     changed = replace(output, logits=logits)
-    other, _ = ppo_loss(changed, rollout, advantages, returns, PPOConfig(), entropy_cost=0.1)
+    estimates = advantages, returns
+    other, _ = ppo_loss(changed, rollout, *estimates, ACTIONS, PPOConfig(), entropy_cost=0.1)
     torch.testing.assert_close(loss, other)
 
 
@@ -129,12 +133,13 @@ def test_the_loss_does_not_depend_on_the_unit_of_rewards(config: PPOConfig) -> N
     rollout, unit = make_rollout(), 250.0
     output = make_output(rollout)
     advantages, returns = torch.randn(T, B), torch.randn(T, B)
-    loss, _ = ppo_loss(output, rollout, advantages, returns, config, entropy_cost=0.1)
+    loss, _ = ppo_loss(output, rollout, advantages, returns, ACTIONS, config, entropy_cost=0.1)
     other, _ = ppo_loss(
         replace(output, value=unit * output.value, value_scale=torch.tensor(unit)),
         replace(rollout, value=unit * rollout.value),
         advantages,
         unit * returns,
+        ACTIONS,
         config,
         entropy_cost=0.1,
     )

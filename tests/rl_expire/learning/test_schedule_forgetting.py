@@ -245,8 +245,7 @@ def test_other_methods_never_forget(method: str, start: int) -> None:
     assert not schedule.forgetting
     plans.append(schedule.plan())
     for plan in plans:
-        price = 0.0 if plan.phase == "settle" else 1.0
-        assert (plan.span_rate, plan.price) == (0.0, price)
+        assert (plan.span_rate, plan.price) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -310,10 +309,10 @@ def test_without_a_known_goal_the_price_rises_while_what_was_gained_is_kept() ->
     assert prices == pytest.approx([2.0, 4.0, 2.0])
 
 
-def test_memory_costs_nothing_while_settling_and_the_price_is_not_forgotten() -> None:
+def test_lifetimes_do_not_learn_while_settling_and_the_price_is_not_forgotten() -> None:
     schedule = settling()
     schedule.price.factor = 8.0
     state = schedule.price.state_dict()
     schedule.observe(340, many(GOAL, 0), use(1.0))
-    assert (schedule.phase, schedule.plan().price) == ("settle", 0.0)
+    assert (schedule.phase, schedule.plan().span_rate) == ("settle", 0.0)
     assert schedule.price.state_dict() == state

@@ -17,6 +17,8 @@ from envs.portal.env import PortalEnv
 from rl_expire.retention.action_names import action_names
 from rl_expire.retention.record import trace_episode
 
+NUMBERED = ("action 0", "action 1", "action 2")
+
 
 class NamedEnv(gym.Env):
     """An environment with given attributes."""
@@ -48,7 +50,7 @@ class Gaps(IntEnum):
     ids=["attribute", "metadata", "both", "enum with more members", "corridor", "portal", "text"],
 )
 def test_an_environment_names_its_own_actions(env: gym.Env, names: tuple[str, ...]) -> None:
-    assert action_names(env, 3) == names
+    assert action_names(env, NUMBERED) == names
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_an_environment_names_its_own_actions(env: gym.Env, names: tuple[str, ..
     ids=["no names", "too few", "a string", "numbers", "no enum", "gaps"],
 )
 def test_actions_without_usable_names_are_numbered(env: gym.Env) -> None:
-    assert action_names(env, 3) == ("action 0", "action 1", "action 2")
+    assert action_names(env, NUMBERED) == NUMBERED
 
 
 def test_three_actions_of_an_environment_that_is_no_grid_are_numbered_in_the_trace() -> None:
@@ -73,11 +75,15 @@ def test_three_actions_of_an_environment_that_is_no_grid_are_numbered_in_the_tra
         env.observation_space, env.action_space, MemorylessConfig(width=8)
     )
     trace = trace_episode(agent, env, seed=0, max_steps=2)  # pyright: ignore[reportArgumentType]
-    assert trace.action_names == ("action 0", "action 1", "action 2")
+    assert trace.action_names == NUMBERED
     env.close()
 
 
 def test_wrappers_do_not_hide_the_names() -> None:
     env = gym.make("MiniGrid-Dynamic-Obstacles-5x5-v0")
-    assert action_names(env, 3) == ("left", "right", "forward")
-    assert action_names(gym.wrappers.TimeLimit(CorridorEnv(), 5), 3) == ("left", "right", "forward")
+    assert action_names(env, NUMBERED) == ("left", "right", "forward")
+    assert action_names(gym.wrappers.TimeLimit(CorridorEnv(), 5), NUMBERED) == (
+        "left",
+        "right",
+        "forward",
+    )

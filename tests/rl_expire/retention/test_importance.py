@@ -34,7 +34,7 @@ class Recording(nn.Module):
         return self.agent.act(step, memory, greedy=greedy)  # pyright: ignore[reportCallIssue]
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("initial_memory", "view"):
+        if name in ("initial_memory", "view", "actions"):
             return getattr(self.agent, name)
         return super().__getattr__(name)
 

@@ -110,7 +110,7 @@ def test_a_trace_matches_a_replay_of_its_actions() -> None:
         np.testing.assert_array_equal(trace.frames[t], env.render())
         flags.append((step.relevant, step.decision))
         assert flags[-1] == (info["rl_expire.relevant"], info["rl_expire.decision"])
-        _, reward, terminated, truncated, info = env.step(step.action)
+        _, reward, terminated, truncated, info = env.step(step.taken[0])
         assert step.reward == reward
         assert (terminated or truncated) == (t == len(trace.steps) - 1)
     np.testing.assert_array_equal(trace.frames[len(trace.steps)], env.render())
@@ -127,7 +127,7 @@ def test_greedy_actions_are_the_most_likely_ones_and_policies_sum_to_one() -> No
     env = corridor()
     trace = trace_episode(agent_for(env), env, seed=SEED)
     for step in trace.steps:
-        assert step.action == step.policy.argmax()
+        assert step.taken == (step.policy.argmax(),)
         assert step.policy.sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -140,7 +140,7 @@ def test_sampled_actions_depend_on_the_seed_alone_and_leave_the_global_random_st
     first = torch.rand(1)
     plays = [trace_episode(agent, env, seed=s, greedy=False) for s in (SEED, SEED, SEED + 1)]
     assert torch.equal(torch.cat([first, torch.rand(1)]), expected)
-    actions = [[step.action for step in trace.steps] for trace in plays]
+    actions = [[step.taken for step in trace.steps] for trace in plays]
     assert actions[0] == actions[1] != actions[2]
 
 
@@ -177,7 +177,7 @@ def test_a_small_memory_budget_thins_what_is_recorded_and_changes_no_action() ->
     assert whole.every == 1 < thinned.every
     assert all(step.recorded for step in whole.steps)
     assert not all(step.recorded for step in thinned.steps)
-    assert [s.action for s in thinned.steps] == [s.action for s in whole.steps]
+    assert [s.taken for s in thinned.steps] == [s.taken for s in whole.steps]
     assert [s.value for s in thinned.steps] == [s.value for s in whole.steps]
 
 
@@ -216,7 +216,7 @@ def test_the_text_of_each_observation_is_recorded() -> None:
     _, info = env.reset(seed=0)
     for step in trace.steps:
         assert step.text == info["rl_expire.text"]
-        *_, info = env.step(step.action)
+        *_, info = env.step(step.taken[0])
     assert all(step.text is None for step in traced()[0].steps)
 
 

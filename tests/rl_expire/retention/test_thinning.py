@@ -51,8 +51,8 @@ def test_steps_between_recorded_ones_repeat_the_last_frame_and_memories() -> Non
             assert step.recorded
         np.testing.assert_array_equal(recording.frames[t], trace.frames[source])
         assert step.layers is trace.steps[source].layers
-        assert (step.action, step.reward, step.value) == (
-            original.action,
+        assert (step.taken, step.reward, step.value) == (
+            original.taken,
             original.reward,
             original.value,
         )

@@ -45,7 +45,7 @@ def made_up(length: int, decisions: tuple[int, ...] = (), *, layers: int = 1) ->
         one = np.ones_like(left)
         held = HeldMemories(written, 5 * one, left, one, one[None] / np.float32(len(one)), 64)
         steps.append(
-            TracedStep(t % 3, 0.0, 0.5, np.full(3, 1 / 3, np.float32), t == 0, t in decisions,
+            TracedStep((t % 3,), 0.0, 0.5, np.full(3, 1 / 3, np.float32), t == 0, t in decisions,
                        None, (held,) * layers)
         )  # fmt: skip
     return Trace(

@@ -28,7 +28,7 @@ def trace_of(actions: int, frame: tuple[int, int], taken: int) -> Trace:
         trace,
         action_names=tuple(f"action {n}" for n in range(actions)),
         frames=frames,
-        steps=tuple(replace(step, policy=policy, action=taken) for step in trace.steps),
+        steps=tuple(replace(step, policy=policy, taken=(taken,)) for step in trace.steps),
     )
 
 

@@ -79,7 +79,7 @@ def test_a_long_episode_is_shown_from_a_later_step_on(tmp_path: Path) -> None:
     note = "Steps 1 to 250 are left out: the page shows the last 1,000 of 1,250."
     assert note_of_seed == f"seed 0: {note}"
     assert episode["notes"] == [note]
-    assert (episode["first"], episode["length"], len(episode["action"])) == (250, 1250, 1000)
+    assert (episode["first"], episode["length"], len(episode["taken"])) == (250, 1250, 1000)
     assert episode["reward_before"] == 125
     assert episode["observations"]["0"]["relevant"], "earlier observations still kept are included"
     assert "200" not in episode["observations"]
@@ -96,4 +96,4 @@ def test_episodes_with_too_much_data_are_shown_from_a_later_step_on(tmp_path: Pa
         assert_agrees(episode, trace)
         assert len(json.dumps(episode, separators=(",", ":"))) < 20_000
     (episode,) = written(tmp_path, traces[0], max_bytes=1)["episodes"]
-    assert (episode["first"], len(episode["action"])) == (79, 1)
+    assert (episode["first"], len(episode["taken"])) == (79, 1)

@@ -64,7 +64,7 @@ def test_the_data_match_every_step_of_the_trace(tmp_path: Path) -> None:
     assert (episode["env"], episode["seed"]) == ("Made-up", 0)
     assert episode["outcome"]["word"] == "Success"
     for t, step in enumerate(trace.steps):
-        assert episode["action"][t] == step.action
+        assert episode["taken"][t] == list(step.taken)
         assert episode["reward"][t] == step.reward
         assert episode["value"][t] == pytest.approx(step.value, abs=6e-5)
         np.testing.assert_allclose(episode["policy"][t], step.policy, atol=6e-5)

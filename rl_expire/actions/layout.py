@@ -1,0 +1,208 @@
+"""Any action space as a flat tensor: categories first, then continuous numbers.
+
+A `Discrete` action is one category, one of `MultiDiscrete` or `MultiBinary` a category for each
+number, and a `Box` has continuous numbers. `Dict` and `Tuple` spaces, nested to any depth, are the
+parts of all their leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+MOST_CATEGORIES = 100_000
+"""Largest number of categories of all parts together."""
+
+
+class UnsupportedSpaceError(ValueError):
+    """An action space that agents cannot act in."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One space of a nest of spaces.
+
+    Attributes:
+        space: it is neither a `Dict` nor a `Tuple`.
+        sizes: number of categories of each of its parts; empty for a `Box`.
+        numbers: continuous numbers; 0 unless it is a `Box`.
+    """
+
+    space: gym.Space
+    sizes: tuple[int, ...]
+    numbers: int
+
+
+class ActionLayout:
+    """Converts actions between tensors and the structure of a space.
+
+    An action is a tensor `[...]` int64 of one category for a `Discrete` space, and `[..., M + K]`
+    float32 for all others: M categories, which are whole numbers from 0 on, then K continuous
+    numbers. Where a `Box` is bounded, a continuous number u stands for the action
+    low + (high - low) (1 + tanh u) / 2.
+
+    Args:
+        space: action space of one environment.
+
+    Attributes:
+        sizes: number of categories of each of the M parts.
+        numbers: K.
+        bounded: `[K]` bool, whether each number is squashed.
+        plain: whether the space is `Discrete`.
+
+    Raises:
+        UnsupportedSpaceError: the space is none of these; the message is one line.
+    """
+
+    def __init__(self, space: gym.Space):
+        """Look at every leaf of `space`."""
+        self.space = space
+        self.leaves = [_leaf(leaf, space) for leaf in _leaves(space)]
+        self.sizes = [size for leaf in self.leaves for size in leaf.sizes]
+        self.numbers = sum(leaf.numbers for leaf in self.leaves)
+        self.plain = isinstance(space, spaces.Discrete)
+        if not self.sizes and not self.numbers:
+            raise _unsupported(space, "it has no actions")
+        if sum(self.sizes) > MOST_CATEGORIES:
+            raise _unsupported(space, f"it has more than {MOST_CATEGORIES:,} categories")
+        bounded = [_is_bounded(leaf.space) for leaf in self.leaves for _ in range(leaf.numbers)]
+        self.bounded = torch.tensor(bounded, dtype=torch.bool)
+
+    def first(self, rows: int, device: torch.device | None = None) -> Tensor:
+        """Return an action `[B]` or `[B, M + K]` to stand before the first one of an episode."""
+        if self.plain:
+            return torch.zeros(rows, dtype=torch.int64, device=device)
+        return torch.zeros(rows, len(self.sizes) + self.numbers, device=device)
+
+    def indices(self, action: Tensor) -> Tensor:
+        """Return the chosen categories `[..., M]` int64, numbered over all parts, from 0 to C."""
+        starts = torch.tensor([0, *self.sizes[:-1]], device=action.device).cumsum(0)
+        return action[..., : len(self.sizes)].long() + starts[: len(self.sizes)]
+
+    def squashed(self, action: Tensor) -> Tensor:
+        """Return the continuous numbers `[..., K]`, those with bounds in [-1, 1]."""
+        numbers = action[..., len(self.sizes) :]
+        return torch.where(self.bounded.to(action.device), numbers.tanh(), numbers)
+
+    def to_env(self, action: Tensor) -> Any:
+        """Return a batch of actions in the structure that a vector environment's `step` takes.
+
+        Args:
+            action: `[B]` or `[B, M + K]`.
+        """
+        array = action.detach().cpu().numpy()
+        if self.plain:
+            start = getattr(self.space, "start", 0)
+            return array + start if start else array
+        categories, numbers = np.split(array, [len(self.sizes)], axis=1)
+        parts = iter([_leaf_batch(*taken) for taken in self._taken(categories, numbers)])
+        return _rebuilt(self.space, parts)
+
+    def to_one_env(self, action: Tensor) -> Any:
+        """Return the action of a batch of one, in the structure of the space itself."""
+        return _first_row(self.space, self.to_env(action))
+
+    def _taken(
+        self, categories: np.ndarray, numbers: np.ndarray
+    ) -> Iterator[tuple[Leaf, np.ndarray]]:
+        """Yield every leaf with its columns of `categories [B, M]` or `numbers [B, K]`."""
+        category, number = 0, 0
+        for leaf in self.leaves:
+            if leaf.numbers:
+                yield leaf, numbers[:, number : number + leaf.numbers]
+            else:
+                yield leaf, categories[:, category : category + len(leaf.sizes)]
+            category, number = category + len(leaf.sizes), number + leaf.numbers
+
+
+def _leaves(space: gym.Space) -> Iterator[gym.Space]:
+    """Yield the spaces in a nest of `Dict` and `Tuple` spaces, in order."""
+    if isinstance(space, spaces.Dict):
+        for part in space.spaces.values():
+            yield from _leaves(part)
+    elif isinstance(space, spaces.Tuple):
+        for part in space.spaces:
+            yield from _leaves(part)
+    else:
+        yield space
+
+
+def _leaf(space: gym.Space, whole: gym.Space) -> Leaf:
+    """Return what `space` consists of; `whole` is named in an error."""
+    if isinstance(space, spaces.Discrete):
+        return Leaf(space, (int(space.n),), 0)
+    if isinstance(space, spaces.MultiDiscrete):
+        return Leaf(space, tuple(int(n) for n in space.nvec.flatten()), 0)
+    if isinstance(space, spaces.MultiBinary):
+        return Leaf(space, (2,) * int(np.prod(space.shape)), 0)
+    if not isinstance(space, spaces.Box):
+        raise _unsupported(
+            whole,
+            f"agents act in Discrete, MultiDiscrete, MultiBinary and Box spaces, and in Dict and "
+            f"Tuple of these, not in {type(space).__name__}",
+        )
+    if not np.issubdtype(space.dtype, np.floating):
+        raise _unsupported(whole, "a Box of whole numbers is not continuous: use MultiDiscrete")
+    below, above = np.isfinite(space.low), np.isfinite(space.high)
+    if not (_is_bounded(space) or not (below | above).any()):
+        raise _unsupported(whole, "a Box needs finite bounds everywhere, or nowhere")
+    if (space.low >= space.high).any():
+        raise _unsupported(whole, "a Box leaves no choice where low equals high")
+    return Leaf(space, (), int(np.prod(space.shape)))
+
+
+def _is_bounded(space: gym.Space) -> bool:
+    """Return whether a `Box` has finite bounds everywhere."""
+    return isinstance(space, spaces.Box) and bool(
+        np.isfinite(space.low).all() and np.isfinite(space.high).all()
+    )
+
+
+def _leaf_batch(leaf: Leaf, columns: np.ndarray) -> np.ndarray:
+    """Return the actions `[B, ...]` of a leaf from its `columns [B, size]`."""
+    space = leaf.space
+    if isinstance(space, spaces.Box):
+        actions = columns.reshape(-1, *space.shape).astype(np.float64)
+        if _is_bounded(space):
+            share = (1 + np.tanh(actions)) / 2
+            actions = space.low + (space.high - space.low).astype(np.float64) * share
+        return np.clip(actions, space.low, space.high).astype(space.dtype)
+    categories = columns.astype(np.int64)
+    if isinstance(space, spaces.Discrete):
+        return categories[:, 0] + space.start
+    categories = categories.reshape(-1, *(space.shape or ()))
+    if isinstance(space, spaces.MultiDiscrete):
+        return (categories + space.start).astype(space.dtype)
+    return categories.astype(np.int8)
+
+
+def _rebuilt(space: gym.Space, parts: Iterator[Any]) -> Any:
+    """Return the nest that `space` describes, with the `parts` as its leaves."""
+    if isinstance(space, spaces.Dict):
+        return {name: _rebuilt(part, parts) for name, part in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_rebuilt(part, parts) for part in space.spaces)
+    return next(parts)
+
+
+def _first_row(space: gym.Space, batch: Any) -> Any:
+    """Return the first action of a batch."""
+    if isinstance(space, spaces.Dict):
+        return {name: _first_row(part, batch[name]) for name, part in space.spaces.items()}
+    if isinstance(space, spaces.Tuple):
+        return tuple(_first_row(part, b) for part, b in zip(space.spaces, batch, strict=True))
+    return int(batch[0]) if isinstance(space, spaces.Discrete) else np.asarray(batch[0])
+
+
+def _unsupported(space: gym.Space, reason: str) -> UnsupportedSpaceError:
+    """Return an error of one line."""
+    name = " ".join(str(space).split())
+    name = name if len(name) <= 200 else name[:197] + "..."
+    return UnsupportedSpaceError(f"action space {name} is not supported: {reason}")

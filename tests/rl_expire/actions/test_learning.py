@@ -1,0 +1,156 @@
+"""Every agent acts and learns in every kind of action space, with and without a mask."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from agents import AGENT_CONFIGS, make_agent
+from rl_expire.learning.actor import Actor
+from rl_expire.learning.batch_info import read_action_mask
+from rl_expire.learning.forgetting import Forgetting, ForgettingConfig
+from rl_expire.learning.impala import impala_update
+from rl_expire.learning.ppo import PPOConfig, ppo_update
+from rl_expire.learning.rollout import collect
+from rl_expire.retention.record import trace_episode
+from rl_expire.retention.video import write_video
+from rl_expire.vector.faults import EnvFaultError
+from tests.acting import ACTION_SPACES, ActingEnv
+from tests.support import stirred
+
+every_space = pytest.mark.parametrize("space", ACTION_SPACES)
+every_agent = pytest.mark.parametrize("name", AGENT_CONFIGS)
+
+
+def make_actor(name: str, space: str, *, masked: bool = False) -> Actor[Any]:
+    envs = SyncVectorEnv(
+        [lambda: ActingEnv(space, masked)] * 4, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    torch.manual_seed(0)
+    config = AGENT_CONFIGS[name](width=16, layers=2)
+    agent = make_agent(envs.single_observation_space, envs.single_action_space, config)
+    return Actor(envs, stirred(agent), torch.device("cpu"), seed=3)
+
+
+@every_space
+@every_agent
+@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+def test_act_equals_unroll(name: str, space: str, masked: bool) -> None:
+    if masked and space != "MultiDiscrete":
+        pytest.skip("one space is masked")
+    actor = make_actor(name, space, masked=masked)
+    collect(actor, 7)
+    rollout = collect(actor, 9)
+    with torch.no_grad():
+        output = actor.agent.unroll(rollout.acted_on, rollout.memory)
+    torch.testing.assert_close(output.logits, rollout.logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(output.value, rollout.value, atol=1e-5, rtol=1e-5)
+    assert rollout.logits.std() > 0.01
+    assert (rollout.steps.action_mask is not None) == masked
+
+
+@every_space
+@every_agent
+@pytest.mark.parametrize("learn", [ppo_update, impala_update])
+def test_learning(name: str, space: str, learn: Any) -> None:
+    actor = make_actor(name, space)
+    agent: Any = actor.agent
+    spans = [torch.nn.Parameter(torch.zeros(1)), *agent.span_parameters()]
+    of_spans = {id(p) for p in spans}
+    forgetting = None
+    if len(spans) > 1:
+        forgetting = Forgetting(
+            agent, torch.optim.SGD(spans[1:], 0.1), ForgettingConfig(), alpha=0.1
+        )
+    optimizer = torch.optim.Adam([p for p in agent.parameters() if id(p) not in of_spans], 1e-3)
+    before = [p.detach().clone() for p in agent.heads.parameters()]
+    report: dict[str, float] = {}
+    for _ in range(2):
+        rollout = collect(actor, 8)
+        report = learn(
+            agent,
+            optimizer,
+            rollout,
+            PPOConfig(minibatches=2),
+            entropy_cost=0.01,
+            forgetting=forgetting,
+        )
+    assert all(np.isfinite(report[key]) for key in ("policy_loss", "entropy", "approx_kl"))
+    assert any(not torch.equal(p, q) for p, q in zip(before, agent.heads.parameters(), strict=True))
+
+
+@every_space
+def test_a_trace_and_its_video(space: str, tmp_path: Path) -> None:
+    env = gym.make("ActingEnv-v0", space=space, render_mode="rgb_array")
+    for name in ("expire-span", "lstm"):
+        config = AGENT_CONFIGS[name](width=16)
+        agent = make_agent(env.observation_space, env.action_space, config)
+        trace = trace_episode(agent, env, seed=0, greedy=False)
+        assert len(trace.steps) == 5
+        assert len(trace.action_names) == len(trace.steps[0].policy)
+        assert all(0 <= p <= 1 for step in trace.steps for p in step.policy)
+        if trace.importance is not None:
+            assert all(
+                ((shares >= 0) & (shares <= 1 + 1e-5)).all() for shares in trace.importance.shares
+            )
+        write_video([trace], tmp_path / f"{name}.mp4")
+
+
+def test_a_mask_survives_a_checkpoint() -> None:
+    actor = make_actor("lstm", "MultiDiscrete", masked=True)
+    collect(actor, 3)
+    other = make_actor("lstm", "MultiDiscrete", masked=True)
+    other.load_state_dict(actor.state_dict())
+    assert other.step.action_mask is not None
+    assert actor.step.action_mask is not None
+    assert torch.equal(other.step.action_mask, actor.step.action_mask)
+
+
+def test_masks_are_read_from_info_and_observations() -> None:
+    mask = np.array([[1, 0, 1], [0, 1, 1]], np.int8)
+    expected = mask.astype(bool).tolist()
+
+    def read(obs: Any, info: dict[str, Any]) -> Any:
+        found = read_action_mask(obs, info, 2, 3)
+        return None if found is None else found.tolist()
+
+    assert read(np.zeros((2, 4)), {}) is None
+    assert read(np.zeros((2, 4)), {"action_mask": mask}) == expected
+    assert read({"action_mask": mask, "see": np.zeros((2, 4))}, {}) == expected
+    missing = {"action_mask": mask, "_action_mask": np.array([True, False])}
+    assert read(np.zeros((2, 4)), missing) == [expected[0], [True] * 3]
+
+
+@pytest.mark.parametrize(
+    ("mask", "reason"),
+    [
+        (np.ones((2, 4)), r"action_mask of 2 environments has shape \(2, 4\), not \(2, 3\)"),
+        (np.array([[1, 1, 1], [0, 0, 0]]), "environment 1: action_mask allows no action"),
+        (np.array([None, None]), "not"),
+    ],
+)
+def test_wrong_masks_are_refused_in_one_line(mask: np.ndarray, reason: str) -> None:
+    with pytest.raises(EnvFaultError, match=reason) as error:
+        read_action_mask(None, {"action_mask": mask}, 2, 3)
+    assert "\n" not in str(error.value)
+
+
+def test_taxi_is_masked() -> None:
+    envs = gym.make_vec(
+        "Taxi-v4", 8, "sync", vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}
+    )
+    config = AGENT_CONFIGS["lstm"](width=16)
+    agent = make_agent(envs.single_observation_space, envs.single_action_space, config)
+    actor = Actor(envs, agent, torch.device("cpu"), seed=0)
+    assert isinstance(envs.single_action_space, spaces.Discrete)
+    rollout = collect(actor, 20)
+    mask = rollout.steps.action_mask
+    assert mask is not None
+    assert not mask.all()
+    assert mask[:-1].gather(-1, rollout.action.unsqueeze(-1)).all()
+    assert (rollout.logits.softmax(-1)[~mask[:-1]] == 0).all()
