@@ -5,10 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-STEEPEST = 3.0
-"""Initial slope of the last head. With it, 94 % of the attention goes to the last two steps however
-much is held, as control needs; the first head finds what is old as easily as what is new."""
-
 
 class MemoryAttention(nn.Module):
     """Multi-head attention in which the position of a memory is its age, not its index.
@@ -33,7 +29,7 @@ class MemoryAttention(nn.Module):
         self.query = nn.Linear(width, width, bias=False)
         self.key_value = nn.Linear(width, 2 * width, bias=False)
         self.output = nn.Linear(width, width, bias=False)
-        self.slope = nn.Parameter(torch.linspace(0.0, STEEPEST, heads))
+        self.slope = nn.Parameter(torch.linspace(0.0, 1.0, heads))
 
     def project_query(self, states: Tensor) -> Tensor:
         """Project states `[B, T, D]` to queries `[B, H, T, D/H]`."""
