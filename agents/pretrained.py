@@ -16,7 +16,7 @@ from rl_expire.validate import options_from_json
 from rl_expire.vector.faults import error_summary
 
 
-def load_policy(
+def load_agent(
     source: str | Path,
     observation_space: gym.Space,
     action_space: gym.Space,

@@ -24,7 +24,7 @@ def export(
         best: Take the checkpoint with the best success at the hardest level reached, not the last.
     """
     export_policy(run, out, best=best)
-    print(f"{out}: the policy of {run}; open it with agents.pretrained.load_policy")
+    print(f"{out}: the policy of {run}; open it with agents.policy.load_policy")
 
 
 def check(run: Annotated[Path, tyro.conf.Positional]) -> None:

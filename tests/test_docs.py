@@ -5,11 +5,18 @@ import re
 import runpy
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
+from agents import ExpireSpanConfig, make_agent
 from experiments import cli
+from rl_expire.runs.checkpoint import save_weights
+from rl_expire.runs.json_file import write_json
+from rl_expire.runs.policy import WEIGHTS
+from rl_expire.runs.run_folder import CONFIG
 from tests.pages import DOCS, ROOT, blocks, saved_as
 
 FOLDERS = ("*.md", "environments/*.md", "results/*.md", "results/*/README.md")
@@ -86,10 +93,21 @@ def with_examples(pages: list[Path]) -> list[Path]:
     return [page for page in pages if blocks(page, "python")]
 
 
+def export_untrained(folder: Path) -> None:
+    """Write the policy of an untrained agent for the Corridor."""
+    env, config = gym.make("envs:RLExpire/Corridor-v0"), ExpireSpanConfig()
+    agent = make_agent(env.observation_space, env.action_space, config)
+    folder.mkdir()
+    save_weights(agent.state_dict(), folder / WEIGHTS)
+    write_json(folder / CONFIG, {"agent": {"name": config.name, "options": asdict(config)}})
+
+
 @pytest.mark.parametrize("page", with_examples(PAGES), ids=names)
 def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     examples, file = blocks(page, "python"), saved_as(page)
+    if any('load_policy("policy"' in block for block in examples):
+        export_untrained(tmp_path / "policy")
     if file is not None:  # the other examples import it
         Path(file).write_text(examples[0])
         monkeypatch.syspath_prepend(tmp_path)

@@ -24,7 +24,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.pretrained import load_policy
+from agents.pretrained import load_agent
 from experiments.comparison.metrics import read_metrics
 from rl_expire.memory.expire_span import Fade, early_fade_bias, fade_bias
 from rl_expire.retention.record import trace_episode
@@ -54,7 +54,7 @@ def read_run(path: Path) -> dict[str, Any]:
     env = gym.make(f"envs:{config['env']['id']}", render_mode="rgb_array", **options)
     with TemporaryDirectory() as folder:
         export_policy(path, Path(folder) / "policy")
-        agent = load_policy(Path(folder) / "policy", env.observation_space, env.action_space)
+        agent = load_agent(Path(folder) / "policy", env.observation_space, env.action_space)
     trace = trace_episode(agent, env, seed=SEED)
     last = {}
     for t, step in enumerate(trace.steps):

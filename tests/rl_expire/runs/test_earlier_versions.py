@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from agents import ExpireSpanConfig, ExpireTransformer
-from agents.pretrained import load_policy
+from agents.pretrained import load_agent
 from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.earlier_versions import (
     SCHEDULE,
@@ -108,7 +108,7 @@ def test_a_policy_exported_before_the_horizon_is_opened_and_acts_as_it_did(tmp_p
     save_weights(old, tmp_path / "model.safetensors")
     options = {"agent": {"name": ExpireSpanConfig.name, "options": dict(vars(SMALL))}}
     write_json(tmp_path / "config.json", options)
-    opened = load_policy(tmp_path, VECTOR, ACTIONS)
+    opened = load_agent(tmp_path, VECTOR, ACTIONS)
     assert isinstance(opened, ExpireTransformer)
     assert horizons(opened) == [0.0]
     same_tree(answers(opened), answers(agent))

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from agents import ExpireSpanConfig, TransformerXLConfig, make_agent
-from agents.pretrained import load_policy
+from agents.pretrained import load_agent
 from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.policy import export_policy, set_weights
 from rl_expire.runs.run_folder import RunFolder
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> RunFolder:
 def refusal(source: Any, **options: Any) -> str:
     """The line in which a policy is refused."""
     with pytest.raises(ValueError, match=r"\S") as caught:
-        load_policy(source, VECTOR, ACTIONS, **options)
+        load_agent(source, VECTOR, ACTIONS, **options)
     (line,) = str(caught.value).splitlines()
     return line
 
@@ -48,7 +48,7 @@ def refusal(source: Any, **options: Any) -> str:
 def test_an_exported_policy_is_the_same_agent(best: bool, run: RunFolder, tmp_path: Path) -> None:
     export_policy(run.path, tmp_path / "out", best=best)
     assert sorted(os.listdir(tmp_path / "out")) == ["config.json", "model.safetensors"]
-    agent = load_policy(tmp_path / "out", VECTOR, ACTIONS)
+    agent = load_agent(tmp_path / "out", VECTOR, ACTIONS)
     same_tree(dict(agent.state_dict()), dict(expire_agent(seed=1 if best else 2).state_dict()))
     assert load_file(tmp_path / "out" / "model.safetensors").keys() == agent.state_dict().keys()
     exported = json.loads((tmp_path / "out" / "config.json").read_text())["exported"]
@@ -149,7 +149,7 @@ def test_from_the_hub_only_the_two_files_are_downloaded(
         return str(tmp_path / "out" / name)
 
     monkeypatch.setattr(hub, "hf_hub_download", download)
-    agent = load_policy("somebody/expire", VECTOR, ACTIONS, revision="abc")
+    agent = load_agent("somebody/expire", VECTOR, ACTIONS, revision="abc")
     same_tree(dict(agent.state_dict()), dict(expire_agent(seed=2).state_dict()))
     files = ("config.json", "model.safetensors")
     assert requests == [("somebody/expire", name, "abc") for name in files]

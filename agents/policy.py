@@ -1,0 +1,211 @@
+"""A trained agent in use: observations of an environment in, its actions out."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from agents.pretrained import load_agent
+from rl_expire.learning.actor import to_tensor
+from rl_expire.learning.batch_info import read_action_mask
+from rl_expire.types import Agent, InfoKey, LayerView, TimeStep
+from rl_expire.vector.reading import apply_reading, decide_reading
+from rl_expire.vector.tokenize_text import TokenizeText
+
+AnyEnv = gym.Env | VectorEnv
+"""One environment, or a batch."""
+
+
+class PolicyError(ValueError):
+    """A policy was used in a way that would go wrong without a word."""
+
+
+class Policy:
+    """An agent that plays an environment, and keeps its memory from step to step.
+
+    After each `act` and step of the environment, `observe` has to be told how it went: agents see
+    the last reward, and their memory begins anew where an episode has ended.
+
+    Args:
+        agent: a trained agent, on any device.
+        env: the environment that it is going to play, or a vector environment.
+        greedy: take the most likely actions; otherwise sample.
+
+    Raises:
+        PolicyError: the environment is a batch with texts, or without autoreset.
+    """
+
+    def __init__(self, agent: Agent[Any], env: AnyEnv, *, greedy: bool = True):
+        """Look at the spaces of the environment; the first episodes may begin."""
+        self.agent, self.greedy = agent, greedy
+        self.single = not isinstance(env, VectorEnv)
+        self.rows = 1 if isinstance(env, gym.Env) else env.num_envs
+        self.space, self._tokenizer = _reading(env)
+        self.next_step_mode = not self.single and _mode(env) == AutoresetMode.NEXT_STEP
+        self.reset()
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the agent."""
+        return next(self.agent.parameters()).device
+
+    def reset(self) -> None:
+        """Forget everything: the next observations begin new episodes."""
+        self._memory = self.agent.initial_memory(self.rows)
+        self._is_first = np.ones(self.rows, bool)
+        self._ended = np.zeros(self.rows, bool)
+        self._reward = np.zeros(self.rows, np.float32)
+        self._action = self.agent.actions.layout.first(self.rows, self.device)
+        self._waiting = False
+
+    def act(self, obs: Any, info: dict[str, Any] | None = None) -> Any:
+        """Return the action for an observation, or those for a batch, as `env.step` takes them.
+
+        Args:
+            obs: what `reset` or `step` of the environment returned.
+            info: the same; needed where it holds a mask of actions.
+
+        Raises:
+            PolicyError: `observe` was not called since the last `act`, or `obs` is not of the
+                environment's observation space or batch.
+            EnvFaultError: the mask does not fit the actions.
+        """
+        if self._waiting:
+            raise PolicyError(
+                "act was called twice in a row: call observe(reward, terminated, truncated) after "
+                "each step of the environment, or reset() to begin new episodes"
+            )
+        if self._tokenizer is not None:
+            obs = self._tokenizer.observation(obs)
+        batch = _batched(obs) if self.single else obs
+        _check(batch, self.space, self.rows, "")
+        step = TimeStep(
+            to_tensor(batch, self.device),
+            torch.as_tensor(self._is_first, device=self.device),
+            self._action,
+            torch.as_tensor(self._reward, device=self.device),
+            self._mask(batch, info or {}),
+        )
+        output, self._memory = self.agent.act(step, self._memory, greedy=self.greedy)
+        self._action, self._waiting = output.action, True
+        layout = self.agent.actions.layout
+        return layout.to_one_env(output.action) if self.single else layout.to_env(output.action)
+
+    def observe(self, reward: Any, terminated: Any, truncated: Any) -> None:
+        """Tell what the step after the last `act` returned; a number each, or `[B]`.
+
+        Raises:
+            PolicyError: there was no `act` since the last call, or a batch has another size.
+        """
+        if not self._waiting:
+            raise PolicyError("observe was called without an act before it: call act(obs) first")
+        arrays = [np.reshape(x, -1) for x in (reward, terminated, truncated)]
+        if {len(x) for x in arrays} != {self.rows}:
+            sizes = ", ".join(str(len(x)) for x in arrays)
+            raise PolicyError(
+                f"reward, terminated and truncated have the sizes {sizes}, not {self.rows} each"
+            )
+        ended = (arrays[1] | arrays[2]).astype(bool)
+        self._reward = arrays[0].astype(np.float32)
+        self._is_first = self._ended if self.next_step_mode else ended
+        self._ended, self._waiting = ended, False
+
+    def memory_view(self) -> list[LayerView]:
+        """Return what each layer holds right after an `act`; empty for agents without memories."""
+        return self.agent.view(self._memory)
+
+    def _mask(self, batch: Any, info: dict[str, Any]) -> Tensor | None:
+        """Return the mask of actions, or None."""
+        key = InfoKey.ACTION_MASK
+        if self.single and key in info:
+            info = {key: np.asarray(info[key])[None]}
+        mask = read_action_mask(batch, info, self.rows, self.agent.actions.categories)
+        return None if mask is None else torch.as_tensor(mask, device=self.device)
+
+
+def load_policy(
+    source: str | Path,
+    env: AnyEnv,
+    *,
+    revision: str | None = None,
+    greedy: bool = True,
+    device: torch.device | str = "cpu",
+) -> Policy:
+    """Return a trained policy for an environment. Loading runs no code from the source.
+
+    Args:
+        source: a folder written by `rl-expire export`, or the id `owner/name` of a repository on
+            the Hugging Face Hub, which needs `huggingface_hub` to be installed.
+        env: the environment that it is going to play, or a vector environment.
+        revision: branch, tag or commit on the Hub.
+        greedy: take the most likely actions; otherwise sample.
+        device: where the agent computes.
+
+    Raises:
+        ValueError: the policy cannot be fetched or read, or does not fit the environment's spaces.
+    """
+    space, _ = _reading(env)
+    actions = env.action_space if isinstance(env, gym.Env) else env.single_action_space
+    agent = load_agent(source, space, actions, revision=revision).to(device)
+    return Policy(agent, env, greedy=greedy)
+
+
+def _reading(env: AnyEnv) -> tuple[gym.Space, TokenizeText | None]:
+    """Return the observation space that agents read, and what turns texts into tokens."""
+    if isinstance(env, VectorEnv):
+        return env.single_observation_space, None
+    if env.spec is None:
+        return env.observation_space, None
+    reader = apply_reading(env, decide_reading(env, partial(gym.make, env.spec)))
+    return reader.observation_space, reader if isinstance(reader, TokenizeText) else None
+
+
+def _mode(env: Any) -> AutoresetMode:
+    """Return how a vector environment begins new episodes."""
+    mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
+    if mode == AutoresetMode.DISABLED:
+        raise PolicyError(
+            "the environments have autoreset disabled: make them with SAME_STEP or NEXT_STEP"
+        )
+    return mode
+
+
+def _batched(obs: Any) -> Any:
+    """Return one observation as a batch of one."""
+    if isinstance(obs, dict):
+        return {name: _batched(value) for name, value in obs.items()}
+    return np.asarray(obs)[None]
+
+
+def _check(batch: Any, space: gym.Space, rows: int, name: str) -> None:
+    """Check that a batch of observations has the layout of `space`.
+
+    Raises:
+        PolicyError: it has not.
+    """
+    where = f"observation {name}" if name else "the observation"
+    if isinstance(space, spaces.Dict):
+        if not isinstance(batch, dict) or not space.keys() <= batch.keys():
+            raise PolicyError(f"{where} is not a dict with the keys {', '.join(space.keys())}")
+        for key, part in space.items():
+            _check(batch[key], part, rows, key)
+        return
+    array = np.asarray(batch)
+    shape = (rows, *(space.shape or ()))
+    if array.shape != shape:
+        raise PolicyError(
+            f"{where} has shape {array.shape[1:]} in a batch of {len(array)}, not "
+            f"{shape[1:]} in one of {rows}"
+            if array.ndim
+            else f"{where} is a number"
+        )
+    if not np.can_cast(array.dtype, space.dtype or array.dtype, "same_kind"):
+        raise PolicyError(f"{where} has type {array.dtype}, not {space.dtype}")
