@@ -95,12 +95,12 @@ class RecallAction(gym.Env):
         """Return the reward of an answer."""
         parts = [action["number"][0], action["symbol"]] if isinstance(action, dict) else action
         scores = [
-            1 - abs(float(given) - asked) if continuous else float(given == symbol)
+            1 - abs(float(given) - float(asked)) if continuous else float(given == symbol)
             for given, asked, symbol, continuous in zip(
                 parts, self.asked, self._symbols(), self.continuous, strict=True
             )
         ]
-        return float(np.mean(scores))
+        return sum(scores) / len(scores)
 
     def render(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return a picture of the answer while it is shown."""
