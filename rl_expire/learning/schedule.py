@@ -10,7 +10,7 @@ The phases of a run:
   so does all that they are computed from: the score comes an episode late, and would not tell what
   is lost in the last steps. Sooner or later a moving
   average passes any threshold by chance, so the score must still pass it at the end of this
-  phase; otherwise learning goes on.
+  phase; otherwise learning goes on, at a lower price of memory.
 - `end`.
 
 Whatever the phase, learning rates also fall to zero over the last steps of a run. A phase that is
@@ -190,7 +190,10 @@ class Schedule:
             self.forgetting = True
             self.price.begin_level(steps)
         phase = self._next_phase(move)
-        if self._collapsed() or (self.phase, phase) == ("settle", "learn"):
+        lost = (self.phase, phase) == ("settle", "learn")
+        if lost:  # by the price, as far as is known
+            self.price.begin_level(steps)
+        if lost or self._collapsed():
             self.solved_step = None
         elif self.solved_step is None and self.solved():
             self.solved_step = steps

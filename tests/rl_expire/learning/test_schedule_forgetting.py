@@ -9,6 +9,7 @@ from rl_expire.learning.memory_price import (
     FEWEST_CHOICES,
     MISSED,
     QUIET_STEPS,
+    RETREAT,
     SETTLED_STEPS,
 )
 from tests.rl_expire.learning.schedules import (
@@ -316,3 +317,14 @@ def test_lifetimes_do_not_learn_while_settling_and_the_price_is_not_forgotten() 
     schedule.observe(340, many(GOAL, 0), use(1.0))
     assert (schedule.phase, schedule.plan().span_rate) == ("settle", 0.0)
     assert schedule.price.state_dict() == state
+
+
+def test_a_task_that_is_lost_while_settling_is_learned_further_at_a_lower_price() -> None:
+    schedule = settling()
+    schedule.price.factor = 8.0
+    schedule.observe(350, many(GOAL, 8), use(1.0))
+    assert (schedule.phase, schedule.plan().price) == ("learn", 1.0)
+    assert schedule.price.most == 8.0 / RETREAT
+    assert schedule.price.good_steps == 0.0
+    schedule.observe(360, many(GOAL, 10), use(1.0))
+    assert schedule.phase == "learn", "memory has to settle again"
