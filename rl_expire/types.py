@@ -55,7 +55,7 @@ class InfoKey:
     ACTION_MASK = "action_mask"
     """array of C truth values, of a step: which actions are allowed, as Gymnasium's Taxi has it;
     with several parts of an action, those of all parts in a row. It may also stand in a `Dict`
-    observation under this key. An environment that has it tells it at every reset and step."""
+    observation under this key. Where it is missing, all actions are allowed."""
     RELEVANT = "rl_expire.relevant"
     """bool, of a step: whether this observation is needed later. Default: false."""
     WITHDRAWN = "rl_expire.withdrawn"
@@ -118,6 +118,9 @@ class TimeStep:
         """Stack steps `[B, ...]` along a new first axis: `[T, B, ...]`."""
         first = steps[0].obs
         masks = [s.action_mask for s in steps if s.action_mask is not None]
+        if masks and len(masks) < len(steps):  # where there is none, all actions are allowed
+            every = torch.ones_like(masks[0])
+            masks = [every if s.action_mask is None else s.action_mask for s in steps]
         if isinstance(first, dict):
             obs: Obs = {
                 name: torch.stack([s.obs[name] for s in steps if isinstance(s.obs, dict)])
@@ -130,7 +133,7 @@ class TimeStep:
             torch.stack([s.is_first for s in steps]),
             torch.stack([s.last_action for s in steps]),
             torch.stack([s.last_reward for s in steps]),
-            None if len(masks) < len(steps) else torch.stack(masks),
+            torch.stack(masks) if masks else None,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any, Generic
 
@@ -233,7 +233,11 @@ class Actor(Record, Generic[M]):
         check_keys(state, keys, "actor")
         if type(state["tells_success"]) is not bool:
             raise ValueError("actor/tells_success is not a bool")
-        check_fit(state["step"], _given(self.step), "actor/step")
+        step = dict(state["step"])
+        if (mask := step.pop("action_mask", None)) is not None:
+            shape = self.envs.num_envs, self.agent.actions.categories
+            check_layout(mask, torch.ones(shape, dtype=torch.bool), "actor/step/action_mask")
+        check_fit(step, _given(replace(self.step, action_mask=None)), "actor/step")
         for name in arrays:
             check_fit(state[name], getattr(self, f"_{name}"), f"actor/{name}")
         for name, value in state["info"].items():

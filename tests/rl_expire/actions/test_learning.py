@@ -1,5 +1,6 @@
 """Every agent acts and learns in every kind of action space, with and without a mask."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rl_expire.learning.ppo import PPOConfig, ppo_update
 from rl_expire.learning.rollout import collect
 from rl_expire.retention.record import trace_episode
 from rl_expire.retention.video import write_video
+from rl_expire.types import TimeStep
 from rl_expire.vector.faults import EnvFaultError
 from rl_expire.vector.make import EnvConfig, make_envs
 from tests.acting import ACTION_SPACES, ActingEnv
@@ -107,14 +109,27 @@ def test_a_trace_and_its_video(space: str, tmp_path: Path) -> None:
         write_video([trace], tmp_path / f"{name}.mp4")
 
 
-def test_a_mask_survives_a_checkpoint() -> None:
-    actor = make_actor("lstm", "MultiDiscrete", masked=True)
-    collect(actor, 3)
-    other = make_actor("lstm", "MultiDiscrete", masked=True)
-    other.load_state_dict(actor.state_dict())
-    assert other.step.action_mask is not None
-    assert actor.step.action_mask is not None
-    assert torch.equal(other.step.action_mask, actor.step.action_mask)
+def test_checkpoints_hold_a_mask_where_there_is_one() -> None:
+    masked = make_actor("lstm", "MultiDiscrete", masked=True)
+    plain = make_actor("lstm", "MultiDiscrete")
+    state = masked.state_dict()
+    assert masked.step.action_mask is not None
+    assert torch.equal(state["step"]["action_mask"], masked.step.action_mask)
+    assert "action_mask" not in plain.state_dict()["step"]
+    for actor in (masked, plain):
+        for other in (masked.state_dict(), plain.state_dict()):
+            actor.load_state_dict(other)
+    state["step"]["action_mask"] = torch.ones(4, 2, dtype=torch.bool)
+    with pytest.raises(ValueError, match="actor/step/action_mask"):
+        masked.load_state_dict(state)
+
+
+def test_steps_without_a_mask_among_others_allow_everything() -> None:
+    one = make_actor("lstm", "MultiDiscrete", masked=True).step
+    stacked = TimeStep.stack([replace(one, action_mask=None), one]).action_mask
+    assert stacked is not None
+    assert stacked[0].all()
+    assert not stacked[1].all()
 
 
 def test_masks_are_read_from_info_and_observations() -> None:
