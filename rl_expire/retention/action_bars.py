@@ -60,9 +60,7 @@ def bar_names(layout: ActionLayout) -> list[str]:
     categories, numbers = [], []
     for path, leaf in _paths(layout.space, ""):
         if isinstance(leaf, spaces.Box):
-            pairs = zip(leaf.low.flatten(), leaf.high.flatten(), strict=True)
-            bounds = [f" ({a:g} to {b:g})" if np.isfinite(a) else "" for a, b in pairs]
-            numbers += [f"{path}{_index(leaf, n)}{bound}" for n, bound in enumerate(bounds)]
+            numbers += [f"{path}{_index(leaf, n)}" for n in range(int(np.prod(leaf.shape)))]
         else:
             categories += _category_names(path, leaf)
     return categories + numbers

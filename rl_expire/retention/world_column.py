@@ -41,7 +41,7 @@ class Layout:
         top: Upper edge of the frame's border.
         frame: Maximum height of the frame.
         gap: Distance from the line with the step to what is below it.
-        heading: Height of the heading above the action probabilities; 0 for none.
+        heading: Height of the heading above the policy; 0 for none.
         bars: Maximum number of actions shown, the most likely ones.
         pitch: Distance from one bar to the next.
         crowded: The same distance for more than four bars, or where there is no room for fewer.
@@ -105,9 +105,9 @@ class WorldColumn:
         return box[3]
 
     def _draw_policy(self, draw: ImageDraw.ImageDraw, step: TracedStep, top: int) -> None:
-        """Draw the action probabilities as bars, the action taken bright."""
+        """Draw the policy as bars, those of the action taken bright."""
         if self.layout.heading:
-            write(draw, (self.left, top + 18), "action probabilities", 16, DIM)
+            write(draw, (self.left, top + 18), "policy", 16, DIM)
         order = sorted(range(len(step.policy)), key=lambda a: -float(step.policy[a]))
         free = self._free_below(top + self.layout.heading)
         shown = order[: min(self.layout.bars, max(1, free // self.layout.crowded))]

@@ -29,7 +29,7 @@ function drawOutcome(episode) {
   $("score").textContent = `reward ${rounded(outcome.reward)} in ${steps(length)}`;
 }
 
-/** Show the action probabilities as bars, the action taken bright. */
+/** Show the policy as bars, those of the action taken bright. */
 function drawPolicy(episode, t) {
   const [policy, taken] = [episode.at("policy", t), episode.at("taken", t)];
   const order = policy

@@ -11,12 +11,14 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from agents import AGENT_CONFIGS, make_agent
+from rl_expire.actions import ActionDistribution, ActionLayout
 from rl_expire.learning.actor import Actor
 from rl_expire.learning.batch_info import read_action_mask
 from rl_expire.learning.forgetting import Forgetting, ForgettingConfig
 from rl_expire.learning.impala import impala_update
 from rl_expire.learning.ppo import PPOConfig, ppo_update
 from rl_expire.learning.rollout import collect
+from rl_expire.retention.action_bars import bar_names, bars, change, taken
 from rl_expire.retention.record import trace_episode
 from rl_expire.retention.video import write_video
 from rl_expire.types import TimeStep
@@ -107,6 +109,26 @@ def test_a_trace_and_its_video(space: str, tmp_path: Path) -> None:
                 ((shares >= 0) & (shares <= 1 + 1e-5)).all() for shares in trace.importance.shares
             )
         write_video([trace], tmp_path / f"{name}.mp4")
+
+
+def test_bars_are_named_by_their_place_in_the_space() -> None:
+    names = bar_names(ActionLayout(ACTION_SPACES["nested"]))
+    assert names[:3] == ["hand.0 = 4", "hand.0 = 5", "hand.0 = 6"]
+    assert names[3:5] == ["hand.1[0, 0] = 0", "hand.1[0, 0] = 1"]
+    assert names[11:13] == ["walk[0, 0] = 1", "walk[0, 0] = 2"]
+    assert names[13] == "walk[0, 1] = -1"
+    assert names[18:] == ["arm[0]", "arm[1]", "force"]
+    assert bar_names(ActionLayout(ACTION_SPACES["Box"])) == ["action"]
+    assert bar_names(ActionLayout(ACTION_SPACES["Discrete"])) == [f"action {n}" for n in range(4)]
+
+
+def test_bars_of_an_action_and_how_far_policies_are_apart() -> None:
+    actions = ActionDistribution(ACTION_SPACES["Tuple"])  # two categories, one number
+    logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, np.log(3.0), np.arctanh(0.5), 0.0]])
+    heights = bars(actions, logits)
+    np.testing.assert_allclose(heights, [[0.5, 0.5, 0.5], [0.25, 0.75, 0.75]], rtol=1e-6)
+    assert taken(actions.layout, torch.tensor([1.0, 0.3])) == (1, 2)
+    np.testing.assert_allclose(change(actions.layout, heights[0], heights[1]), 0.25)
 
 
 def test_checkpoints_hold_a_mask_where_there_is_one() -> None:
