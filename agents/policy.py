@@ -127,7 +127,8 @@ class Policy:
         key = InfoKey.ACTION_MASK
         if self.single and key in info:
             info = {key: np.asarray(info[key])[None]}
-        mask = read_action_mask(batch, info, self.rows, self.agent.actions.categories)
+        over = self._ended & self.next_step_mode
+        mask = read_action_mask(batch, info, over, self.agent.actions.categories)
         return None if mask is None else torch.as_tensor(mask, device=self.device)
 
 

@@ -107,7 +107,7 @@ class Actor(Record, Generic[M]):
             torch.ones(rows, dtype=torch.bool, device=device),
             self.agent.actions.layout.first(rows, device),
             torch.zeros(rows, device=device),
-            self._action_mask(obs, info),
+            self._action_mask(obs, info, over=self._ended),
         )
 
     def act(self, *, greedy: bool = False) -> ActorOutput:
@@ -136,11 +136,11 @@ class Actor(Record, Generic[M]):
         reward = reward_array(reward, self.envs.num_envs)
         check_batch(reward, obs)
         flags = read_flags(info, len(reward))
-        mask = self._action_mask(obs, info)
         terminated, truncated = np.array(terminated, bool), np.array(truncated, bool)
         valid = self.playing()
         truncated &= ~terminated
         ended = terminated | truncated
+        mask = self._action_mask(obs, info, over=ended & self.next_step_mode)
         final_obs = final_info = None
         if ended.any():
             final_obs = obs if self.next_step_mode else info["final_obs"]
@@ -182,9 +182,9 @@ class Actor(Record, Generic[M]):
         """Return `[B]` bool, the flag `key` of the current observations, or its default."""
         return self.flags.get(key, np.full(self.envs.num_envs, FLAGS[key]))
 
-    def _action_mask(self, obs: Any, info: dict[str, Any]) -> Tensor | None:
+    def _action_mask(self, obs: Any, info: dict[str, Any], over: np.ndarray) -> Tensor | None:
         """Return the actions `[B, C]` that are allowed now; None: all are."""
-        mask = read_action_mask(obs, info, self.envs.num_envs, self.agent.actions.categories)
+        mask = read_action_mask(obs, info, over, self.agent.actions.categories)
         return None if mask is None else torch.as_tensor(mask, device=self.device)
 
     def restart(self, seed: int | None = None) -> None:

@@ -44,20 +44,20 @@ def _read_flag(info: Mapping[str, Any], key: str, rows: int) -> np.ndarray:
 
 
 def read_action_mask(
-    obs: Any, info: Mapping[str, Any], rows: int, categories: int
+    obs: Any, info: Mapping[str, Any], over: np.ndarray, categories: int
 ) -> np.ndarray | None:
     """Return which actions are allowed, `[B, C]` bool; None where the environments do not say.
 
     Args:
         obs: batch of observations; a dict may have the mask under `InfoKey.ACTION_MASK`.
         info: of B environments; it may have the mask under the same key.
-        rows: B.
+        over: `[B]` bool, environments that the next step will only reset: any mask will do.
         categories: C, of all parts of an action together.
 
     Raises:
         EnvFaultError: a mask does not fit, or allows no action.
     """
-    key = InfoKey.ACTION_MASK
+    key, rows = InfoKey.ACTION_MASK, len(over)
     if isinstance(obs, dict) and key in obs:
         values = obs[key]
     elif key in info:
@@ -72,7 +72,7 @@ def read_action_mask(
         raise EnvFaultError(
             f"{key} of {rows} environments has shape {np.shape(values)}, not ({rows}, {categories})"
         )
-    mask[~np.asarray(info.get(f"_{key}", np.ones(rows, bool)), bool)] = True
+    mask[over | ~np.asarray(info.get(f"_{key}", np.ones(rows, bool)), bool)] = True
     if (rows_without := np.flatnonzero(~mask.any(1))).size:
         raise EnvFaultError(f"environment {rows_without[0]}: {key} allows no action")
     return mask

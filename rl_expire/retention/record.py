@@ -220,7 +220,7 @@ def _time_step(
         batch = np.asarray(obs)[None]
     key = InfoKey.ACTION_MASK
     given = {key: np.asarray(info[key])[None]} if key in info else {}
-    mask = read_action_mask(batch, given, 1, actions.categories)
+    mask = read_action_mask(batch, given, np.zeros(1, bool), actions.categories)
     return TimeStep(
         to_tensor(batch, device),
         torch.tensor([is_first], device=device),

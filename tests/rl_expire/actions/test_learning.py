@@ -159,7 +159,7 @@ def test_masks_are_read_from_info_and_observations() -> None:
     expected = mask.astype(bool).tolist()
 
     def read(obs: Any, info: dict[str, Any]) -> Any:
-        found = read_action_mask(obs, info, 2, 3)
+        found = read_action_mask(obs, info, np.zeros(2, bool), 3)
         return None if found is None else found.tolist()
 
     assert read(np.zeros((2, 4)), {}) is None
@@ -167,6 +167,10 @@ def test_masks_are_read_from_info_and_observations() -> None:
     assert read({"action_mask": mask, "see": np.zeros((2, 4))}, {}) == expected
     missing = {"action_mask": mask, "_action_mask": np.array([True, False])}
     assert read(np.zeros((2, 4)), missing) == [expected[0], [True] * 3]
+    nothing = {"action_mask": np.array([[1, 0, 1], [0, 0, 0]])}
+    over = read_action_mask(None, nothing, np.array([False, True]), 3)
+    assert over is not None
+    assert over.tolist() == [expected[0], [True] * 3], "its next step only resets it"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +183,7 @@ def test_masks_are_read_from_info_and_observations() -> None:
 )
 def test_wrong_masks_are_refused_in_one_line(mask: np.ndarray, reason: str) -> None:
     with pytest.raises(EnvFaultError, match=reason) as error:
-        read_action_mask(None, {"action_mask": mask}, 2, 3)
+        read_action_mask(None, {"action_mask": mask}, np.zeros(2, bool), 3)
     assert "\n" not in str(error.value)
 
 
