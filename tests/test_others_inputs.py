@@ -42,8 +42,6 @@ GYMNASIUM = {
     "Box2D": ["LunarLander-v3"],
 }
 REFUSED = {
-    "Pendulum-v1": "action space",
-    "MountainCarContinuous-v0": "action space",
     "Blackjack-v1": "observation space",
 }
 WRAPPED = {

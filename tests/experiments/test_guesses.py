@@ -53,7 +53,7 @@ KEYS = "success: from info['success'] or info['is_success'] on the last step; if
             "train corridor --env.max-length 4 --env.min-length 4 --curriculum.start 4",
             [
                 "observation: read as 5 x 5 MiniGrid cells of 11 x 6 x 4 categories",
-                "success: from info['success'] on the last step",
+                "success: from info['share'] on the last step",
             ],
         ),
     ],
