@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
-from torch import Tensor
 
 from agents.pretrained import load_agent
 from rl_expire.learning.actor import to_tensor
-from rl_expire.learning.batch_info import read_action_mask
-from rl_expire.types import Agent, InfoKey, LayerView, TimeStep
+from rl_expire.learning.batch_info import batch_of_one, read_action_mask
+from rl_expire.types import Agent, LayerView, TimeStep
 from rl_expire.vector.reading import apply_reading, decide_reading
 from rl_expire.vector.tokenize_text import TokenizeText
 
@@ -26,6 +25,13 @@ AnyEnv = gym.Env | VectorEnv
 
 class PolicyError(ValueError):
     """A policy was used in a way that would go wrong without a word."""
+
+
+class Reader(NamedTuple):
+    """The observation space that agents read, and what turns texts into tokens, if anything."""
+
+    space: gym.Space
+    tokenizer: TokenizeText | None
 
 
 class Policy:
@@ -38,17 +44,25 @@ class Policy:
         agent: a trained agent, on any device.
         env: the environment that it is going to play, or a vector environment.
         greedy: take the most likely actions; otherwise sample.
+        reader: what `read_observations(env)` returned; None: it is called.
 
     Raises:
-        PolicyError: the environment is a batch with texts, or without autoreset.
+        PolicyError: the environment is a batch without autoreset.
     """
 
-    def __init__(self, agent: Agent[Any], env: AnyEnv, *, greedy: bool = True):
+    def __init__(
+        self,
+        agent: Agent[Any],
+        env: AnyEnv,
+        *,
+        greedy: bool = True,
+        reader: Reader | None = None,
+    ):
         """Look at the spaces of the environment; the first episodes may begin."""
         self.agent, self.greedy = agent, greedy
         self.single = not isinstance(env, VectorEnv)
         self.rows = 1 if isinstance(env, gym.Env) else env.num_envs
-        self.space, self._tokenizer = _reading(env)
+        self.space, self._tokenizer = reader or read_observations(env)
         self.next_step_mode = not self.single and _mode(env) == AutoresetMode.NEXT_STEP
         self.reset()
 
@@ -85,14 +99,15 @@ class Policy:
             )
         if self._tokenizer is not None:
             obs = self._tokenizer.observation(obs)
-        batch = _batched(obs) if self.single else obs
+        batch, given = batch_of_one(obs, info or {}) if self.single else (obs, info or {})
         _check(batch, self.space, self.rows, "")
+        over = self._ended & self.next_step_mode
         step = TimeStep(
             to_tensor(batch, self.device),
             torch.as_tensor(self._is_first, device=self.device),
             self._action,
             torch.as_tensor(self._reward, device=self.device),
-            self._mask(batch, info or {}),
+            read_action_mask(batch, given, over, self.agent.actions.categories, self.device),
         )
         output, self._memory = self.agent.act(step, self._memory, greedy=self.greedy)
         self._action, self._waiting = output.action, True
@@ -122,15 +137,6 @@ class Policy:
         """Return what each layer holds right after an `act`; empty for agents without memories."""
         return self.agent.view(self._memory)
 
-    def _mask(self, batch: Any, info: dict[str, Any]) -> Tensor | None:
-        """Return the mask of actions, or None."""
-        key = InfoKey.ACTION_MASK
-        if self.single and key in info:
-            info = {key: np.asarray(info[key])[None]}
-        over = self._ended & self.next_step_mode
-        mask = read_action_mask(batch, info, over, self.agent.actions.categories)
-        return None if mask is None else torch.as_tensor(mask, device=self.device)
-
 
 def load_policy(
     source: str | Path,
@@ -153,20 +159,20 @@ def load_policy(
     Raises:
         ValueError: the policy cannot be fetched or read, or does not fit the environment's spaces.
     """
-    space, _ = _reading(env)
+    reader = read_observations(env)
     actions = env.action_space if isinstance(env, gym.Env) else env.single_action_space
-    agent = load_agent(source, space, actions, revision=revision).to(device)
-    return Policy(agent, env, greedy=greedy)
+    agent = load_agent(source, reader.space, actions, revision=revision).to(device)
+    return Policy(agent, env, greedy=greedy, reader=reader)
 
 
-def _reading(env: AnyEnv) -> tuple[gym.Space, TokenizeText | None]:
-    """Return the observation space that agents read, and what turns texts into tokens."""
+def read_observations(env: AnyEnv) -> Reader:
+    """Return how agents read the observations of `env`, for which its first episodes are begun."""
     if isinstance(env, VectorEnv):
-        return env.single_observation_space, None
+        return Reader(env.single_observation_space, None)
     if env.spec is None:
-        return env.observation_space, None
-    reader = apply_reading(env, decide_reading(env, partial(gym.make, env.spec)))
-    return reader.observation_space, reader if isinstance(reader, TokenizeText) else None
+        return Reader(env.observation_space, None)
+    read = apply_reading(env, decide_reading(env, partial(gym.make, env.spec)))
+    return Reader(read.observation_space, read if isinstance(read, TokenizeText) else None)
 
 
 def _mode(env: Any) -> AutoresetMode:
@@ -177,13 +183,6 @@ def _mode(env: Any) -> AutoresetMode:
             "the environments have autoreset disabled: make them with SAME_STEP or NEXT_STEP"
         )
     return mode
-
-
-def _batched(obs: Any) -> Any:
-    """Return one observation as a batch of one."""
-    if isinstance(obs, dict):
-        return {name: _batched(value) for name, value in obs.items()}
-    return np.asarray(obs)[None]
 
 
 def _check(batch: Any, space: gym.Space, rows: int, name: str) -> None:
@@ -201,12 +200,12 @@ def _check(batch: Any, space: gym.Space, rows: int, name: str) -> None:
         return
     array = np.asarray(batch)
     shape = (rows, *(space.shape or ()))
+    if array.ndim == 0:
+        raise PolicyError(f"{where} is a number")
     if array.shape != shape:
         raise PolicyError(
             f"{where} has shape {array.shape[1:]} in a batch of {len(array)}, not "
             f"{shape[1:]} in one of {rows}"
-            if array.ndim
-            else f"{where} is a number"
         )
     if not np.can_cast(array.dtype, space.dtype or array.dtype, "same_kind"):
         raise PolicyError(f"{where} has type {array.dtype}, not {space.dtype}")

@@ -30,14 +30,18 @@ class Leaf:
     """One space of a nest of spaces.
 
     Attributes:
+        path: its keys and indices in the nest, with dots in between; empty if it is all there is.
         space: it is neither a `Dict` nor a `Tuple`.
         sizes: number of categories of each of its parts; empty for a `Box`.
         numbers: continuous numbers; 0 unless it is a `Box`.
+        bounded: whether it is a `Box` with finite bounds everywhere.
     """
 
+    path: str
     space: gym.Space
-    sizes: tuple[int, ...]
-    numbers: int
+    sizes: tuple[int, ...] = ()
+    numbers: int = 0
+    bounded: bool = False
 
 
 class ActionLayout:
@@ -64,7 +68,7 @@ class ActionLayout:
     def __init__(self, space: gym.Space):
         """Look at every leaf of `space`."""
         self.space = space
-        self.leaves = [_leaf(leaf, space) for leaf in _leaves(space)]
+        self.leaves = [_leaf(path, leaf, space) for path, leaf in _leaves(space)]
         self.sizes = [size for leaf in self.leaves for size in leaf.sizes]
         self.numbers = sum(leaf.numbers for leaf in self.leaves)
         self.plain = isinstance(space, spaces.Discrete)
@@ -72,8 +76,9 @@ class ActionLayout:
             raise _unsupported(space, "it has no actions")
         if sum(self.sizes) > MOST_CATEGORIES:
             raise _unsupported(space, f"it has more than {MOST_CATEGORIES:,} categories")
-        bounded = [_is_bounded(leaf.space) for leaf in self.leaves for _ in range(leaf.numbers)]
+        bounded = [leaf.bounded for leaf in self.leaves for _ in range(leaf.numbers)]
         self.bounded = torch.tensor(bounded, dtype=torch.bool)
+        self._starts = torch.tensor([0, *self.sizes]).cumsum(0)[:-1]  # of the parts' categories
 
     def first(self, rows: int, device: torch.device | None = None) -> Tensor:
         """Return an action `[B]` or `[B, M + K]` to stand before the first one of an episode."""
@@ -83,8 +88,7 @@ class ActionLayout:
 
     def indices(self, action: Tensor) -> Tensor:
         """Return the chosen categories `[..., M]` int64, numbered over all parts, from 0 to C."""
-        starts = torch.tensor([0, *self.sizes[:-1]], device=action.device).cumsum(0)
-        return action[..., : len(self.sizes)].long() + starts[: len(self.sizes)]
+        return action[..., : len(self.sizes)].long() + self._starts.to(action.device)
 
     def squashed(self, action: Tensor) -> Tensor:
         """Return the continuous numbers `[..., K]`, those with bounds in [-1, 1]."""
@@ -122,26 +126,27 @@ class ActionLayout:
             category, number = category + len(leaf.sizes), number + leaf.numbers
 
 
-def _leaves(space: gym.Space) -> Iterator[gym.Space]:
-    """Yield the spaces in a nest of `Dict` and `Tuple` spaces, in order."""
+def _leaves(space: gym.Space, path: str = "") -> Iterator[tuple[str, gym.Space]]:
+    """Yield the spaces in a nest of `Dict` and `Tuple` spaces with their paths, in order."""
     if isinstance(space, spaces.Dict):
-        for part in space.spaces.values():
-            yield from _leaves(part)
+        parts: list[tuple[Any, gym.Space]] = list(space.spaces.items())
     elif isinstance(space, spaces.Tuple):
-        for part in space.spaces:
-            yield from _leaves(part)
+        parts = list(enumerate(space.spaces))
     else:
-        yield space
+        yield path, space
+        return
+    for name, part in parts:
+        yield from _leaves(part, f"{path}.{name}" if path else str(name))
 
 
-def _leaf(space: gym.Space, whole: gym.Space) -> Leaf:
+def _leaf(path: str, space: gym.Space, whole: gym.Space) -> Leaf:
     """Return what `space` consists of; `whole` is named in an error."""
     if isinstance(space, spaces.Discrete):
-        return Leaf(space, (int(space.n),), 0)
+        return Leaf(path, space, (int(space.n),))
     if isinstance(space, spaces.MultiDiscrete):
-        return Leaf(space, tuple(int(n) for n in space.nvec.flatten()), 0)
+        return Leaf(path, space, tuple(int(n) for n in space.nvec.flatten()))
     if isinstance(space, spaces.MultiBinary):
-        return Leaf(space, (2,) * int(np.prod(space.shape)), 0)
+        return Leaf(path, space, (2,) * int(np.prod(space.shape)))
     if not isinstance(space, spaces.Box):
         raise _unsupported(
             whole,
@@ -151,18 +156,12 @@ def _leaf(space: gym.Space, whole: gym.Space) -> Leaf:
     if not np.issubdtype(space.dtype, np.floating):
         raise _unsupported(whole, "a Box of whole numbers is not continuous: use MultiDiscrete")
     below, above = np.isfinite(space.low), np.isfinite(space.high)
-    if not (_is_bounded(space) or not (below | above).any()):
+    bounded = bool((below & above).all())
+    if not bounded and (below | above).any():
         raise _unsupported(whole, "a Box needs finite bounds everywhere, or nowhere")
     if (space.low >= space.high).any():
         raise _unsupported(whole, "a Box leaves no choice where low equals high")
-    return Leaf(space, (), int(np.prod(space.shape)))
-
-
-def _is_bounded(space: gym.Space) -> bool:
-    """Return whether a `Box` has finite bounds everywhere."""
-    return isinstance(space, spaces.Box) and bool(
-        np.isfinite(space.low).all() and np.isfinite(space.high).all()
-    )
+    return Leaf(path, space, numbers=int(np.prod(space.shape)), bounded=bounded)
 
 
 def _leaf_batch(leaf: Leaf, columns: np.ndarray) -> np.ndarray:
@@ -170,7 +169,7 @@ def _leaf_batch(leaf: Leaf, columns: np.ndarray) -> np.ndarray:
     space = leaf.space
     if isinstance(space, spaces.Box):
         actions = columns.reshape(-1, *space.shape).astype(np.float64)
-        if _is_bounded(space):
+        if leaf.bounded:
             share = (1 + np.tanh(actions)) / 2
             actions = space.low + (space.high - space.low).astype(np.float64) * share
         return np.clip(actions, space.low, space.high).astype(space.dtype)

@@ -184,8 +184,7 @@ class Actor(Record, Generic[M]):
 
     def _action_mask(self, obs: Any, info: dict[str, Any], over: np.ndarray) -> Tensor | None:
         """Return the actions `[B, C]` that are allowed now; None: all are."""
-        mask = read_action_mask(obs, info, over, self.agent.actions.categories)
-        return None if mask is None else torch.as_tensor(mask, device=self.device)
+        return read_action_mask(obs, info, over, self.agent.actions.categories, self.device)
 
     def restart(self, seed: int | None = None) -> None:
         """Reset all environments, with `seed` if given, and drop their unfinished episodes."""

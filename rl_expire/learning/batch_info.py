@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from rl_expire.info import flag, scalar
@@ -44,8 +45,12 @@ def _read_flag(info: Mapping[str, Any], key: str, rows: int) -> np.ndarray:
 
 
 def read_action_mask(
-    obs: Any, info: Mapping[str, Any], over: np.ndarray, categories: int
-) -> np.ndarray | None:
+    obs: Any,
+    info: Mapping[str, Any],
+    over: np.ndarray,
+    categories: int,
+    device: torch.device | None = None,
+) -> Tensor | None:
     """Return which actions are allowed, `[B, C]` bool; None where the environments do not say.
 
     Args:
@@ -53,6 +58,7 @@ def read_action_mask(
         info: of B environments; it may have the mask under the same key.
         over: `[B]` bool, environments that the next step will only reset: any mask will do.
         categories: C, of all parts of an action together.
+        device: where to put the mask.
 
     Raises:
         EnvFaultError: a mask does not fit, or allows no action.
@@ -75,7 +81,20 @@ def read_action_mask(
     mask[over | ~np.asarray(info.get(f"_{key}", np.ones(rows, bool)), bool)] = True
     if (rows_without := np.flatnonzero(~mask.any(1))).size:
         raise EnvFaultError(f"environment {rows_without[0]}: {key} allows no action")
-    return mask
+    return torch.as_tensor(mask, device=device)
+
+
+def batch_of_one(obs: Any, info: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return an observation as a batch of one, and the mask of actions in `info` likewise."""
+    key = InfoKey.ACTION_MASK
+    return _row(obs), {key: _row(info[key])} if key in info else {}
+
+
+def _row(value: Any) -> Any:
+    """Return an array, or a dict of arrays, with a first axis of length 1 in front."""
+    if isinstance(value, dict):
+        return {name: _row(part) for name, part in value.items()}
+    return np.asarray(value)[None]
 
 
 def row_scalars(info: Mapping[str, Any], row: int, rows: int) -> dict[str, float]:

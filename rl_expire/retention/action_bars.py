@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
 from rl_expire.actions import ActionDistribution, ActionLayout
+from rl_expire.actions.layout import Leaf
 
 
 def bars(actions: ActionDistribution, logits: Tensor) -> npt.NDArray[np.float32]:
@@ -58,27 +56,21 @@ def bar_names(layout: ActionLayout) -> list[str]:
     if layout.plain:
         return [f"action {n}" for n in range(layout.sizes[0])]
     categories, numbers = [], []
-    for path, leaf in _paths(layout.space, ""):
-        if isinstance(leaf, spaces.Box):
-            numbers += [f"{path}{_index(leaf, n)}" for n in range(int(np.prod(leaf.shape)))]
-        else:
-            categories += _category_names(path, leaf)
+    for leaf in layout.leaves:
+        path = leaf.path or "action"
+        categories += _category_names(path, leaf)
+        numbers += [f"{path}{_index(leaf.space, n)}" for n in range(leaf.numbers)]
     return categories + numbers
 
 
-def _category_names(path: str, leaf: gym.Space) -> list[str]:
-    """Return the names of a leaf's categories."""
-    if isinstance(leaf, spaces.Discrete):
-        return [f"{path} = {n + int(leaf.start)}" for n in range(int(leaf.n))]
-    if isinstance(leaf, spaces.MultiDiscrete):
-        sizes, starts = leaf.nvec.flatten(), leaf.start.flatten()
-    else:
-        sizes = np.full(int(np.prod(leaf.shape or ())), 2)
-        starts = np.zeros_like(sizes)
+def _category_names(path: str, leaf: Leaf) -> list[str]:
+    """Return the names of a leaf's categories; none of a `Box`."""
+    start = getattr(leaf.space, "start", 0)
+    starts = np.broadcast_to(np.ravel(start), len(leaf.sizes))
     return [
-        f"{path}{_index(leaf, n)} = {category + int(start)}"
-        for n, (size, start) in enumerate(zip(sizes, starts, strict=True))
-        for category in range(int(size))
+        f"{path}{_index(leaf.space, n)} = {category + int(first)}"
+        for n, (size, first) in enumerate(zip(leaf.sizes, starts, strict=True))
+        for category in range(size)
     ]
 
 
@@ -88,16 +80,3 @@ def _index(leaf: gym.Space, n: int) -> str:
     if int(np.prod(shape)) == 1:
         return ""
     return f"[{', '.join(str(i) for i in np.unravel_index(n, shape))}]"
-
-
-def _paths(space: gym.Space, path: str) -> Iterator[tuple[str, gym.Space]]:
-    """Yield the leaves of a nest of spaces with their paths, in order."""
-    if isinstance(space, spaces.Dict):
-        parts = list(space.spaces.items())
-    elif isinstance(space, spaces.Tuple):
-        parts = list(enumerate(space.spaces))
-    else:
-        yield path or "action", space
-        return
-    for name, part in parts:
-        yield from _paths(part, f"{path}.{name}" if path else str(name))

@@ -14,7 +14,7 @@ from torch import Tensor
 from rl_expire.actions import ActionDistribution
 from rl_expire.info import flag
 from rl_expire.learning.actor import to_tensor
-from rl_expire.learning.batch_info import read_action_mask
+from rl_expire.learning.batch_info import batch_of_one, read_action_mask
 from rl_expire.learning.episode import success_of
 from rl_expire.retention.action_bars import bar_names, bars, taken
 from rl_expire.retention.action_names import action_names
@@ -214,19 +214,13 @@ def _time_step(
 ) -> TimeStep:
     """Return the step as a batch of 1."""
     device = action.device
-    if isinstance(obs, dict):
-        batch: Any = {name: np.asarray(value)[None] for name, value in obs.items()}
-    else:
-        batch = np.asarray(obs)[None]
-    key = InfoKey.ACTION_MASK
-    given = {key: np.asarray(info[key])[None]} if key in info else {}
-    mask = read_action_mask(batch, given, np.zeros(1, bool), actions.categories)
+    batch, given = batch_of_one(obs, info)
     return TimeStep(
         to_tensor(batch, device),
         torch.tensor([is_first], device=device),
         action,
         torch.tensor([reward], dtype=torch.float32, device=device),
-        None if mask is None else torch.as_tensor(mask, device=device),
+        read_action_mask(batch, given, np.zeros(1, bool), actions.categories, device),
     )
 
 
