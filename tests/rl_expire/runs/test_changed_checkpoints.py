@@ -17,7 +17,7 @@ from rl_expire.runs.checkpoint import CheckpointError, load_tree, save_tree
 from tests.rl_expire.learning.test_resume import AGENTS, make_trainer
 from tests.support import same_tree
 
-BYTE_CHANGES, CONTENT_CHANGES = 150, 60
+BYTE_CHANGES, CONTENT_CHANGES = 150, 100
 
 
 @pytest.fixture(scope="module")
