@@ -128,7 +128,7 @@ class PixelsEnv(gym.Env):
         return np.repeat(self._obs(), 3, axis=-1)
 
 
-def half_bounded(**_: Any) -> gym.Env:
+def continuous(**_: Any) -> gym.Env:
     """Return an environment whose actions have a lower bound only, which agents refuse."""
     env: Any = PixelsEnv()
     env.action_space = spaces.Box(0.0, np.inf, (2,))
@@ -146,5 +146,5 @@ def nested(**_: Any) -> gym.Env:
 gym.register("Faulty-v0", entry_point="tests.faulty:FaultyEnv")
 gym.register("Unclosable-v0", entry_point="tests.faulty:UnclosableEnv")
 gym.register("Pixels-v0", entry_point="tests.faulty:PixelsEnv")
-gym.register("HalfBounded-v0", entry_point="tests.faulty:half_bounded")
+gym.register("HalfBounded-v0", entry_point="tests.faulty:continuous")
 gym.register("Nested-v0", entry_point="tests.faulty:nested")
