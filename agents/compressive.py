@@ -80,7 +80,7 @@ class CompressiveLayer(MemoryLayer):
         """
         leaving = clock - self.window - 1
         due = (leaving >= 0) & (self.newest(leaving) == leaving)
-        if not due.any():
+        if not torch.compiler.is_exporting() and not due.any():
             return
         group = is_held(slots.remaining(clock), self.ramp) & due.unsqueeze(1)
         group &= self.newest(slots.written_at) == leaving.unsqueeze(1)

@@ -67,6 +67,11 @@ class LSTMMemory:
         """Return copies of all tensors."""
         return {name: value.clone() for name, value in vars(self).items()}
 
+    @staticmethod
+    def from_state(state: dict[str, Tensor]) -> LSTMMemory:
+        """Return a memory made of the tensors themselves that another's `state_dict` returned."""
+        return LSTMMemory(**state)
+
     def restored(self, state: Any) -> LSTMMemory:
         """Return a new memory made from the `state_dict` of another.
 
@@ -75,7 +80,7 @@ class LSTMMemory:
         """
         check_fit(state, vars(self), "memory")
         device = self.hidden.device
-        return LSTMMemory(**{name: x.to(device, copy=True) for name, x in state.items()})
+        return self.from_state({name: x.to(device, copy=True) for name, x in state.items()})
 
 
 class LSTMLayer(nn.Module):

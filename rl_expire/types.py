@@ -221,8 +221,13 @@ class Memory(Protocol):
         """Return copies of its tensors, in nested dicts and lists, for a checkpoint."""
         ...
 
+    @staticmethod
+    def from_state(state: Any) -> Any:
+        """Return a memory made of the tensors themselves that another's `state_dict` returned."""
+        ...
+
     def restored(self, state: Any) -> Self:
-        """Return a new memory made from the `state_dict` of another.
+        """Return a new memory made from copies of the `state_dict` of another.
 
         Raises:
             ValueError: `state` does not fit the layers, rows and widths of this memory.
@@ -248,6 +253,10 @@ class Agent(nn.Module, ABC, Generic[M]):
     @abstractmethod
     def initial_memory(self, batch_size: int) -> M:
         """Return an empty memory for `batch_size` environments."""
+
+    def fixed_memory(self, batch_size: int) -> M:
+        """Return an empty memory with all the space that `act` may ever use, for export."""
+        return self.initial_memory(batch_size)
 
     @abstractmethod
     def act(self, step: TimeStep, memory: M, *, greedy: bool = False) -> tuple[ActorOutput, M]:

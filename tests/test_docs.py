@@ -13,6 +13,8 @@ import pytest
 
 from agents import ExpireSpanConfig, make_agent
 from experiments import cli
+from rl_expire.export.files import write_onnx
+from rl_expire.export.step import PolicyStep
 from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.json_file import write_json
 from rl_expire.runs.policy import WEIGHTS
@@ -93,21 +95,23 @@ def with_examples(pages: list[Path]) -> list[Path]:
     return [page for page in pages if blocks(page, "python")]
 
 
-def export_untrained(folder: Path) -> None:
-    """Write the policy of an untrained agent for the Corridor."""
-    env, config = gym.make("envs:RLExpire/Corridor-v0"), ExpireSpanConfig()
+def export_untrained(folder: Path, *, graph: bool) -> None:
+    """Write the policy of an untrained agent for the Corridor, and one step of it as a graph."""
+    env, config = gym.make("envs:RLExpire/Corridor-v0"), ExpireSpanConfig(capacity=8)
     agent = make_agent(env.observation_space, env.action_space, config)
     folder.mkdir()
     save_weights(agent.state_dict(), folder / WEIGHTS)
     write_json(folder / CONFIG, {"agent": {"name": config.name, "options": asdict(config)}})
+    if graph:
+        write_onnx(PolicyStep(agent, env.observation_space), folder / "policy.onnx")
 
 
 @pytest.mark.parametrize("page", with_examples(PAGES), ids=names)
 def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     examples, file = blocks(page, "python"), saved_as(page)
-    if any('load_policy("policy"' in block for block in examples):
-        export_untrained(tmp_path / "policy")
+    if any('"policy' in block for block in examples):
+        export_untrained(tmp_path / "policy", graph=page.stem == "export")
     if file is not None:  # the other examples import it
         Path(file).write_text(examples[0])
         monkeypatch.syspath_prepend(tmp_path)
@@ -119,6 +123,14 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
         if file is not None:
             namespace = {"__name__": "example"}
         exec(compile(block, names(page), "exec"), namespace)
+
+
+def test_a_graph_runs_without_torch() -> None:
+    (example,) = blocks(DOCS / "export.md", "python")
+    imports = re.findall(r"^import (\w+)", example, re.MULTILINE)
+    assert imports == ["gymnasium", "numpy", "onnxruntime"]
+    assert "from " not in example
+    assert len(example.splitlines()) <= 30
 
 
 @pytest.mark.parametrize("long", SHORTER)

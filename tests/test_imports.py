@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "learning": {"memory", "vector"},
     "scoring": {"memory", "vector", "learning"},
     "runs": {"memory", "vector", "learning"},
+    "export": {"memory", "vector", "learning"},
     "retention": {"memory", "vector", "learning", "runs"},
 }
 """What each part of rl_expire may import besides itself and the three that all may."""

@@ -37,8 +37,11 @@ def distinct(obs: Obs) -> Distinct | None:
 
     Returns:
         None where there is nothing to gain: observations with fractions hardly ever repeat, and on
-        a GPU, where encoding is cheap, the processor would have to wait to learn their number U.
+        a GPU, where encoding is cheap, the processor would have to wait to learn their number U;
+        nor while exporting, as the size of a graph's tensors may not depend on their values.
     """
+    if torch.compiler.is_exporting():
+        return None
     parts = list(obs.values()) if isinstance(obs, dict) else [obs]
     if any(part.is_floating_point() or part.device.type != "cpu" for part in parts):
         return None

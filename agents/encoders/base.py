@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from rl_expire.types import Obs
@@ -41,6 +42,6 @@ class Encoder(nn.Module, ABC):
 
 def in_parts(batch: Tensor) -> Sequence[Tensor]:
     """Return observations `[N, ...]` in parts along the first axis, each fit for a CPU's cache."""
-    if batch.device.type != "cpu":
+    if batch.device.type != "cpu" or torch.compiler.is_exporting():
         return [batch]
     return batch.split(max(1, MOST_VALUES // max(1, batch.shape[1:].numel())))

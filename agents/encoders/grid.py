@@ -60,7 +60,8 @@ class GridEncoder(Encoder):
         """
         assert isinstance(obs, Tensor)
         categories = obs.flatten(-3).to(torch.int64)
-        if bool((categories > self.last).any()):
+        exporting = torch.compiler.is_exporting()  # a graph cannot raise
+        if not exporting and bool((categories > self.last).any()):
             raise ValueError(
                 f"an observation of MiniGrid cells holds {int(categories.max())}, where the "
                 f"observation space allows less than {' x '.join(map(str, self.sizes))} categories"

@@ -58,7 +58,8 @@ class TokenEncoder(Encoder):
         """
         assert isinstance(obs, Tensor)
         tokens = obs.to(torch.int64) - self.start
-        if bool(((tokens < 0) | (tokens >= self.token.num_embeddings)).any()):
+        exporting = torch.compiler.is_exporting()  # a graph cannot raise
+        if not exporting and bool(((tokens < 0) | (tokens >= self.token.num_embeddings)).any()):
             raise ValueError(
                 "an observation holds a token that the observation space does not allow: "
                 f"{int(tokens.min())} to {int(tokens.max())}, counted from the first, where there "

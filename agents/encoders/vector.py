@@ -79,4 +79,4 @@ class VectorEncoder(Encoder):
 def symlog(numbers: Tensor) -> Tensor:
     """Return sign(x) * log(1 + |x|) as float32."""
     floats = numbers.to(torch.float32)
-    return floats.abs().log1p_().copysign_(floats)
+    return floats.abs().log1p_().mul_(floats.sign())

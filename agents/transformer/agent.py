@@ -70,8 +70,15 @@ class MemoryTransformer(
 
     def initial_memory(self, batch_size: int) -> TransformerMemory:
         """Return an empty memory for `batch_size` environments."""
+        return self._empty_memory(batch_size, min(INITIAL_SLOTS, self.capacity))
+
+    def fixed_memory(self, batch_size: int) -> TransformerMemory:
+        """Return an empty memory with as many slots as the agent's capacity."""
+        return self._empty_memory(batch_size, self.capacity)
+
+    def _empty_memory(self, batch_size: int, slots: int) -> TransformerMemory:
+        """Return a memory with `slots` free slots in each layer."""
         device = self.heads.policy.weight.device
-        slots = min(INITIAL_SLOTS, self.capacity)
         layers = [
             SlotMemory.empty(batch_size, slots, self.config.width, self.config.heads, device)
             for _ in self.layers

@@ -51,6 +51,12 @@ class TransformerMemory:
         rows = {name: value.clone() for name, value in self._row_tensors().items()}
         return rows | {"layers": [slots.state_dict() for slots in self.layers]}
 
+    @staticmethod
+    def from_state(state: dict[str, Any]) -> TransformerMemory:
+        """Return a memory made of the tensors themselves that another's `state_dict` returned."""
+        layers = [SlotMemory(**slots) for slots in state["layers"]]
+        return TransformerMemory(layers, state["clock"], state["seen"], [])
+
     def restored(self, state: Any) -> TransformerMemory:
         """Return a new memory made from the `state_dict` of another.
 

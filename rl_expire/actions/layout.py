@@ -101,29 +101,37 @@ class ActionLayout:
         Args:
             action: `[B]` or `[B, M + K]`.
         """
-        array = action.detach().cpu().numpy()
+        actions = self.leaf_actions(action.detach())
+        arrays = [
+            x.cpu().numpy().astype(leaf.space.dtype, copy=False)
+            for x, leaf in zip(actions, self.leaves, strict=True)
+        ]
+        return _rebuilt(self.space, iter(arrays))
+
+    def leaf_actions(self, action: Tensor) -> list[Tensor]:
+        """Return the actions `[B, ...]` in each leaf of the space: int64, or float64 for a `Box`.
+
+        Args:
+            action: `[B]` or `[B, M + K]`.
+        """
         if self.plain:
-            start = getattr(self.space, "start", 0)
-            return array + start if start else array
-        categories, numbers = np.split(array, [len(self.sizes)], axis=1)
-        parts = iter([_leaf_batch(*taken) for taken in self._taken(categories, numbers)])
-        return _rebuilt(self.space, parts)
+            return [action + int(getattr(self.space, "start", 0))]
+        taken, category, number = [], 0, len(self.sizes)
+        for leaf in self.leaves:
+            if leaf.numbers:
+                taken.append(
+                    _numbers(leaf.space, leaf.bounded, action[:, number : number + leaf.numbers])
+                )
+            else:
+                taken.append(
+                    _categories(leaf.space, action[:, category : category + len(leaf.sizes)])
+                )
+            category, number = category + len(leaf.sizes), number + leaf.numbers
+        return taken
 
     def to_one_env(self, action: Tensor) -> Any:
         """Return the action of a batch of one, in the structure of the space itself."""
         return _first_row(self.space, self.to_env(action))
-
-    def _taken(
-        self, categories: np.ndarray, numbers: np.ndarray
-    ) -> Iterator[tuple[Leaf, np.ndarray]]:
-        """Yield every leaf with its columns of `categories [B, M]` or `numbers [B, K]`."""
-        category, number = 0, 0
-        for leaf in self.leaves:
-            if leaf.numbers:
-                yield leaf, numbers[:, number : number + leaf.numbers]
-            else:
-                yield leaf, categories[:, category : category + len(leaf.sizes)]
-            category, number = category + len(leaf.sizes), number + leaf.numbers
 
 
 def _leaves(space: gym.Space, path: str = "") -> Iterator[tuple[str, gym.Space]]:
@@ -164,22 +172,23 @@ def _leaf(path: str, space: gym.Space, whole: gym.Space) -> Leaf:
     return Leaf(path, space, numbers=int(np.prod(space.shape)), bounded=bounded)
 
 
-def _leaf_batch(leaf: Leaf, columns: np.ndarray) -> np.ndarray:
-    """Return the actions `[B, ...]` of a leaf from its `columns [B, size]`."""
-    space = leaf.space
-    if isinstance(space, spaces.Box):
-        actions = columns.reshape(-1, *space.shape).astype(np.float64)
-        if leaf.bounded:
-            share = (1 + np.tanh(actions)) / 2
-            actions = space.low + (space.high - space.low).astype(np.float64) * share
-        return np.clip(actions, space.low, space.high).astype(space.dtype)
-    categories = columns.astype(np.int64)
-    if isinstance(space, spaces.Discrete):
-        return categories[:, 0] + space.start
-    categories = categories.reshape(-1, *(space.shape or ()))
-    if isinstance(space, spaces.MultiDiscrete):
-        return (categories + space.start).astype(space.dtype)
-    return categories.astype(np.int8)
+def _categories(space: gym.Space, columns: Tensor) -> Tensor:
+    """Return the actions `[B, ...]` of a leaf of categories from its `columns [B, M]`."""
+    categories = columns.long().unflatten(1, space.shape) if space.shape else columns.long()[:, 0]
+    start = getattr(space, "start", 0)
+    return categories + torch.as_tensor(start, device=columns.device)
+
+
+def _numbers(space: gym.Space, bounded: bool, columns: Tensor) -> Tensor:
+    """Return the actions `[B, ...]` of a `Box` from its `columns [B, K]`."""
+    assert isinstance(space, spaces.Box)
+    low, high = (
+        torch.as_tensor(x, dtype=torch.float64).to(columns.device) for x in (space.low, space.high)
+    )
+    actions = columns.double().reshape(-1, *space.shape)
+    if bounded:
+        actions = low + (high - low) * (1 + actions.tanh()) / 2
+    return actions.clamp(low, high)
 
 
 def _rebuilt(space: gym.Space, parts: Iterator[Any]) -> Any:

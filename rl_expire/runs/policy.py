@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,20 @@ def set_weights(agent: Agent[Any], weights: dict[str, Tensor]) -> None:
     agent.load_state_dict(weights)
 
 
-def export_policy(run: Path, out: Path, *, best: bool = False) -> None:
+def export_policy(
+    run: Path,
+    out: Path,
+    *,
+    best: bool = False,
+    add_files: Callable[[Path], None] | None = None,
+) -> None:
     """Export the policy of a run to a new folder, atomically.
 
     Args:
         run: run folder.
         out: folder to make.
         best: export the best checkpoint, if there is one, instead of the last.
+        add_files: writes more files into the folder, which has its name only after that.
 
     Raises:
         ValueError: `run` is not a run or has no usable checkpoint, or `out` cannot be made.
@@ -74,6 +82,8 @@ def export_policy(run: Path, out: Path, *, best: bool = False) -> None:
     with atomic_folder(out) as temporary:
         save_weights(weights, temporary / WEIGHTS)
         write_json(temporary / CONFIG, config | {"exported": progress})
+        if add_files is not None:
+            add_files(temporary)
 
 
 def _exported(state: Any) -> tuple[dict[str, Tensor], dict[str, int]]:
