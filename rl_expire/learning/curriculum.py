@@ -12,10 +12,14 @@ from rl_expire.learning.episode import Episode, success_rate
 from rl_expire.validate import MOST_STEPS, OptionError, check_keys, check_number, check_range
 
 Move = Literal["advance", "retreat"]
-STATE = ("index", "passed", "stride", "at_once", "recent", "returns", "easier")
+STATE = ("index", "passed", "stride", "at_once", "recent", "returns", "lengths", "easier")
 """Keys of a curriculum's state."""
 FEWEST = 32
 """Smallest number of episodes by which a level is judged."""
+FEWEST_LONG = 64
+"""Smallest window, where episodes are long."""
+WINDOW_STEPS = 1_000_000
+"""Steps of all episodes in a window, from which on fewer of them are enough."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ class CurriculumConfig:
     retreat_at: float = 0.7
     """Success rate on the harder half of a level below which the previous one is trained again."""
     window: int = 256
-    """Number of recent episodes from the harder half over which success is measured. A level is
-    judged sooner, from 32 on, where the result is clear by two standard errors."""
+    """Number of recent episodes from the harder half over which success is measured; down to 64
+    where they are longer than 1,000,000 steps together. A level is judged sooner, from 32 on, where
+    the result is clear by two standard errors."""
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -55,11 +60,13 @@ class Result(NamedTuple):
         difficulty: its difficulty, on the scale of the levels.
         success: 1 being perfect; NaN if it is unknown.
         total_reward: its return.
+        steps: its length.
     """
 
     difficulty: float
     success: float
     total_reward: float
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,7 @@ class Curriculum:
         If it is lower over as many of the full task's easier half, it is that one.
         """
         harder = success_rate([result.success for result in self._recent])
-        if len(self._easier) < self.config.window:
+        if len(self._easier) < self._window:
             return harder
         return min(harder, success_rate(self._easier))
 
@@ -158,7 +165,16 @@ class Curriculum:
     @property
     def measured(self) -> bool:
         """Whether enough episodes of this level have finished to judge it."""
-        return len(self._recent) == self.config.window
+        return len(self._recent) >= self._window
+
+    @property
+    def _window(self) -> int:
+        """Number of episodes that are enough to judge the level."""
+        steps = sum(result.steps for result in self._recent)
+        if not steps:
+            return self.config.window
+        enough = math.ceil(WINDOW_STEPS * len(self._recent) / steps)
+        return min(self.config.window, max(FEWEST_LONG, enough))
 
     def observe(self, results: Iterable[Result]) -> int:
         """Record finished episodes; return how many of them are of the harder half."""
@@ -236,6 +252,7 @@ class Curriculum:
             "at_once": self._at_once,
             "recent": [result.success for result in self._recent],
             "returns": [result.total_reward for result in self._recent],
+            "lengths": [result.steps for result in self._recent],
             "easier": list(self._easier),
         }
 
@@ -255,17 +272,20 @@ class Curriculum:
             type(n) is not int or not 0 <= n < index for n in passed
         ):
             raise ValueError("curriculum/passed is not a list of levels below the current one")
-        for name in ("recent", "returns", "easier"):
+        for name in ("recent", "returns", "lengths", "easier"):
             numbers = state[name]
             if not isinstance(numbers, list) or {type(x) for x in numbers} - {int, float}:
                 raise ValueError(f"curriculum/{name} is not a list of numbers")
-        recent, returns = state["recent"], state["returns"] or [math.nan] * len(state["recent"])
-        if len(returns) != len(recent):
-            raise ValueError(f"curriculum/returns is not a list of length {len(recent)}")
+        recent = state["recent"]
+        returns = state["returns"] or [math.nan] * len(recent)
+        lengths = state["lengths"] or [0] * len(recent)
+        for name, values in (("returns", returns), ("lengths", lengths)):
+            if len(values) != len(recent):
+                raise ValueError(f"curriculum/{name} is not a list of length {len(recent)}")
         self.go_to(index)
         self.passed, self.stride, self._at_once = list(passed), stride, state["at_once"]
-        pairs = zip(recent, returns, strict=True)
-        self._recent.extend(Result(self.level, success, total) for success, total in pairs)
+        results = zip(recent, returns, lengths, strict=True)
+        self._recent.extend(Result(self.level, *result) for result in results)
         self._easier.extend(state["easier"])
 
 
@@ -281,8 +301,10 @@ def episode_results(
             is 0; without a difficulty, it is unknown.
     """
     if difficulty is None:
-        return [Result(1.0, e.info.get(measure, math.nan), e.total_reward) for e in episodes]
+        return [
+            Result(1.0, e.info.get(measure, math.nan), e.total_reward, e.steps) for e in episodes
+        ]
     return [
-        Result(e.info.get(difficulty, math.nan), e.info.get(measure, 0.0), e.total_reward)
+        Result(e.info.get(difficulty, math.nan), e.info.get(measure, 0.0), e.total_reward, e.steps)
         for e in episodes
     ]

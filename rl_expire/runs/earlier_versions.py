@@ -25,7 +25,7 @@ SCHEDULE = {
 """Keys of the schedule's state within it."""
 ADDED: dict[str, Any] = {
     "actor": {"tells_success": False},
-    "schedule": {"curriculum": {"returns": [], "easier": []}},
+    "schedule": {"curriculum": {"returns": [], "lengths": [], "easier": []}},
 }
 """Values of keys that were added to the trainer's state."""
 REWARD_SCALE = "embedding.reward_scale"

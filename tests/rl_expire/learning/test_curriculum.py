@@ -193,9 +193,9 @@ def test_results_are_read_from_info_and_missing_success_counts_as_failure() -> N
     solved = Episode(0, 1.0, 5, {"length": 7.0, "success": 1.0})
     unknown = Episode(1, 1.0, 5, {"length": 3.0})
     results = episode_results([solved, unknown], "length", "success")
-    assert results == [(7.0, 1.0, 1.0), (3.0, 0.0, 1.0)]
+    assert results == [(7.0, 1.0, 1.0, 5), (3.0, 0.0, 1.0, 5)]
 
 
 def test_without_a_difficulty_missing_success_is_unknown() -> None:
     results = episode_results([Episode(0, 9.0, 5, {})], None, "success")
-    assert results == [(1.0, pytest.approx(math.nan, nan_ok=True), 9.0)]
+    assert results == [(1.0, pytest.approx(math.nan, nan_ok=True), 9.0, 5)]

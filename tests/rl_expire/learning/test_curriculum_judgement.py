@@ -51,6 +51,17 @@ def test_a_clear_result_is_judged_early_but_not_by_a_few_episodes(
     assert moves == [None] * (enough - 1) + [move]
 
 
+@pytest.mark.parametrize(
+    ("steps", "enough"), [(0, 256), (1, 256), (3_900, 256), (10_000, 100), (100_000, 64)]
+)
+def test_of_long_episodes_fewer_are_enough(steps: int, enough: int) -> None:
+    curriculum = long_curriculum()
+    results = [Result(curriculum.level, float(n % 5 > 0), 0.0, steps) for n in range(256)]
+    for count, result in enumerate(results, start=1):
+        curriculum.observe([result])
+        assert curriculum.measured == (count >= enough)
+
+
 def test_an_unclear_result_is_judged_once_the_window_is_full() -> None:
     curriculum = long_curriculum()
     successes = [float(n % 20 > 0) for n in range(255)]  # 19 of 20, and the first is a failure

@@ -54,7 +54,7 @@ def test_a_restored_curriculum_continues_as_the_original_does() -> None:
 def test_a_loaded_state_is_not_modified_later() -> None:
     curriculum = curriculum_to(30)
     state = {"index": 1, "passed": [0], "stride": 2, "at_once": None}
-    state |= {"recent": [0.0], "returns": [2.0], "easier": []}
+    state |= {"recent": [0.0], "returns": [2.0], "lengths": [7], "easier": []}
     before = json.dumps(state)
     curriculum.load_state_dict(state)
     assert curriculum.mean_return == 2.0
@@ -108,6 +108,7 @@ BAD: list[tuple[str, Any, str]] = [
     ),
     ("returns", None, "curriculum/returns is not a list of numbers"),
     ("easier", ["1"], "curriculum/easier is not a list of numbers"),
+    ("lengths", [5], "curriculum/lengths is not a list of length 2"),
     ("returns", [1.0, 2.0, 3.0], "curriculum/returns is not a list of length 2"),
 ]
 
@@ -116,7 +117,7 @@ BAD: list[tuple[str, Any, str]] = [
 def test_a_bad_state_is_refused_in_one_line(key: str, value: Any, problem: str) -> None:
     curriculum = curriculum_to(30)
     good: dict[str, Any] = {"index": 2, "passed": [0, 1], "stride": 1, "at_once": True}
-    good |= {"recent": [1.0, 0.0], "returns": [1.0, 0.0], "easier": [0.5]}
+    good |= {"recent": [1.0, 0.0], "returns": [1.0, 0.0], "lengths": [3, 4], "easier": [0.5]}
     with pytest.raises(ValueError, match=problem) as caught:
         curriculum.load_state_dict(good | {key: value})
     assert len(str(caught.value).splitlines()) == 1

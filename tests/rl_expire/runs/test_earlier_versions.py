@@ -133,5 +133,5 @@ def test_what_was_added_to_the_state_gets_its_default() -> None:
     assert state == {"actor": {"steps": 1, "tells_success": False}}
     state = {"schedule": {"curriculum": {"index": 2, "recent": [1.0]}}}
     curriculum = rename_trainer_state(state)["schedule"]["curriculum"]
-    assert curriculum == {"index": 2, "recent": [1.0], "returns": [], "easier": []}
+    assert curriculum == {"index": 2, "recent": [1.0], "returns": [], "lengths": [], "easier": []}
     assert rename_trainer_state({"actor": {"tells_success": True}})["actor"]["tells_success"]
