@@ -8,15 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from agents.transformer import (
-    LayerOutput,
-    MemoryLayer,
-    MemoryTransformer,
-    Segment,
-    TransformerConfig,
-)
+from agents.transformer import MemoryTransformer, TransformerConfig
 from rl_expire.memory.expire_span import is_held
+from rl_expire.memory.layer import LayerOutput, MemoryLayer
 from rl_expire.memory.lifetime import FixedWindow
+from rl_expire.memory.segment import Segment
 from rl_expire.memory.slot_memory import FREE, SlotMemory
 from rl_expire.validate import check_range
 
@@ -52,7 +48,8 @@ class CompressiveLayer(MemoryLayer):
 
     def __init__(self, config: CompressiveConfig, capacity: int):
         """Create the weights; the window is the lifetime of single states."""
-        super().__init__(config, FixedWindow(config.window), capacity)
+        lifetime = FixedWindow(config.window)
+        super().__init__(config.width, config.heads, lifetime, capacity, config.feed_forward)
         self.window, self.rate = config.window, config.rate
         self.reach = config.window + config.rate * config.compressed
 

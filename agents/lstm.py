@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from agents.blocks.config import LayersConfig
 from agents.blocks.embedding import StepEmbedding
-from agents.blocks.feed_forward import FeedForward
 from agents.blocks.heads import Heads
 from agents.blocks.scaled_agent import ScaledAgent
 from rl_expire.actions import ActionDistribution
+from rl_expire.memory.feed_forward import FeedForward
 from rl_expire.types import ActorOutput, AgentOutput, TimeStep
 from rl_expire.validate import check_fit, check_range
 

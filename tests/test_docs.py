@@ -31,6 +31,7 @@ HISTORY = DOCS / "LOG.md"
 SHORTER = {
     "range(100)": "range(2)",
     "while not trainer.finished:": "for _ in range(2):",
+    "range(0, rows.shape[1] - STEPS, STEPS)": "range(0, 2 * STEPS, STEPS)",
     "num_envs=512": "num_envs=4",
 }
 """Loops and batches of the examples that are cut short here."""

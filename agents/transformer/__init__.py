@@ -2,15 +2,6 @@
 
 from agents.transformer.agent import MemoryTransformer
 from agents.transformer.config import TransformerConfig
-from agents.transformer.layer import LayerOutput, MemoryLayer
 from agents.transformer.memory import TransformerMemory
-from agents.transformer.segment import Segment
 
-__all__ = [
-    "LayerOutput",
-    "MemoryLayer",
-    "MemoryTransformer",
-    "Segment",
-    "TransformerConfig",
-    "TransformerMemory",
-]
+__all__ = ["MemoryTransformer", "TransformerConfig", "TransformerMemory"]

@@ -14,14 +14,14 @@ from agents.blocks.embedding import StepEmbedding
 from agents.blocks.heads import Heads
 from agents.blocks.scaled_agent import ScaledAgent
 from agents.transformer.config import TransformerConfig
-from agents.transformer.layer import MemoryLayer
 from agents.transformer.memory import TransformerMemory
-from agents.transformer.segment import Segment
 from rl_expire.actions import ActionDistribution
 from rl_expire.learning.forgetting import ForgettingAgent
 from rl_expire.memory.expire_span import is_held
 from rl_expire.memory.horizon import FOR_GOOD
+from rl_expire.memory.layer import MemoryLayer
 from rl_expire.memory.lifetime import Lifetime
+from rl_expire.memory.segment import Segment
 from rl_expire.memory.slot_memory import FREE, SlotMemory
 from rl_expire.types import ActorOutput, AgentOutput, LayerView, TimeStep
 
@@ -53,7 +53,8 @@ class MemoryTransformer(
 
     def make_layer(self) -> MemoryLayer:
         """Return a new layer."""
-        return MemoryLayer(self.config, self.make_lifetime(), self.capacity)
+        c = self.config
+        return MemoryLayer(c.width, c.heads, self.make_lifetime(), self.capacity, c.feed_forward)
 
     @abstractmethod
     def make_lifetime(self) -> Lifetime:
@@ -144,12 +145,7 @@ class MemoryTransformer(
             expired = ~is_held(slots.remaining(memory.clock), layer.ramp)
             spans = layer.refreshed_spans(slots).masked_fill(expired, FREE)
             compacted = replace(slots, span=spans).compact(memory.clock, layer.ramp)
-            normed = layer.attention_norm(compacted.hidden)
-            key, value = layer.attention.project_memory(normed)
-            # Contiguous, as they are when loaded from a checkpoint: with other strides, sums may
-            # round differently.
-            compacted.key, compacted.value = key.contiguous(), value.contiguous()
-            layers.append(compacted)
+            layers.append(layer.refreshed(compacted))
         return TransformerMemory(layers, memory.clock, memory.seen, [])
 
     def view(self, memory: TransformerMemory) -> list[LayerView]:

@@ -100,10 +100,10 @@ class ExpireSpan(Lifetime):
         width: int,
         *,
         max_span: float,
-        initial_fraction: float,
+        initial_fraction: float = 0.1,
         ramp: float,
-        fade_shape: Fade,
-        span_cost: SpanCost,
+        fade_shape: Fade = "linear",
+        span_cost: SpanCost = "mean",
     ):
         """Create the head that computes lifetimes."""
         super().__init__()

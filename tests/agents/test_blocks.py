@@ -9,9 +9,9 @@ from torch import Tensor
 
 from agents.blocks.config import LayersConfig
 from agents.blocks.embedding import StepEmbedding
-from agents.blocks.feed_forward import FeedForward
 from agents.blocks.heads import Heads
 from rl_expire.actions import ActionDistribution
+from rl_expire.memory.feed_forward import FeedForward
 from rl_expire.types import TimeStep
 from tests.support import VECTOR, random_steps
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agents import CompressiveConfig, CompressiveTransformer
-from agents.transformer import Segment
+from rl_expire.memory.segment import Segment
 from tests.support import ACTIONS, VECTOR, act_over, random_steps, stirred
 
 B = 2

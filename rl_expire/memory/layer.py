@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from agents.blocks.feed_forward import FeedForward
-from agents.transformer.config import TransformerConfig
-from agents.transformer.segment import Segment, replay_evictions
 from rl_expire.memory.attention import MemoryAttention
 from rl_expire.memory.expire_span import is_held
+from rl_expire.memory.feed_forward import FeedForward
 from rl_expire.memory.lifetime import Lifetime
-from rl_expire.memory.slot_memory import SlotMemory
+from rl_expire.memory.segment import Segment, replay_evictions
+from rl_expire.memory.slot_memory import FREE, SlotMemory
 
 
 @dataclass(frozen=True)
@@ -25,32 +24,38 @@ class LayerOutput:
         spans: `[B, T]`, lifetimes of the segment's states, in steps.
         cost: `[]`, cost of the layer's memory, see `Lifetime.cost`.
         held: `[]`, mean number of memories held.
+        left: `[B, S + T]` bool, which of the memories before the segment and its own states are
+            held at its last step; None where they are not told apart.
     """
 
     states: Tensor
     spans: Tensor
     cost: Tensor
     held: Tensor
+    left: Tensor | None = None
 
 
 class MemoryLayer(nn.Module):
     """Pre-norm transformer layer that attends to a memory of its own past inputs.
 
     Args:
-        config: options of the transformer.
+        width: D.
+        heads: H, which must divide D.
         lifetime: decides how long each state is held.
-        capacity: maximum number of memories for one environment.
+        capacity: maximum number of memories of one row.
+        feed_forward: hidden width of the feed-forward block, as a multiple of the width.
     """
 
-    def __init__(self, config: TransformerConfig, lifetime: Lifetime, capacity: int):
+    def __init__(
+        self, width: int, heads: int, lifetime: Lifetime, capacity: int, feed_forward: int = 2
+    ):
         """Create the weights."""
         super().__init__()
-        width = config.width
         self.capacity = capacity
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = MemoryAttention(width, config.heads)
+        self.attention = MemoryAttention(width, heads)
         self.lifetime = lifetime
-        self.feed_forward = FeedForward(width, config.feed_forward * width)
+        self.feed_forward = FeedForward(width, feed_forward * width)
 
     @property
     def ramp(self) -> float:
@@ -130,5 +135,44 @@ class MemoryLayer(nn.Module):
         own = spans[:, slots.num_slots :]
         cost = self.lifetime.cost(own, spans, remaining.masked_fill(~visible, torch.inf))
         return LayerOutput(
-            states + self.feed_forward(states), own, cost, held.sum(-1).float().mean()
+            states + self.feed_forward(states),
+            own,
+            cost,
+            held.sum(-1).float().mean(),
+            held[:, -1],
         )
+
+    @torch.no_grad()
+    def remember(
+        self, slots: SlotMemory, states: Tensor, segment: Segment, output: LayerOutput
+    ) -> SlotMemory:
+        """Return the memory after a segment, without keys and values.
+
+        It holds what calls of `act` would have left. `unroll` computes keys and values anew; `act`
+        needs those of `refreshed`.
+
+        Args:
+            slots: the memory before the segment.
+            states: `[B, T, D]`, the layer's inputs in the segment.
+            segment: when its steps take place.
+            output: what `unroll` returned for the segment.
+        """
+        assert output.left is not None
+        times = segment.times()
+        before = torch.cat([slots.span, output.spans], dim=1)
+        nothing = states.new_zeros(len(states), self.attention.heads, 0, 1)
+        memory = SlotMemory(
+            hidden=torch.cat([slots.hidden, states], dim=1),
+            key=nothing,
+            value=nothing,
+            written_at=torch.cat([slots.written_at, times], dim=1),
+            span=before.masked_fill(~output.left, FREE),
+        )
+        return memory.compact(times[:, -1] + 1, self.ramp)
+
+    def refreshed(self, slots: SlotMemory) -> SlotMemory:
+        """Return a memory with the keys and values of its states under the current weights."""
+        key, value = self.attention.project_memory(self.attention_norm(slots.hidden))
+        # Contiguous, as they are when loaded from a checkpoint: with other strides, sums may round
+        # differently.
+        return replace(slots, key=key.contiguous(), value=value.contiguous())
