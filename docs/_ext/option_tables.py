@@ -19,6 +19,7 @@ from agents import AGENT_CONFIGS
 from experiments.benchmark.act import bench_act
 from experiments.benchmark.agents import bench_agents
 from experiments.benchmark.env import bench_env
+from experiments.benchmark.memory import bench_memory
 from experiments.benchmark.peers import bench_peers
 from experiments.benchmark.train import bench_train
 from experiments.comparison.command import Comparison
@@ -39,6 +40,7 @@ OTHERS: dict[str, Callable[..., Any]] = {
     "bench train": bench_train,
     "bench act": bench_act,
     "bench agents": bench_agents,
+    "bench memory": bench_memory,
     "bench peers": bench_peers,
     "export": export,
     "check": check,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from rl_expire.memory.attention import MemoryAttention
 from rl_expire.memory.expire_span import is_held
@@ -13,6 +16,10 @@ from rl_expire.memory.feed_forward import FeedForward
 from rl_expire.memory.lifetime import Lifetime
 from rl_expire.memory.segment import Segment, replay_evictions
 from rl_expire.memory.slot_memory import FREE, SlotMemory
+
+MOST_SCORES = 2**23
+"""Most scores of a head that are computed at once. Of more, those of some steps are computed after
+those of others, and again for the gradients, so that no more have to be kept."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,35 @@ class LayerOutput:
     cost: Tensor
     held: Tensor
     left: Tensor | None = None
+
+
+class Attended(NamedTuple):
+    """What P steps of a segment made of the memory.
+
+    Attributes:
+        mixed: `[B, P, D]`, outputs of the attention.
+        cost: `[]`, see `Lifetime.cost`.
+        held: `[]`, mean number of memories held.
+        left: `[B, K]` bool, which memories are held at the last of the steps.
+        evicted: `[B, K]` bool, which were evicted up to it.
+    """
+
+    mixed: Tensor
+    cost: Tensor
+    held: Tensor
+    left: Tensor
+    evicted: Tensor
+
+
+def parts_of(steps: int, memories: int) -> list[slice]:
+    """Return T steps in parts, such that no matrix of attention is larger than `MOST_SCORES`.
+
+    Args:
+        steps: T.
+        memories: number of memories that each step attends to, of all rows together.
+    """
+    size = max(1, MOST_SCORES // memories)
+    return [slice(start, min(start + size, steps)) for start in range(0, steps, size)]
 
 
 class MemoryLayer(nn.Module):
@@ -118,10 +154,60 @@ class MemoryLayer(nn.Module):
         key, value = self.attention.project_memory(normed)
         query = self.attention.project_query(normed[:, slots.num_slots :])
         spans = self.lifetime(memory, early=early)
-        age, visible = segment.reach(slots, self.ramp)
+        evicted = torch.zeros(memory.shape[:2], dtype=torch.bool, device=memory.device)
+        parts = parts_of(states.shape[1], evicted.numel())
+        attended = []
+        for part in parts:
+            attend = partial(self._attend, slots, segment, part, early)
+            inputs = query[:, :, part], key, value, spans, evicted
+            attended.append(
+                attend(*inputs)
+                if len(parts) == 1
+                else checkpoint(attend, *inputs, use_reentrant=False)
+            )
+            evicted = attended[-1].evicted
+        share = [(part.stop - part.start) / states.shape[1] for part in parts]
+        states = states + torch.cat([a.mixed for a in attended], dim=1)
+        return LayerOutput(
+            states + self.feed_forward(states),
+            spans[:, slots.num_slots :],
+            torch.stack([s * a.cost for s, a in zip(share, attended, strict=True)]).sum(),
+            torch.stack([s * a.held for s, a in zip(share, attended, strict=True)]).sum(),
+            attended[-1].left,
+        )
+
+    def _attend(
+        self,
+        slots: SlotMemory,
+        segment: Segment,
+        part: slice,
+        early: float,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        spans: Tensor,
+        evicted: Tensor,
+    ) -> Attended:
+        """Attend from some steps of a segment to all memories, see `unroll`.
+
+        Args:
+            slots: the memory before the segment.
+            segment: when the steps take place.
+            part: P of its steps.
+            early: as for `unroll`.
+            query: `[B, H, P, D/H]`.
+            key: `[B, H, K, D/H]`.
+            value: `[B, H, K, D/H]`.
+            spans: `[B, K]`, in steps.
+            evicted: `[B, K]` bool, which memories were evicted before these steps.
+        """
+        age, visible = segment.reach(slots, self.ramp, part)
         remaining = spans.unsqueeze(1) - age
-        if slots.num_slots + states.shape[1] > self.capacity:
-            visible = visible & ~replay_evictions(remaining, visible, self.ramp, self.capacity)
+        if spans.shape[1] > self.capacity:
+            evicted, first = evicted.clone(), slots.num_slots + part.start
+            visible = visible & ~replay_evictions(
+                remaining, visible, evicted, first, self.ramp, self.capacity
+            )
         held = visible & is_held(remaining, self.ramp)
         bias = self.lifetime.fade(remaining, age, early)
         mixed, _ = self.attention(
@@ -131,16 +217,9 @@ class MemoryLayer(nn.Module):
             self.lifetime.ages(age),
             bias.masked_fill(~held.unsqueeze(1), -torch.inf),
         )
-        states = states + mixed
         own = spans[:, slots.num_slots :]
         cost = self.lifetime.cost(own, spans, remaining.masked_fill(~visible, torch.inf))
-        return LayerOutput(
-            states + self.feed_forward(states),
-            own,
-            cost,
-            held.sum(-1).float().mean(),
-            held[:, -1],
-        )
+        return Attended(mixed, cost, held.sum(-1).float().mean(), held[:, -1], evicted)
 
     @torch.no_grad()
     def remember(

@@ -38,7 +38,9 @@ class Segment:
         latest_start = torch.where(starts, steps, 0).cummax(1).values
         return steps - latest_start + self.clock.unsqueeze(1) * (episode == 0)
 
-    def reach(self, slots: SlotMemory, ramp: float) -> tuple[Tensor, Tensor]:
+    def reach(
+        self, slots: SlotMemory, ramp: float, part: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
         """Return age and visibility of all memories at each step.
 
         A memory is visible if it is from the same episode, not from the future, and had not expired
@@ -47,42 +49,45 @@ class Segment:
         Args:
             slots: the S memories from before the segment.
             ramp: R, in steps.
+            part: P of the T steps; by default all.
 
         Returns:
-            `age`, in steps, and `visible`, `[B, T, S + T]`; the segment's own states follow the
+            `age`, in steps, and `visible`, `[B, P, S + T]`; the segment's own states follow the
             slots.
         """
-        episode = self.episode
+        episode, asking = self.episode, self.episode[:, part]
         steps = torch.arange(episode.shape[1], device=episode.device)
-        now = self.clock.unsqueeze(1) + steps
+        now = self.clock.unsqueeze(1) + steps[part]
         old_age = now.unsqueeze(2) - slots.written_at.unsqueeze(1)
-        own_age = (steps.unsqueeze(1) - steps).expand(len(episode), -1, -1)
+        own_age = (steps[part].unsqueeze(1) - steps).expand(len(episode), -1, -1)
         held = is_held(slots.remaining(self.clock), ramp)
-        old_visible = held.unsqueeze(1) & (episode == 0).unsqueeze(2)
-        own_visible = (own_age >= 0) & (episode.unsqueeze(2) == episode.unsqueeze(1))
+        old_visible = held.unsqueeze(1) & (asking == 0).unsqueeze(2)
+        own_visible = (own_age >= 0) & (asking.unsqueeze(2) == episode.unsqueeze(1))
         age = torch.cat([old_age, own_age], dim=2).to(slots.span.dtype)
         return age, torch.cat([old_visible, own_visible], dim=2)
 
 
 @torch.no_grad()
-def replay_evictions(remaining: Tensor, visible: Tensor, ramp: float, capacity: int) -> Tensor:
-    """Replay which memories are evicted over a segment because a row is full.
+def replay_evictions(
+    remaining: Tensor, visible: Tensor, evicted: Tensor, first: int, ramp: float, capacity: int
+) -> Tensor:
+    """Replay which memories are evicted over some steps because a row is full.
 
     Args:
-        remaining: `[B, T, K]`, K = S + T, in steps; the state of step t is memory S + t.
-        visible: `[B, T, K]` bool, see `Segment.reach`.
+        remaining: `[B, P, K]`, in steps.
+        visible: `[B, P, K]` bool, see `Segment.reach`.
+        evicted: `[B, K]` bool, memories that were evicted before; updated in place.
+        first: index of the memory that the first of the P steps writes; the others follow it.
         ramp: R, in steps.
         capacity: maximum number of memories held at once.
 
     Returns:
-        `[B, T, K]` bool, whether a memory was evicted at that step or before.
+        `[B, P, K]` bool, whether a memory was evicted at that step or before.
     """
-    rows, steps, keys = remaining.shape
-    evicted = torch.zeros(rows, keys, dtype=torch.bool, device=remaining.device)
     history = []
-    for t in range(steps):
+    for t in range(remaining.shape[1]):
         held = visible[:, t] & is_held(remaining[:, t], ramp) & ~evicted
-        held[:, keys - steps + t] = False
+        held[:, first + t] = False
         full = held.sum(1) >= capacity
         least = remaining[:, t].masked_fill(~held, torch.inf).argmin(1)
         evicted[full, least[full]] = True

@@ -15,6 +15,7 @@ import torch
 from agents.blocks.value_head import ValueHead
 from experiments.benchmark import train
 from experiments.benchmark.agents import frozen_trainer
+from experiments.benchmark.memory import measure
 from rl_expire.learning.trainer import Trainer
 from tests.experiments.conftest import SCRIPTS, Call, change_config
 from tests.support import copy_of
@@ -175,3 +176,17 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 ) -> None:
     assert message in call("bench", *words.split()).line
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_takes_more_the_more_is_held(call: Call) -> None:
+    few, many = (measure(count, 4, 8, 2, threads=1) for count in (8, 64))
+    assert (few.held_bytes, many.held_bytes) == (8 * 3 * 32 + 8 * 12, 64 * 3 * 32 + 64 * 12)
+    assert few.act > 0
+    assert few.learn > 0
+    assert "--segment is 0" in call("bench", "memory", "--segment", "0").line
+
+
+def test_memory_is_measured_in_a_process_of_its_own(call: Call) -> None:
+    done = call("bench", "memory", "--memories", "16", "--segment", "4", "--width", "8")
+    assert done.code == 0, done.err
+    assert "16 │" in done.out

@@ -15,6 +15,7 @@ from rl_expire.memory import (
     MemoryLayer,
     MemoryStack,
 )
+from rl_expire.memory import layer as layer_module
 from rl_expire.memory.slot_memory import FREE, SlotMemory
 from tests.support import CPU, stirred
 
@@ -117,3 +118,25 @@ def test_expired_states_take_no_memory() -> None:
     for _ in range(6):
         memory = stack(torch.randn(ROWS, STEPS, WIDTH), memory).memory
         assert [slots.num_slots for slots in memory.layers] == [5, 5]
+
+
+@every_lifetime
+@pytest.mark.parametrize("capacity", [64, 6])
+def test_attention_in_parts_is_the_same(
+    make: Callable[[], Lifetime], capacity: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = stack_of(make, capacity)
+    states = torch.randn(ROWS, STEPS, WIDTH)
+    memory = stack(states, stack.initial_memory(ROWS)).memory
+    results = []
+    for most in (layer_module.MOST_SCORES, 7 * ROWS * (memory.layers[0].num_slots + STEPS), 1):
+        monkeypatch.setattr(layer_module, "MOST_SCORES", most)
+        stack.zero_grad()
+        output = stack(states, memory, early=0.3)
+        (output.states.square().mean() + 0.01 * output.cost).backward()
+        gradients = [p.grad.clone() for p in stack.parameters() if p.grad is not None]
+        left = [slots.written_at for slots in output.memory.layers]
+        results.append((output.states, output.cost, output.held, gradients, left))
+    assert results[0][3], "nothing was learned"
+    torch.testing.assert_close(results[1], results[0])
+    torch.testing.assert_close(results[2], results[0])
