@@ -123,6 +123,27 @@ class CompressiveLayer(MemoryLayer):
         held = seen.sum(-1).float().mean()
         return LayerOutput(states + self.feed_forward(states), spans, spans.new_zeros(()), held)
 
+    @torch.no_grad()
+    def remember(
+        self, slots: SlotMemory, states: Tensor, segment: Segment, output: LayerOutput
+    ) -> SlotMemory:
+        """Return the memory after a segment; see `MemoryLayer.remember`."""
+        times, last = segment.times(), segment.episode[:, -1:]
+        own = self.spans_at(states, times).masked_fill(segment.episode != last, FREE)
+        memory = self.refreshed(
+            SlotMemory(
+                hidden=torch.cat([slots.hidden, states], dim=1),
+                key=slots.key,
+                value=slots.value,
+                written_at=torch.cat([slots.written_at, times], dim=1),
+                span=torch.cat([slots.span.masked_fill(last > 0, FREE), own], dim=1),
+            )
+        )
+        clock = times[:, -1]
+        for ago in reversed(range(states.shape[1])):
+            self.compress(memory, clock - ago)
+        return memory.compact(clock + 1, self.ramp)
+
     def _means(
         self, memory: Tensor, group: Tensor, single: Tensor, last: Tensor
     ) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,6 @@ python experiments/watch.py runs/corridor-seed1 --compare runs/corridor-lstm-see
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from experiments.command_line.errors import at_least
 from experiments.command_line.parse import call_of
 from experiments.command_line.script import script
 from experiments.watching.film import film
+from rl_expire.runs.provenance import peak_bytes
 
 
 def watch(
@@ -74,17 +74,8 @@ def watch(
         level=level,
         trust=trust,
     )
-    print_peak_memory()
-
-
-def print_peak_memory() -> None:
-    """Print the peak memory of this process, where the system tells it."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"peak memory {peak * (1 if sys.platform == 'darwin' else 1024) / 1e6:,.0f} MB")
+    if peak := peak_bytes():
+        print(f"peak memory {peak / 1e6:,.0f} MB")
 
 
 if __name__ == "__main__":

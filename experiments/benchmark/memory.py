@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import resource
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -16,7 +15,7 @@ from experiments.command_line.errors import at_least
 from experiments.training.device import use_threads
 from rl_expire.memory import ExpireSpan, MemoryLayer, MemoryStack, StackMemory
 from rl_expire.memory.slot_memory import SlotMemory
-from rl_expire.runs.provenance import hardware
+from rl_expire.runs.provenance import hardware, peak_bytes
 
 REPEATS = 3
 
@@ -86,14 +85,14 @@ def measure(memories: int, segment: int, width: int, heads: int, threads: int) -
     clock = torch.tensor([memories])
     act = min(_seconds_to_act(layer, slots, clock) for _ in range(REPEATS))
     stack, before = MemoryStack([layer]), StackMemory([slots], clock)
-    base = _peak_bytes()
+    base = peak_bytes()
     learn = math.inf
     for _ in range(REPEATS):
         start = perf_counter()
         output = stack(torch.randn(1, segment, width), before, early=0.3)
         (output.states.square().mean() + output.span_penalty).backward()
         learn = min(learn, perf_counter() - start)
-    return Cost(1e3 * act, 1e3 * learn, slots.nbytes, _peak_bytes() - base)
+    return Cost(1e3 * act, 1e3 * learn, slots.nbytes, peak_bytes() - base)
 
 
 def filled(memories: int, width: int, heads: int) -> SlotMemory:
@@ -113,8 +112,3 @@ def _seconds_to_act(layer: MemoryLayer, slots: SlotMemory, clock: torch.Tensor) 
     start = perf_counter()
     layer.act(torch.randn(1, slots.hidden.shape[-1]), slots, clock + 1)
     return perf_counter() - start
-
-
-def _peak_bytes() -> int:
-    """Return the largest resident size of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

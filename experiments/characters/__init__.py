@@ -1,0 +1,1 @@
+"""Predict the next character of a text: the memory outside of reinforcement learning."""
