@@ -1,4 +1,4 @@
-"""Memory use over a million steps and many episodes."""
+"""Memory use over many steps and episodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rl_expire.learning.schedule import LearningConfig, Schedule
 from rl_expire.learning.trainer import TrainConfig, Trainer
 from rl_expire.runs.checkpoint import save_tree
 
-STEPS, ROWS, LENGTH = 1_000_000, 128, 32
+STEPS, ROWS, LENGTH = 400_000, 128, 32
 STATUS = Path("/proc/self/status")
 
 
@@ -34,7 +34,7 @@ def resident_bytes() -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(not STATUS.exists(), reason="needs /proc")
-def test_memory_use_does_not_grow_over_a_million_steps(tmp_path: Path) -> None:
+def test_memory_use_does_not_grow(tmp_path: Path) -> None:
     vector = gymnasium.make_vec(
         "RLExpire/Corridor-v0", ROWS, "vector_entry_point", min_length=3, max_length=12
     )
@@ -68,7 +68,7 @@ def test_memory_use_does_not_grow_over_a_million_steps(tmp_path: Path) -> None:
     actor.take_episodes = take_and_count  # type: ignore[method-assign]
     while not trainer.finished:
         trainer.update()
-        if trainer.updates % 20 == 0:
+        if trainer.updates % 8 == 0:
             save_tree(trainer.state_dict(), tmp_path / "now")
             sizes.append(resident_bytes())
             held.append(actor.memory.nbytes)
@@ -78,6 +78,6 @@ def test_memory_use_does_not_grow_over_a_million_steps(tmp_path: Path) -> None:
     print(f"{before / 2**20:.1f} MB after a quarter, {after / 2**20:.1f} MB at the end")
     print(f"{held[quarter]:,} bytes of memory held after a quarter, {held[-1]:,} at the end")
     assert trainer.steps >= STEPS
-    assert episodes > 50_000
+    assert episodes > 20_000
     assert after < before + 16 * 2**20
     assert max(held[quarter:]) < 1.5 * held[quarter]
