@@ -35,15 +35,15 @@ class Collision(Experiment):
     """The agent and its memory. An agent that saw its last action, which is its last answer, could
     use it as a notebook. The reconstruction loss makes states encode places and colours, before the
     reward shows what matters."""
-    train: TrainConfig = field(default_factory=TrainConfig)
+    train: TrainConfig = field(default_factory=partial(TrainConfig, num_envs=256))
     """Sizes and budget of training."""
     curriculum: CurriculumConfig = field(
-        default_factory=partial(CurriculumConfig, start=16, advance_at=0.9)
+        default_factory=partial(CurriculumConfig, start=32, growth=1.5, advance_at=0.85)
     )
     """How lengths grow during training."""
     learning: LearningConfig = field(default_factory=partial(LearningConfig, solved_at=0.95))
     """When the task counts as learned, measured by the share of questions answered rightly."""
-    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.01))
+    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.01, minibatches=8))
     """The learner of the policy. An answer is rewarded at once and changes nothing that follows, so
     rewards to come do not count."""
 
