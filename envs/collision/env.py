@@ -39,8 +39,9 @@ class CollisionVectorEnv(ArrayVectorEnv):
     A particle moves by the length of a cell a frame, in one of 16 directions. At the border it
     takes a random one that leads back into the arena. In each frame it changes to another colour
     with probability `change`. The first two particles begin on the same cell, so that the first
-    frame is a collision, and every question has an answer. The share `recent` of the questions asks for the pair that collided last; the others
-    ask for one of the pairs that have collided, each with the same probability.
+    frame is a collision, and every question has an answer. The share `recent` of the questions
+    asks for the pair that collided last; the others ask for one of the pairs that have collided,
+    each with the same probability.
 
     ## Actions
     `Discrete(4)`: the quadrant; 0 north-west, 1 north-east, 2 south-west, 3 south-east.
