@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from math import sqrt
+from math import log
 from typing import ClassVar
 
 from agents import AgentConfig, ExpireSpanConfig
@@ -30,7 +30,7 @@ class Collision(Experiment):
     env: CollisionOptions = field(default_factory=CollisionOptions)
     """The environment."""
     agent: AgentConfig = field(
-        default_factory=partial(ExpireSpanConfig, last_action=False, reconstruct=10.0)
+        default_factory=partial(ExpireSpanConfig, last_action=False, reconstruct=1.0)
     )
     """The agent and its memory. An agent that saw its last action, which is its last answer, could
     use it as a notebook. The reconstruction loss makes states encode places and colours, before the
@@ -38,12 +38,25 @@ class Collision(Experiment):
     train: TrainConfig = field(default_factory=partial(TrainConfig, num_envs=256))
     """Sizes and budget of training."""
     curriculum: CurriculumConfig = field(
-        default_factory=partial(CurriculumConfig, start=32, growth=1.5, advance_at=0.85)
+        default_factory=partial(CurriculumConfig, start=64, growth=1.4, advance_at=0.9)
     )
-    """How lengths grow during training."""
-    learning: LearningConfig = field(default_factory=partial(LearningConfig, solved_at=0.95))
-    """When the task counts as learned, measured by the share of questions answered rightly."""
-    ppo: PPOConfig = field(default_factory=partial(PPOConfig, gamma=0.01, minibatches=8))
+    """How lengths grow during training. An agent that knows nothing but the last collision answers
+    0.87 of the questions of 500 frames rightly, and should not pass for having learned the task."""
+    learning: LearningConfig = field(
+        default_factory=partial(LearningConfig, solved_at=0.95, entropy_start=0.1, entropy_end=0.03)
+    )
+    """When the task counts as learned, measured by the share of questions answered rightly. A wrong
+    answer given with confidence is hard to unlearn, so the entropy bonus is larger."""
+    ppo: PPOConfig = field(
+        default_factory=partial(
+            PPOConfig,
+            learning_rate=1e-3,
+            minibatches=8,
+            gamma=0.01,
+            max_grad_norm=1.0,
+            stop_kl=0.05,
+        )
+    )
     """The learner of the policy. An answer is rewarded at once and changes nothing that follows, so
     rewards to come do not count."""
 
@@ -56,18 +69,18 @@ class Collision(Experiment):
     def levels(self) -> list[Level]:
         """Return levels of growing length, in arenas that grow with it.
 
-        The number of collisions in a time falls with the area of the arena. So an episode of a
-        lesson has as many of them as one of the full task, in less time, from the smallest arena
-        on; before, there are fewer.
+        Collisions are rarer in a larger arena. The first lessons have several of them in little
+        time, so that the last one is not the answer to most questions; from then on they lie
+        further and further apart.
         """
         env, config = self.env, self.curriculum
+        lengths = ladder(config.start, env.length, config.growth)
         levels = []
-        for length in ladder(config.start, env.length, config.growth):
-            side = 2 * round(env.size * sqrt(length / env.length) / 2)
-            size = min(env.size, max(MIN_SIZE, side))
-            levels.append(Level(length, {"length": length, "size": size}))
-        task = {"length": env.length, "size": env.size}
-        return [*levels[:-1], Level(env.length, task)]
+        for length in lengths[:-1]:
+            progress = log(length / lengths[0]) / log(env.length / lengths[0])
+            side = MIN_SIZE * (env.size / MIN_SIZE) ** progress
+            levels.append(Level(length, {"length": length, "size": 2 * round(side / 2)}))
+        return [*levels, Level(env.length, {"length": env.length, "size": env.size})]
 
 
 if __name__ == "__main__":
