@@ -81,7 +81,7 @@ class CollisionVectorEnv(ArrayVectorEnv):
         self._state = CollisionState.zeros(self.num_envs, options.particles, options.colours**2)
         high = np.full((options.particles + 1, 1, 3), options.size - 1, np.uint8)
         high[:, 0, 2] = high[-1, 0, :2] = options.colours - 1
-        high[-1, 0, 2] = 0
+        high[-1, 0, 2] = 1  # always 0, but Gymnasium warns of bounds that are equal
         return Box(np.zeros_like(high), high, dtype=np.uint8), 4
 
     def oracle(self) -> CollisionOracle:
