@@ -166,7 +166,7 @@ def test_questions_ask_for_the_last_pair_or_for_any_that_collided(recent: float)
 
 def test_an_episode_has_its_length_and_is_a_success_if_nine_in_ten_answers_are_right() -> None:
     env = CollisionVectorEnv(2, length=20)
-    obs, _ = env.reset(seed=0)
+    obs, info = env.reset(seed=0)
     oracle, first = env.oracle(), np.ones(2, np.bool_)
     for time in range(1, 21):
         action = oracle.act(obs, first)
@@ -206,7 +206,7 @@ def test_frames_show_every_particle_and_light_up_collisions() -> None:
         lit.append(bool(env._scalar_info()["rl_expire.relevant"]))
         env.step(0)
     assert {frame.shape for frame in frames} == {(8 * 16, 6 * 16, 3)}
-    corners = [frame[16 : 5 * 16 : 16, 16 : 5 * 16 : 16][..., :] for frame in frames]
+    corners = [frame[16 : 5 * 16 : 16, 16 : 5 * 16 : 16] for frame in frames]
     # MiniGrid brightens a lit cell, its grid line at the corner included.
     assert [bool((corner > 100).any()) for corner in corners] == lit
     assert set(lit) == {True, False}
