@@ -65,6 +65,7 @@ SIGNS = np.array(
 )
 GOAL = cell(OBJECT_TO_IDX["goal"], COLOR_TO_IDX["green"], 0)
 BALLS = np.array([cell(OBJECT_TO_IDX["ball"], colour, 0) for colour in (RED, BLUE)], np.uint32)
+COLOURED_BALLS = SIGNS[: len(COLOR_TO_IDX)]
 
 
 def unpack(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
@@ -223,13 +224,35 @@ def render_window(
         The frame, uint8 `[rows * tile_size, columns * tile_size, 3]`.
     """
     height, width = words.shape
+    dx, dy = view_offsets(view_size)
+    seen_x, seen_y = agent[0] + dx[direction], agent[1] + dy[direction]
+    inside = (seen_x >= 0) & (seen_x < width) & (seen_y >= 0) & (seen_y < height)
+    highlight = np.zeros((height, width), np.bool_)
+    highlight[seen_y[inside], seen_x[inside]] = True
+    return _grid_of(words).render(tile_size, agent, direction, highlight.T)
+
+
+def render_cells(
+    words: npt.NDArray[np.uint32], highlight: npt.NDArray[np.bool_], tile_size: int = TILE_PIXELS
+) -> npt.NDArray[np.uint8]:
+    """Render a world without an agent with MiniGrid's own tiles.
+
+    Args:
+        words: Cells, uint32 `[rows, columns]`.
+        highlight: Which cells to light up, `[rows, columns]`.
+        tile_size: Side of a cell, in pixels.
+
+    Returns:
+        The frame, uint8 `[rows * tile_size, columns * tile_size, 3]`.
+    """
+    return _grid_of(words).render(tile_size, (-1, -1), highlight_mask=highlight.T)
+
+
+def _grid_of(words: npt.NDArray[np.uint32]) -> Grid:
+    """Return MiniGrid's grid of cells, uint32 `[rows, columns]`."""
+    height, width = words.shape
     grid = Grid(width, height)
     cells = unpack(np.ascontiguousarray(words))
     for y, x in np.argwhere(words != EMPTY):
         grid.set(int(x), int(y), WorldObj.decode(*(int(part) for part in cells[y, x])))
-    dx, dy = view_offsets(view_size)
-    seen_x, seen_y = agent[0] + dx[direction], agent[1] + dy[direction]
-    inside = (seen_x >= 0) & (seen_x < width) & (seen_y >= 0) & (seen_y < height)
-    highlight = np.zeros((width, height), dtype=bool)
-    highlight[seen_x[inside], seen_y[inside]] = True
-    return grid.render(tile_size, agent, direction, highlight)
+    return grid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from experiments.collision import Collision
 from experiments.corridor import Corridor
 from experiments.instruction import Instruction
 from experiments.portal import Portal
@@ -11,6 +12,7 @@ TASKS: dict[str, type[Experiment]] = {
     "corridor": Corridor,
     "portal": Portal,
     "instruction": Instruction,
+    "collision": Collision,
 }
 """Every task, by the name of its script and of TASK on command lines."""
 

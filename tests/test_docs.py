@@ -35,7 +35,7 @@ SHORTER = {
     "num_envs=512": "num_envs=4",
 }
 """Loops and batches of the examples that are cut short here."""
-TRAINING = ("corridor", "portal", "instruction", "train")
+TRAINING = ("corridor", "portal", "instruction", "collision", "train")
 OTHER_PROGRAMS = (
     "git",
     "cd",

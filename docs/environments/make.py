@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium as gym
 from PIL import Image
 
+from envs.collision import CollisionOptions
 from envs.corridor import CorridorOptions
 from envs.instruction import InstructionOptions
 from envs.portal import PortalOptions
@@ -26,11 +27,13 @@ OPTIONS: dict[str, type[Any]] = {
     "corridor": CorridorOptions,
     "portal": PortalOptions,
     "instruction": InstructionOptions,
+    "collision": CollisionOptions,
 }
 PICTURES: dict[str, tuple[dict[str, Any], list[int]]] = {
     "corridor": ({"min_length": 6, "max_length": 6}, [0] * 3),
     "portal": ({}, [2, 0]),
     "instruction": ({}, [0] * 11),
+    "collision": ({"size": 8}, [0] * 4),
 }
 """Options and actions that lead to the frame shown, by the name of the page."""
 

@@ -7,6 +7,7 @@ import gymnasium
 import pytest
 
 import envs  # noqa: F401 (registers the ids)
+from envs.collision import CollisionOptions
 from envs.corridor import CorridorOptions
 from envs.instruction import InstructionOptions
 from envs.portal import PortalOptions
@@ -44,6 +45,14 @@ IMPOSSIBLE: list[tuple[type, dict[str, Any], str]] = [
     (InstructionOptions, {"max_distance": 30}, "max_distance=30 is impossible: give 36 to"),
     (InstructionOptions, {"places": 13}, "places=13 is impossible: give 2 to 12"),
     (InstructionOptions, {"deeds": 9}, "deeds=9 is impossible: give 1 to 8"),
+    (CollisionOptions, {"length": 0}, "length=0 is impossible: give 1 to"),
+    (CollisionOptions, {"length": 1.5}, "length=1.5 is not an integer"),
+    (CollisionOptions, {"size": 2}, "size=2 is impossible: give 4 to 32"),
+    (CollisionOptions, {"size": 7}, "size=7 is odd: give an even number"),
+    (CollisionOptions, {"particles": 1}, "particles=1 is impossible: give 2 to 16"),
+    (CollisionOptions, {"colours": 7}, "colours=7 is impossible: give 2 to 6"),
+    (CollisionOptions, {"change": -0.1}, "change=-0.1 is not a probability: give 0 to 1"),
+    (CollisionOptions, {"recent": float("nan")}, "recent=nan is not a probability"),
 ]
 
 
@@ -69,7 +78,12 @@ def make_vec(env_id: str, **options: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("task", "name", "bad"),
-    [("Corridor", "max_length", 2), ("Portal", "rooms", 0), ("Instruction", "max_distance", 3)],
+    [
+        ("Corridor", "max_length", 2),
+        ("Portal", "rooms", 0),
+        ("Instruction", "max_distance", 3),
+        ("Collision", "length", 0),
+    ],
 )
 def test_environments_check_and_keep_their_options(task: str, name: str, bad: int) -> None:
     for maker in (make, make_vec):

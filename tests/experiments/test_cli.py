@@ -77,7 +77,7 @@ def test_an_unknown_command_is_one_line(command: str, call: Call) -> None:
     assert line.startswith(f"rl-expire: error: {command!r} is unknown: choose one of train, watch")
 
 
-@pytest.mark.parametrize("task", ["corridor", "portal", "instruction"])
+@pytest.mark.parametrize("task", ["corridor", "portal", "instruction", "collision"])
 def test_a_task_and_its_script_have_the_same_options(task: str, call: Call) -> None:
     program, script = call("train", task, "--help"), call(f"{task}.py", "--help")
     assert program.code == script.code == 0

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from envs.collision import CollisionOptions, CollisionVectorEnv
 from envs.corridor import CorridorOptions
 from envs.corridor.env import CorridorVectorEnv
 from envs.instruction import InstructionOptions
 from envs.instruction.env import InstructionVectorEnv
 from envs.portal import PortalOptions
+from experiments.collision import Collision
 from experiments.corridor import Corridor
 from experiments.instruction import Instruction
 from experiments.portal import Portal
@@ -104,6 +106,24 @@ def test_withdrawals_are_learned_with_one_instruction_then_the_others_then_decoy
 def test_portal_levels_grow_from_one_room_to_all_of_them() -> None:
     levels = Portal(env=PortalOptions(rooms=5)).levels()
     assert [level.options for level in levels] == [{"rooms": n} for n in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"length": 16_000}, {"length": 9}, {"length": 300, "size": 4}], ids=str
+)
+def test_collision_levels_can_be_played_and_grow_in_length_and_size(
+    options: dict[str, Any],
+) -> None:
+    chosen = CollisionOptions(**options)
+    levels = Collision(env=chosen).levels()
+    env = CollisionVectorEnv(1, **asdict(chosen))
+    for level in levels:
+        env.change(**level.options)
+        _, info = env.reset(seed=0)
+        assert info["length"] == level.difficulty
+    sizes = [level.options["size"] for level in levels]
+    assert sizes == sorted(sizes)
+    assert levels[-1].options == {"length": chosen.length, "size": chosen.size}
 
 
 @pytest.mark.parametrize("task", TASKS)
