@@ -5,12 +5,14 @@ from __future__ import annotations
 from experiments.corridor import Corridor
 from experiments.instruction import Instruction
 from experiments.portal import Portal
+from experiments.tmaze import TMaze
 from experiments.training.experiment import Experiment
 
 TASKS: dict[str, type[Experiment]] = {
     "corridor": Corridor,
     "portal": Portal,
     "instruction": Instruction,
+    "tmaze": TMaze,
 }
 """Every task, by the name of its script and of TASK on command lines."""
 

@@ -19,7 +19,9 @@ from rich.table import Table
 from experiments.command_line.errors import at_least
 from rl_expire.runs.provenance import hardware
 
-TASK_ENVS = {name: f"envs:RLExpire/{name}-v0" for name in ("Corridor", "Portal", "Instruction")}
+TASK_ENVS = {
+    name: f"envs:RLExpire/{name}-v0" for name in ("Corridor", "Portal", "Instruction", "TMaze")
+}
 MINIGRID = "MiniGrid-MemoryS13-v0"
 MINIGRID_ENVS = 8
 """Number of MiniGrid environments in a `SyncVectorEnv`."""
