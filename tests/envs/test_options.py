@@ -10,6 +10,7 @@ import envs  # noqa: F401 (registers the ids)
 from envs.corridor import CorridorOptions
 from envs.instruction import InstructionOptions
 from envs.portal import PortalOptions
+from envs.tmaze import TMazeOptions
 
 IMPOSSIBLE: list[tuple[type, dict[str, Any], str]] = [
     (CorridorOptions, {"min_length": 9, "max_length": 5}, "max_length=5 .* give max_length >= 9"),
@@ -44,6 +45,13 @@ IMPOSSIBLE: list[tuple[type, dict[str, Any], str]] = [
     (InstructionOptions, {"max_distance": 30}, "max_distance=30 is impossible: give 36 to"),
     (InstructionOptions, {"places": 13}, "places=13 is impossible: give 2 to 12"),
     (InstructionOptions, {"deeds": 9}, "deeds=9 is impossible: give 1 to 8"),
+    (TMazeOptions, {"min_length": 0}, "min_length=0 is impossible: give 1 to"),
+    (TMazeOptions, {"max_length": 2}, "max_length=2 is impossible: give 3 to"),
+    (TMazeOptions, {"max_length": 10**9}, "max_length=1000000000 is impossible: give 3 to"),
+    (TMazeOptions, {"max_length": 4.5}, "max_length=4.5 is not an integer"),
+    (TMazeOptions, {"penalty": -1.0}, "penalty=-1.0 is impossible: give a number of 0 or more"),
+    (TMazeOptions, {"penalty": float("nan")}, "penalty=nan is impossible"),
+    (TMazeOptions, {"active": "yes"}, "active='yes' is not a truth value: give True or False"),
 ]
 
 
@@ -69,7 +77,12 @@ def make_vec(env_id: str, **options: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("task", "name", "bad"),
-    [("Corridor", "max_length", 2), ("Portal", "rooms", 0), ("Instruction", "max_distance", 3)],
+    [
+        ("Corridor", "max_length", 2),
+        ("Portal", "rooms", 0),
+        ("Instruction", "max_distance", 3),
+        ("TMaze", "max_length", 2),
+    ],
 )
 def test_environments_check_and_keep_their_options(task: str, name: str, bad: int) -> None:
     for maker in (make, make_vec):

@@ -12,6 +12,7 @@ from tests.experiments.conftest import Call, read_json
 SMALL = {
     "corridor": ("--env.max-length", "6"),
     "portal": ("--env.rooms", "2"),
+    "tmaze": ("--env.max-length", "6"),
     "instruction": (
         *("--env.instructions", "1", "--env.decoys", "1"),
         *("--env.min-distance", "2", "--env.max-distance", "16"),
@@ -55,5 +56,5 @@ def test_every_task_is_found_by_its_environment(task: str) -> None:
 
 
 def test_an_environment_without_a_task_is_refused() -> None:
-    with pytest.raises(ValueError, match="choose a run of corridor, portal, instruction"):
+    with pytest.raises(ValueError, match="choose a run of corridor, portal, instruction, tmaze"):
         task_of("CartPole-v1")
