@@ -48,15 +48,24 @@ class TMaze(Experiment):
         return replace(changed, train=replace(self.train, **sizes))
 
     def levels(self) -> list[Level]:
-        """Return levels of growing length, each with the harder half of its lengths."""
+        """Return levels of growing length, each with the harder half of its lengths.
+
+        An agent that has to go and look learns first, in the shortest mazes, what a sign that it
+        sees anyway is good for: before that, looking brings nothing.
+        """
         env, config = self.env, self.curriculum
         lengths = ladder(config.start, env.max_length, config.growth)
-        levels = [
-            Level(length, {"min_length": length // 2 + 1, "max_length": length})
-            for length in lengths[:-1]
-        ]
-        task = {"min_length": env.min_length, "max_length": env.max_length}
-        return [*levels, Level(env.max_length, task)]
+        levels = [self._level(length, env.active) for length in lengths[:-1]]
+        task = {"min_length": env.min_length, "max_length": env.max_length, "active": env.active}
+        levels.append(Level(env.max_length, task))
+        if not env.active:
+            return levels
+        return [self._level(lengths[0], active=False), replace(levels[0], new=True), *levels[1:]]
+
+    def _level(self, length: int, active: bool) -> Level:
+        """Return the level with mazes of up to `length`."""
+        shortest = length // 2 + 1
+        return Level(length, {"min_length": shortest, "max_length": length, "active": active})
 
 
 if __name__ == "__main__":

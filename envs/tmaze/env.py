@@ -67,20 +67,19 @@ class TMazeVectorEnv(ArrayVectorEnv):
     See `TMazeOptions`. Registered as `RLExpire/TMaze-v0`.
     """
 
-    changeable = ("min_length", "max_length")
+    changeable = ("min_length", "max_length", "active")
     limit_terminates = True
     options_type = TMazeOptions
     options: TMazeOptions
 
     def _prepare(self) -> tuple[Space[Any], int]:
         """Set up the state; return the observation space and the number of actions."""
-        self._start = int(self.options.active)
         self._state = TMazeState.zeros(self.num_envs)
         return Box(-1.0, 1.0, (2,), np.float32), len(STEP_X)
 
     def oracle(self) -> TMazeOracle:
         """Return a scripted policy that solves these N mazes from observations alone."""
-        return TMazeOracle(self.num_envs, self.options.active)
+        return TMazeOracle(self.num_envs)
 
     def expected_return(self) -> float:
         """Return the mean return of perfect memory: the goal, always in time."""
@@ -90,15 +89,16 @@ class TMazeVectorEnv(ArrayVectorEnv):
         """Draw lengths and goals; put the agents at the start."""
         state, options = self._state, self.options
         length = integers(keys, _LENGTH, options.min_length, options.max_length)
-        state.x[rows] = self._start
+        start = int(options.active)
+        state.x[rows] = state.start[rows] = start
         state.y[rows] = 0
         state.time[rows] = 0
         state.length[rows] = length
-        state.junction[rows] = length + self._start
+        state.junction[rows] = length + start
         state.goal[rows] = 2 * integers(keys, _GOAL, 0, 1) - 1
-        state.visited[rows] = state.shown[rows] = not self._start
+        state.visited[rows] = state.shown[rows] = not start
         state.success[rows] = False
-        return length + 1 + 2 * self._start
+        return length + 1 + 2 * start
 
     def _advance(self, actions: npt.NDArray[Any]) -> tuple[FloatArray, BoolArray]:
         """Move the agents; judge where they are."""
@@ -112,9 +112,9 @@ class TMazeVectorEnv(ArrayVectorEnv):
         state.time += 1
         np.logical_and(state.x == 0, ~state.visited, out=state.shown)
         state.visited |= state.shown
-        last = state.time > state.length + 2 * self._start
+        last = state.over()
         np.logical_and(last, state.y == state.goal, out=state.success)
-        late = state.behind(self._start) & ~last
+        late = state.behind() & ~last
         reward = state.success - late * (self.options.penalty / state.length)
         return reward, np.zeros(self.num_envs, np.bool_)  # the step limit ends episodes
 
@@ -129,13 +129,12 @@ class TMazeVectorEnv(ArrayVectorEnv):
     def _info(self, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         """Return the entries listed under "Info" in the class docstring."""
         state = self._state.select(rows)
-        over = state.time > state.length + 2 * self._start
         at_junction = (state.x == state.junction) & (state.y == 0)
         return {
             "rl_expire.relevant": state.shown.copy(),
             "length": state.length.astype(np.int64),
-            "rl_expire.decision": at_junction & state.visited & ~over,
-            "rl_expire.choice": ~state.behind(self._start),
+            "rl_expire.decision": at_junction & state.visited & ~state.over(),
+            "rl_expire.choice": ~state.behind(),
             "success": state.success.copy(),
         }
 

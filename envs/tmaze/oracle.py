@@ -15,14 +15,12 @@ class TMazeOracle(Oracle):
     It uses only observations and its own memory, so an agent could achieve the same return.
     """
 
-    def __init__(self, num_envs: int, active: bool) -> None:
+    def __init__(self, num_envs: int) -> None:
         """Prepare the memory of N policies.
 
         Args:
             num_envs: Number of environments, N.
-            active: Whether the agent starts beside the sign instead of at it.
         """
-        self.active = active
         self._sign = np.zeros(num_envs)
 
     def act(self, obs: Observation, is_first: BoolArray) -> IntArray:
@@ -32,6 +30,5 @@ class TMazeOracle(Oracle):
         self._sign[~at_end] += sign[~at_end]  # a sign is shown only once
         action = np.full(len(obs), RIGHT)
         action[at_end] = np.where(self._sign[at_end] > 0, UP, DOWN)
-        if self.active:
-            action[is_first] = LEFT
+        action[is_first & (sign == 0)] = LEFT  # an active maze begins beside the sign
         return action

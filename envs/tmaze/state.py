@@ -19,6 +19,8 @@ class TMazeState(BatchState):
     """The agent's column; the oracle is at 0."""
     y: npt.NDArray[np.int32]
     """The agent's row: 0 in the corridor, 1 in the upper arm, -1 in the lower one."""
+    start: npt.NDArray[np.int32]
+    """Column that the agent started in: 0, or 1 if it has to go and look."""
     time: npt.NDArray[np.int32]
     """Steps since the episode began."""
     length: npt.NDArray[np.int32]
@@ -40,6 +42,7 @@ class TMazeState(BatchState):
         return cls(
             x=np.zeros(count, np.int32),
             y=np.zeros(count, np.int32),
+            start=np.zeros(count, np.int32),
             time=np.zeros(count, np.int32),
             length=np.ones(count, np.int32),
             junction=np.ones(count, np.int32),
@@ -49,10 +52,10 @@ class TMazeState(BatchState):
             success=np.zeros(count, np.bool_),
         )
 
-    def behind(self, start: int) -> BoolArray:
-        """Return where the agent is behind schedule `[N]`, which it can never make up for.
+    def behind(self) -> BoolArray:
+        """Return where the agent is behind schedule `[N]`, which it can never make up for."""
+        return self.x < self.time - self.start
 
-        Args:
-            start: Column that the agent starts in; a visit to the oracle costs twice as many steps.
-        """
-        return self.x < self.time - start
+    def over(self) -> BoolArray:
+        """Return where the episode has ended `[N]`, after the shortest way by the oracle."""
+        return self.time > self.length + 2 * self.start
