@@ -13,7 +13,7 @@ from agents import AGENT_CONFIGS
 from experiments.comparison.options import Options, first_difference, resolved
 from experiments.comparison.runs import Run
 from experiments.scoring.whole_task import at_level
-from experiments.tasks import experiment_of
+from experiments.tasks import TASKS, experiment_of
 from experiments.training.build import make_trainer
 from experiments.training.command_line import parse_options
 from experiments.training.config_file import configuration
@@ -63,7 +63,9 @@ def check_runs(runs: Sequence[Run], levels: Sequence[int]) -> list[Options]:
             try:
                 make_trainer(options, torch.device("cpu"))
             except ValueError as error:
-                raise options.with_flag(error) from error
+                problem = options.with_flag(error)
+                of_task = "" if run.task in TASKS else f"{run.task}: "
+                raise ValueError(f"{of_task}{problem}") from error
         tried.add((run.task, run.variant))
         config = configuration(options)
         check_agreement(run, config)
