@@ -6,7 +6,7 @@ Importing this package registers them, so that both `import envs` and the prefix
 
 import gymnasium
 
-for _name in ("Corridor", "Portal", "Instruction", "Collision"):
+for _name in ("Corridor", "Portal", "Instruction", "Collision", "TMaze"):
     gymnasium.register(
         id=f"RLExpire/{_name}-v0",
         entry_point=f"envs.{_name.lower()}:{_name}Env",

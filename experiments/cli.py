@@ -9,6 +9,7 @@ from experiments.benchmark.command import bench_command
 from experiments.command_line.parse import Call, Command, call_of, one_of
 from experiments.command_line.script import run
 from experiments.comparison.command import compare_command
+from experiments.comparison.suite import suite_command
 from experiments.export import check, export
 from experiments.levels import levels
 from experiments.tasks import TASKS
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "watch": (call_of(watch), "film what a trained agent remembers"),
     "levels": (call_of(levels), "score a trained agent level by level, beyond its training too"),
     "compare": (compare_command, "train several agents on one task and report them side by side"),
+    "suite": (suite_command, "train several agents on every task of a suite, in one table"),
     "bench": (bench_command, "time environments, training or acting"),
     "export": (call_of(export), "write a trained policy into a folder, to be shared"),
     "check": (call_of(check), "check that the checkpoints of a run are whole"),

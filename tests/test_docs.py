@@ -35,7 +35,8 @@ SHORTER = {
     "num_envs=512": "num_envs=4",
 }
 """Loops and batches of the examples that are cut short here."""
-TRAINING = ("corridor", "portal", "instruction", "collision", "train")
+TASK_SCRIPTS = ("corridor", "portal", "instruction", "collision", "tmaze")
+TRAINING = (*TASK_SCRIPTS, "train")
 OTHER_PROGRAMS = (
     "git",
     "cd",
@@ -86,7 +87,7 @@ def words_of_rl_expire(command: list[str]) -> list[str] | None:
         return command[1:]
     if command[0] == "python" and command[1].startswith("experiments/"):
         script = Path(command[1]).stem
-        task = [script] if script in TRAINING[:3] else []
+        task = [script] if script in TASK_SCRIPTS else []
         return [*(["train"] if script in TRAINING else [script]), *task, *command[2:]]
     return None
 

@@ -23,6 +23,7 @@ from experiments.benchmark.memory import bench_memory
 from experiments.benchmark.peers import bench_peers
 from experiments.benchmark.train import bench_train
 from experiments.comparison.command import Comparison
+from experiments.comparison.suite import Suite
 from experiments.export import check, export
 from experiments.levels import levels
 from experiments.tasks import TASKS
@@ -36,6 +37,7 @@ OTHERS: dict[str, Callable[..., Any]] = {
     "watch": watch,
     "levels": levels,
     "compare": Comparison,
+    "suite": Suite,
     "bench env": bench_env,
     "bench train": bench_train,
     "bench act": bench_act,

@@ -20,6 +20,7 @@ from envs.collision import CollisionOptions
 from envs.corridor import CorridorOptions
 from envs.instruction import InstructionOptions
 from envs.portal import PortalOptions
+from envs.tmaze import TMazeOptions
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
@@ -28,12 +29,18 @@ OPTIONS: dict[str, type[Any]] = {
     "portal": PortalOptions,
     "instruction": InstructionOptions,
     "collision": CollisionOptions,
+    "tmaze": TMazeOptions,
 }
+IDS = {name: f"RLExpire/{name.capitalize()}-v0" for name in OPTIONS} | {
+    "tmaze": "RLExpire/TMaze-v0"
+}
+"""Registered ids, by the name of the page."""
 PICTURES: dict[str, tuple[dict[str, Any], list[int]]] = {
     "corridor": ({"min_length": 6, "max_length": 6}, [0] * 3),
     "portal": ({}, [2, 0]),
     "instruction": ({}, [0] * 11),
     "collision": ({"size": 8}, [0] * 4),
+    "tmaze": ({"min_length": 8, "max_length": 8}, [0] * 3),
 }
 """Options and actions that lead to the frame shown, by the name of the page."""
 
@@ -61,7 +68,7 @@ def with_table(page: str, options_type: type[Any]) -> str:
 def draw(name: str) -> None:
     """Write the picture of an environment as `name.png`."""
     options, actions = PICTURES[name]
-    env = gym.make(f"envs:RLExpire/{name.capitalize()}-v0", render_mode="rgb_array", **options)
+    env = gym.make(f"envs:{IDS[name]}", render_mode="rgb_array", **options)
     env.reset(seed=1)
     for action in actions:
         env.step(action)

@@ -20,7 +20,8 @@ from experiments.command_line.errors import at_least
 from rl_expire.runs.provenance import hardware
 
 TASK_ENVS = {
-    name: f"envs:RLExpire/{name}-v0" for name in ("Corridor", "Portal", "Instruction", "Collision")
+    name: f"envs:RLExpire/{name}-v0"
+    for name in ("Corridor", "Portal", "Instruction", "Collision", "TMaze")
 }
 MINIGRID = "MiniGrid-MemoryS13-v0"
 MINIGRID_ENVS = 8

@@ -13,7 +13,7 @@ from agents import AGENT_CONFIGS
 from experiments.comparison.options import Options, first_difference, resolved
 from experiments.comparison.runs import Run
 from experiments.scoring.whole_task import at_level
-from experiments.tasks import TASKS
+from experiments.tasks import TASKS, experiment_of
 from experiments.training.build import make_trainer
 from experiments.training.command_line import parse_options
 from experiments.training.config_file import configuration
@@ -36,9 +36,11 @@ SET_BY_COMPARE = {
 def check_runs(runs: Sequence[Run], levels: Sequence[int]) -> list[Options]:
     """Check that all runs are possible, and agree with what exists of them already.
 
+    Runs that differ in nothing but the seed are tried once.
+
     Args:
-        runs: runs of one task.
-        levels: levels at which they are to be scored.
+        runs: the runs.
+        levels: levels at which they are to be scored, if all are of one task.
 
     Returns:
         The options of each run, defaults included.
@@ -53,13 +55,18 @@ def check_runs(runs: Sequence[Run], levels: Sequence[int]) -> list[Options]:
             raise ValueError(
                 f"{name} cannot be given after --, to every run: {SET_BY_COMPARE[name]}"
             )
-    found = []
+    found, tried = [], set()
     for run in runs:
-        options = parse_options(TASKS[run.task], run.options, run.task)
-        try:
-            make_trainer(options, torch.device("cpu"))
-        except ValueError as error:
-            raise options.with_flag(error) from error
+        experiment, words = experiment_of(run.task)
+        options = parse_options(experiment, [*words, *run.options], run.task)
+        if (run.task, run.variant) not in tried:
+            try:
+                make_trainer(options, torch.device("cpu"))
+            except ValueError as error:
+                problem = options.with_flag(error)
+                of_task = "" if run.task in TASKS else f"{run.task}: "
+                raise ValueError(f"{of_task}{problem}") from error
+        tried.add((run.task, run.variant))
         config = configuration(options)
         check_agreement(run, config)
         if not run.folder.checkpoints.exist and not run.folder.results.exists():

@@ -33,7 +33,7 @@ class Comparison:
     """
 
     task: Annotated[str, tyro.conf.Positional]
-    """The task: corridor, portal, instruction or collision."""
+    """The task: corridor, portal, instruction, collision or tmaze."""
     agents: tuple[str, ...] | None = None
     """NAME or NAME:SIZE; the size is the window of transformer-xl and compressive, the capacity of
     expire-span and adaptive-span, or the width of lstm. By default Expire-Span, Transformer-XL with

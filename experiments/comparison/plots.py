@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +28,34 @@ Styles = dict[str, dict[str, Any]]
 
 def plot_all(out: Path, records: list[Record]) -> None:
     """Draw every plot into the folder `out`."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plt.rcParams.update({"font.size": 11, "axes.grid": True, "grid.alpha": 0.3})
+    plt = load_pyplot()
     variants = list(dict.fromkeys(record["variant"] for record in records))
-    styles = {
-        variant: {"color": COLOURS[n % len(COLOURS)], "marker": MARKERS[n % len(MARKERS)]}
-        for n, variant in enumerate(variants)
-    }
+    styles = styles_of(variants)
     groups = {v: [record for record in records if record["variant"] == v] for v in variants}
     for name, draw in PLOTS.items():
         figure = draw(plt, groups, styles)
         for suffix in ("png", "svg"):
             figure.savefig(out / f"{name}.{suffix}", dpi=150, bbox_inches="tight")
         plt.close(figure)
+
+
+def load_pyplot() -> Any:
+    """Return `matplotlib.pyplot`, which is slow to import, set up to draw into files."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"font.size": 11, "axes.grid": True, "grid.alpha": 0.3})
+    return plt
+
+
+def styles_of(variants: Sequence[str]) -> Styles:
+    """Return a colour and a marker for each variant."""
+    return {
+        variant: {"color": COLOURS[n % len(COLOURS)], "marker": MARKERS[n % len(MARKERS)]}
+        for n, variant in enumerate(variants)
+    }
 
 
 def learning_curves(plt: Any, groups: Groups, styles: Styles) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import AGENT_CONFIGS
+from experiments.tasks import TASKS
 from rl_expire.runs.json_file import read_json
 from rl_expire.runs.run_folder import RunFolder
 
@@ -22,7 +23,7 @@ class Run:
     """An agent of some memory size, trained on a task with one seed.
 
     Attributes:
-        task: name of the task.
+        task: name of the task, or id of any other environment.
         agent: name of the agent.
         size: its memory size; None for the default, or for an agent without a size.
         seed: seed of the run.
@@ -48,8 +49,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Variant and seed."""
-        return f"{self.variant}, seed {self.seed}"
+        """Variant and seed, of another environment than a task's its id as well."""
+        of_task = "" if self.task in TASKS else f"{self.task}, "
+        return f"{of_task}{self.variant}, seed {self.seed}"
 
     @property
     def folder(self) -> RunFolder:
@@ -74,9 +76,9 @@ class Run:
     @property
     def reproduce(self) -> str:
         """Command that makes this run alone; more threads would round sums differently."""
-        return shlex.join(
-            ["python", f"experiments/{self.task}.py", *self.options, "--threads", "1"]
-        )
+        task = [f"experiments/{self.task}.py"]
+        script = task if self.task in TASKS else ["experiments/train.py", "--env-id", self.task]
+        return shlex.join(["python", *script, *self.options, "--threads", "1"])
 
     def is_finished(self, levels: Iterable[int]) -> bool:
         """Return whether the run is trained and scored at all of `levels`."""
@@ -90,14 +92,18 @@ class Run:
             words = ["--threads", "1", "--no-video", *(["--track"] if self.track else [])]
             words += [where, str(folder.path), *self.options]
             commands.append([*RL_EXPIRE, "train", self.task, *words])
-        if commands or not is_scored(folder, levels):  # training makes earlier scores out of date
+        stale = bool(commands) and bool(levels)  # training makes earlier scores out of date
+        if stale or not is_scored(folder, levels):
             words = [str(folder.path), "--threads", "1", "--levels", *map(str, levels)]
             commands.append([*RL_EXPIRE, "levels", *words])
         return commands
 
 
 def is_scored(folder: RunFolder, levels: Iterable[int]) -> bool:
-    """Return whether `levels.json` of a run has scores for all of `levels`."""
+    """Return whether `levels.json` of a run has scores for all of `levels`, if there are any."""
+    levels = set(levels)
+    if not levels:
+        return True
     try:
         rows = read_json(folder.levels)["levels"]
     except (ValueError, KeyError):

@@ -20,6 +20,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "RLExpire/Portal-v0": {"rooms": 4},
     "RLExpire/Instruction-v0": {"max_distance": 50},
     "RLExpire/Collision-v0": {"length": 30},
+    "RLExpire/TMaze-v0": {"max_length": 20},
 }
 """Options for short episodes, where a test needs many of them."""
 

@@ -11,6 +11,7 @@ from envs.collision import CollisionOptions
 from envs.corridor import CorridorOptions
 from envs.instruction import InstructionOptions
 from envs.portal import PortalOptions
+from envs.tmaze import TMazeOptions
 
 IMPOSSIBLE: list[tuple[type, dict[str, Any], str]] = [
     (CorridorOptions, {"min_length": 9, "max_length": 5}, "max_length=5 .* give max_length >= 9"),
@@ -53,6 +54,13 @@ IMPOSSIBLE: list[tuple[type, dict[str, Any], str]] = [
     (CollisionOptions, {"colours": 7}, "colours=7 is impossible: give 2 to 6"),
     (CollisionOptions, {"change": -0.1}, "change=-0.1 is not a probability: give 0 to 1"),
     (CollisionOptions, {"recent": float("nan")}, "recent=nan is not a probability"),
+    (TMazeOptions, {"min_length": 0}, "min_length=0 is impossible: give 1 to"),
+    (TMazeOptions, {"max_length": 2}, "max_length=2 is impossible: give 3 to"),
+    (TMazeOptions, {"max_length": 10**9}, "max_length=1000000000 is impossible: give 3 to"),
+    (TMazeOptions, {"max_length": 4.5}, "max_length=4.5 is not an integer"),
+    (TMazeOptions, {"penalty": -1.0}, "penalty=-1.0 is impossible: give a number of 0 or more"),
+    (TMazeOptions, {"penalty": float("nan")}, "penalty=nan is impossible"),
+    (TMazeOptions, {"active": "yes"}, "active='yes' is not a truth value: give True or False"),
 ]
 
 
@@ -83,6 +91,7 @@ def make_vec(env_id: str, **options: Any) -> Any:
         ("Portal", "rooms", 0),
         ("Instruction", "max_distance", 3),
         ("Collision", "length", 0),
+        ("TMaze", "max_length", 2),
     ],
 )
 def test_environments_check_and_keep_their_options(task: str, name: str, bad: int) -> None:

@@ -39,7 +39,7 @@ def test_env_compares_with_minigrid(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = [line.split("│")[1:-1] for line in done.stdout.splitlines() if line.startswith("│")]
     names = [row[0].strip() for row in rows]
-    for task in ("Corridor", "Portal", "Instruction", "Collision"):
+    for task in ("Corridor", "Portal", "Instruction", "Collision", "TMaze"):
         assert names.count(f"{task}, batch") == names.count(f"{task}, single") == 1
     (baseline,) = [row for row in rows if row[0].strip() == "MiniGrid-MemoryS13-v0, single"]
     assert numbers(baseline[3]) == [1.0]

@@ -11,11 +11,13 @@ from envs.corridor.env import CorridorVectorEnv
 from envs.instruction import InstructionOptions
 from envs.instruction.env import InstructionVectorEnv
 from envs.portal import PortalOptions
+from envs.tmaze import TMazeOptions, TMazeVectorEnv
 from experiments.collision import Collision
 from experiments.corridor import Corridor
 from experiments.instruction import Instruction
 from experiments.portal import Portal
 from experiments.tasks import TASKS
+from experiments.tmaze import TMaze
 from experiments.training.command_line import parse_options
 
 
@@ -124,6 +126,32 @@ def test_collision_levels_can_be_played_and_grow_in_length_and_size(
     sizes = [level.options["size"] for level in levels]
     assert sizes == sorted(sizes)
     assert levels[-1].options == {"length": chosen.length, "size": chosen.size}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"active": True}, {"max_length": 3}, {"max_length": 3, "active": True}],
+    ids=str,
+)
+def test_tmaze_levels_can_be_played_and_the_last_is_the_task(options: dict[str, Any]) -> None:
+    chosen = TMazeOptions(**options)
+    levels = TMaze(env=chosen).levels()
+    env = TMazeVectorEnv(64, **asdict(chosen))
+    for level in levels:
+        env.change(**level.options)
+        _, info = env.reset(seed=0)
+        assert env.options.max_length == level.difficulty
+        assert (info["length"] <= level.difficulty).all()
+        assert info["rl_expire.relevant"].all() != level.options["active"]
+    task = {name: getattr(chosen, name) for name in ("min_length", "max_length", "active")}
+    assert levels[-1].options == task
+    assert [level.difficulty for level in levels] == sorted(level.difficulty for level in levels)
+
+
+def test_an_active_maze_begins_with_a_passive_lesson() -> None:
+    levels = TMaze(env=TMazeOptions(active=True)).levels()
+    assert [level.options["active"] for level in levels[:3]] == [False, True, True]
+    assert [n for n, level in enumerate(levels) if level.new] == [1]
 
 
 @pytest.mark.parametrize("task", TASKS)

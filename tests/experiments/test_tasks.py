@@ -13,6 +13,7 @@ SMALL = {
     "corridor": ("--env.max-length", "6"),
     "portal": ("--env.rooms", "2"),
     "collision": ("--env.length", "12", "--env.size", "4"),
+    "tmaze": ("--env.max-length", "6"),
     "instruction": (
         *("--env.instructions", "1", "--env.decoys", "1"),
         *("--env.min-distance", "2", "--env.max-distance", "16"),
@@ -56,7 +57,6 @@ def test_every_task_is_found_by_its_environment(task: str) -> None:
 
 
 def test_an_environment_without_a_task_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="choose a run of corridor, portal, instruction, collision"
-    ):
+    known = "choose a run of corridor, portal, instruction, collision, tmaze"
+    with pytest.raises(ValueError, match=known):
         task_of("CartPole-v1")
