@@ -103,7 +103,7 @@ def batch_of_one(obs: Any, info: Mapping[str, Any], space: gym.Space) -> tuple[A
         parts[key] = obs[key]
     batch = {name: np.asarray(part)[None] for name, part in parts.items()}
     given = {key: np.asarray(info[key])[None]} if key in info else {}
-    return batch[None] if None in batch else batch, given
+    return batch.get(None, batch), given
 
 
 def row_scalars(info: Mapping[str, Any], row: int, rows: int) -> dict[str, float]:

@@ -37,7 +37,7 @@ def flat_space(space: gym.Space) -> gym.Space:
 def flat_obs(obs: Any) -> Any:
     """Return a nest of dicts and tuples, such as a batch of observations, as a flat dict."""
     parts = leaves(obs)
-    return parts[None] if None in parts else parts
+    return parts.get(None, parts)
 
 
 def leaves(nest: Any) -> dict[str | None, Any]:

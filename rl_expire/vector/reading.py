@@ -92,7 +92,7 @@ class DeclareCells(gym.ObservationWrapper):
     def observation(self, observation: Any) -> Any:
         """Return the observation without nesting."""
         parts = leaves_of(self.nested, observation)
-        return parts[None] if None in parts else parts
+        return parts.get(None, parts)
 
 
 def _first_observations(make: Callable[[], gym.Env]) -> Iterator[Any]:

@@ -89,4 +89,4 @@ class TokenizeText(gym.ObservationWrapper):
             for key, value in parts.items()
             if key not in self.constant
         }
-        return shown[None] if None in shown else shown
+        return shown.get(None, shown)
