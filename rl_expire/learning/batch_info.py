@@ -99,7 +99,7 @@ def batch_of_one(obs: Any, info: Mapping[str, Any], space: gym.Space) -> tuple[A
     """
     key = InfoKey.ACTION_MASK
     parts = leaves_of(space, obs)
-    if None not in parts and key in obs:
+    if isinstance(obs, Mapping) and key in obs:
         parts[key] = obs[key]
     batch = {name: np.asarray(part)[None] for name, part in parts.items()}
     given = {key: np.asarray(info[key])[None]} if key in info else {}
