@@ -12,7 +12,7 @@ from rl_expire.learning.moments import merged
 
 CLIP = 10.0
 """Largest distance from the mean, in standard deviations."""
-LEAST_SHARE = 1e-6
+LEAST_SHARE = 1e-12
 """Smallest standard deviation, as a share of the mean: less is rounding."""
 LEAST = 1e-8
 """Smallest standard deviation."""
@@ -56,14 +56,17 @@ class NumberScale(nn.Module):
         """Measure numbers `[K, N]` of this rank, and those of all others; all have to call this."""
         rows = max(1, MOST_MEASURED // numbers.shape[1])
         numbers = _doubles(numbers[:: max(1, math.ceil(len(numbers) / rows))])
-        own = numbers.mean(0).cpu(), numbers.var(0, correction=0).cpu()
-        for count, mean, variance in ranks.gather((len(numbers), *own)):
-            if count == 0 or self.count < 0:
+        own = None
+        if len(numbers):
+            own = len(numbers), numbers.mean(0).cpu(), numbers.var(0, correction=0).cpu()
+        for moments in ranks.gather(own):
+            if moments is None or self.count < 0:
                 continue
+            count, mean, variance = moments
             self.count += count
             new = mean.to(self.mean), variance.to(self.mean)
-            moments = merged(self.mean, self.variance, *new, count / self.count)
-            for buffer, value in zip((self.mean, self.variance), moments, strict=True):
+            both = merged(self.mean, self.variance, *new, count / self.count)
+            for buffer, value in zip((self.mean, self.variance), both, strict=True):
                 buffer.copy_(value)
 
     def forward(self, numbers: Tensor) -> Tensor:

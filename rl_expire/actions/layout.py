@@ -168,7 +168,7 @@ def _leaf_batch(leaf: Leaf, columns: np.ndarray) -> np.ndarray:
     """Return the actions `[B, ...]` of a leaf from its `columns [B, size]`."""
     space = leaf.space
     if isinstance(space, spaces.Box):
-        actions = columns.reshape(-1, *space.shape).astype(np.float64)
+        actions = columns.reshape(len(columns), *space.shape).astype(np.float64)
         if leaf.bounded:
             share = (1 + np.tanh(actions)) / 2
             actions = space.low + (space.high - space.low).astype(np.float64) * share
@@ -176,7 +176,7 @@ def _leaf_batch(leaf: Leaf, columns: np.ndarray) -> np.ndarray:
     categories = columns.astype(np.int64)
     if isinstance(space, spaces.Discrete):
         return categories[:, 0] + space.start
-    categories = categories.reshape(-1, *(space.shape or ()))
+    categories = categories.reshape(len(columns), *(space.shape or ()))
     if isinstance(space, spaces.MultiDiscrete):
         return (categories + space.start).astype(space.dtype)
     return categories.astype(np.int8)

@@ -66,7 +66,7 @@ def boxes(draw: st.DrawFn) -> spaces.Box:
         bounds = draw(st.sampled_from([(-1, 1), (0, 6e4), (-np.inf, np.inf), (0, np.inf)]))
         return spaces.Box(*bounds, draw(shapes), draw(st.sampled_from(FLOATS)))
     dtype = draw(st.sampled_from(INTEGERS))
-    low, high = np.iinfo(dtype).min // 2, np.iinfo(dtype).max // 2
+    low, high = np.iinfo(dtype).min // 4, np.iinfo(dtype).max // 4
     return spaces.Box(low, high, draw(shapes), dtype)
 
 
