@@ -44,7 +44,8 @@ def decide_reading(env: gym.Env, make: Callable[[], gym.Env]) -> Reading:
         make: makes another one like it, to start episodes in. Only called where the environment
             and its observation space leave a question open.
     """
-    parts = leaves(env.observation_space)
+    whole = env.observation_space
+    parts = leaves(whole)
     cells = {key: as_cells(space) for key, space in parts.items() if may_be_cells(env, space)}
     texts = {key for key, space in parts.items() if may_be_constant(space)}
     if not (cells or texts):
@@ -52,14 +53,15 @@ def decide_reading(env: gym.Env, make: Callable[[], gym.Env]) -> Reading:
     first: Any = None
     episodes = 0
     for episodes, obs in enumerate(_first_observations(make), start=1):
-        obs = leaves_of(env.observation_space, obs)
+        obs = leaves_of(whole, obs)
         first = obs if first is None else first
         cells = {key: space for key, space in cells.items() if (obs[key] <= space.high).all()}
         texts = {key for key in texts if obs[key] == first[key]}
         if not texts and episodes == FEWEST:
             break
     complete = episodes == EPISODES
-    constant = {key: first[key] for key in sorted(texts - {None}, key=str) if complete}
+    named = sorted(str(key) for key in texts if key is not None)
+    constant = {key: first[key] for key in named if complete}
     return Reading(frozenset(cells), constant)
 
 

@@ -6,6 +6,7 @@ ANY_SPACE_EXAMPLES=300 pytest tests/experiments/test_any_space.py
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -146,7 +147,7 @@ def check_acting(agent: Agent[Any], env: gym.Env) -> None:
     max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(observed=observations, acted=actions)
 def test_any_observation_and_action_space_is_trained_on_or_refused_in_one_line(
@@ -165,11 +166,13 @@ def test_any_observation_and_action_space_is_trained_on_or_refused_in_one_line(
         ppo=PPOConfig(minibatches=2, epochs=1),
     )
     torch.manual_seed(0)
+    refusal, trainer = None, None
     try:
         trainer = make_trainer(options, torch.device("cpu"))
     except ValueError as error:
-        assert "\n" not in str(error)
-        assert "space" in str(error)
+        refusal = str(error)
+    if trainer is None:
+        assert re.fullmatch(r".*(observation|action) space .* is not supported: .+", str(refusal))
         event("refused")
         return
     event("trained")
