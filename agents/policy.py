@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,14 +10,14 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 import torch
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from agents.pretrained import load_agent
 from rl_expire.learning.actor import to_tensor
 from rl_expire.learning.batch_info import batch_of_one, read_action_mask
 from rl_expire.types import Agent, LayerView, TimeStep
-from rl_expire.vector.reading import apply_reading, decide_reading
+from rl_expire.vector.nest import leaves, leaves_of
+from rl_expire.vector.reading import DeclareCells, apply_reading, decide_reading
 from rl_expire.vector.tokenize_text import TokenizeText
 
 AnyEnv = gym.Env | VectorEnv
@@ -28,10 +29,10 @@ class PolicyError(ValueError):
 
 
 class Reader(NamedTuple):
-    """The observation space that agents read, and what turns texts into tokens, if anything."""
+    """The observation space that agents read, and what turns observations into those of it."""
 
     space: gym.Space
-    tokenizer: TokenizeText | None
+    steps: tuple[Callable[[Any], Any], ...] = ()
 
 
 class Policy:
@@ -62,7 +63,7 @@ class Policy:
         self.agent, self.greedy = agent, greedy
         self.single = not isinstance(env, VectorEnv)
         self.rows = 1 if isinstance(env, gym.Env) else env.num_envs
-        self.space, self._tokenizer = reader or read_observations(env)
+        self.space, self._reading = reader or read_observations(env)
         self.next_step_mode = not self.single and _mode(env) == AutoresetMode.NEXT_STEP
         self.reset()
 
@@ -84,7 +85,7 @@ class Policy:
         """Return the action for an observation, or those for a batch, as `env.step` takes them.
 
         Args:
-            obs: what `reset` or `step` of the environment returned.
+            obs: what `reset` or `step` of the environment returned, nested as it is.
             info: the same; needed where it holds a mask of actions.
 
         Raises:
@@ -97,10 +98,7 @@ class Policy:
                 "act was called twice in a row: call observe(reward, terminated, truncated) after "
                 "each step of the environment, or reset() to begin new episodes"
             )
-        if self._tokenizer is not None:
-            obs = self._tokenizer.observation(obs)
-        batch, given = batch_of_one(obs, info or {}) if self.single else (obs, info or {})
-        _check(batch, self.space, self.rows, "")
+        batch, given = self._batch(obs, info or {})
         over = self._ended & self.next_step_mode
         step = TimeStep(
             to_tensor(batch, self.device),
@@ -132,6 +130,25 @@ class Policy:
         self._reward = arrays[0].astype(np.float32)
         self._is_first = self._ended if self.next_step_mode else ended
         self._ended, self._waiting = ended, False
+
+    def _batch(self, obs: Any, info: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return observations as agents read them, as a batch, and the info likewise.
+
+        Raises:
+            PolicyError: `obs` is not of the environment's observation space or batch.
+        """
+        try:
+            for read in self._reading:
+                obs = read(obs)
+            if self.single:
+                obs, info = batch_of_one(obs, info, self.space)
+            parts = leaves(obs) if self.single else leaves_of(self.space, obs)
+        except (LookupError, TypeError):
+            names = ", ".join(str(name) for name in leaves(self.space))
+            raise PolicyError(f"the observation does not have the parts {names}") from None
+        for name, space in leaves(self.space).items():
+            _check(parts[name], space, self.rows, name)
+        return obs, info
 
     def memory_view(self) -> list[LayerView]:
         """Return what each layer holds right after an `act`; empty for agents without memories."""
@@ -168,11 +185,15 @@ def load_policy(
 def read_observations(env: AnyEnv) -> Reader:
     """Return how agents read the observations of `env`, for which its first episodes are begun."""
     if isinstance(env, VectorEnv):
-        return Reader(env.single_observation_space, None)
+        return Reader(env.single_observation_space)
     if env.spec is None:
-        return Reader(env.observation_space, None)
+        return Reader(env.observation_space)
     read = apply_reading(env, decide_reading(env, partial(gym.make, env.spec)))
-    return Reader(read.observation_space, read if isinstance(read, TokenizeText) else None)
+    space, steps = read.observation_space, []
+    while isinstance(read, TokenizeText | DeclareCells) and read is not env:
+        steps.insert(0, read.observation)
+        read = read.env
+    return Reader(space, tuple(steps))
 
 
 def _mode(env: Any) -> AutoresetMode:
@@ -185,19 +206,13 @@ def _mode(env: Any) -> AutoresetMode:
     return mode
 
 
-def _check(batch: Any, space: gym.Space, rows: int, name: str) -> None:
-    """Check that a batch of observations has the layout of `space`.
+def _check(batch: Any, space: gym.Space, rows: int, name: str | None) -> None:
+    """Check that a batch of one part of the observations has the layout of `space`.
 
     Raises:
         PolicyError: it has not.
     """
-    where = f"observation {name}" if name else "the observation"
-    if isinstance(space, spaces.Dict):
-        if not isinstance(batch, dict) or not space.keys() <= batch.keys():
-            raise PolicyError(f"{where} is not a dict with the keys {', '.join(space.keys())}")
-        for key, part in space.items():
-            _check(batch[key], part, rows, key)
-        return
+    where = "the observation" if name is None else f"observation {name}"
     array = np.asarray(batch)
     shape = (rows, *(space.shape or ()))
     if array.ndim == 0:

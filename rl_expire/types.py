@@ -303,6 +303,18 @@ class Agent(nn.Module, ABC, Generic[M]):
         """
         return torch.ones((), device=returns.device)
 
+    def update_obs_stats(self, obs: Obs, valid: Tensor) -> None:
+        """Update the running scale of the observed numbers; by default there is none.
+
+        It is called after learning from a rollout, so that `unroll` has reproduced what `act` did.
+        Nothing else changes the scale: in evaluation and in use it stays as it is. With many ranks
+        all have to call this, each with its own observations; they end with the same scale.
+
+        Args:
+            obs: `[T, B, ...]`.
+            valid: `[T, B]` bool, which of them count.
+        """
+
     def loss_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that only losses use, and `act` does not; by default none."""
         return []

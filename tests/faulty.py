@@ -135,11 +135,11 @@ def continuous(**_: Any) -> gym.Env:
     return env
 
 
-def nested(**_: Any) -> gym.Env:
-    """Return an environment whose observation space has a tuple within a dict."""
+def sequence(**_: Any) -> gym.Env:
+    """Return an environment whose observation space has a sequence within a dict."""
     env: Any = PixelsEnv()
-    pair = spaces.Tuple((spaces.Discrete(2),))
-    env.observation_space = spaces.Dict({"a": spaces.Discrete(2), "b": pair})
+    inner = spaces.Tuple((spaces.Sequence(spaces.Discrete(2)),))
+    env.observation_space = spaces.Dict({"a": spaces.Discrete(2), "b": inner})
     return env
 
 
@@ -147,4 +147,4 @@ gym.register("Faulty-v0", entry_point="tests.faulty:FaultyEnv")
 gym.register("Unclosable-v0", entry_point="tests.faulty:UnclosableEnv")
 gym.register("Pixels-v0", entry_point="tests.faulty:PixelsEnv")
 gym.register("HalfBounded-v0", entry_point="tests.faulty:continuous")
-gym.register("Nested-v0", entry_point="tests.faulty:nested")
+gym.register("Sequence-v0", entry_point="tests.faulty:sequence")

@@ -36,6 +36,7 @@ from rl_expire.types import (
     map_obs,
 )
 from rl_expire.vector.cells import as_cells
+from rl_expire.vector.nest import flat_space
 
 CPU = torch.device("cpu")
 ACTIONS = spaces.Discrete(3)
@@ -112,6 +113,7 @@ AGENTS: dict[str, Make] = {
 
 def sample_obs(space: gym.Space, shape: tuple[int, ...], rng: np.random.Generator) -> Obs:
     """Return random observations of `space` with leading dimensions `shape`."""
+    space = flat_space(space)
     if isinstance(space, spaces.Dict):
         return {name: cast(Tensor, sample_obs(s, shape, rng)) for name, s in space.items()}
     if isinstance(space, spaces.Discrete):

@@ -1,4 +1,4 @@
-"""Base class of agents whose learning does not depend on the size of the rewards."""
+"""Base class of agents whose learning depends on no unit: of rewards, values or observations."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 from agents.blocks.embedding import StepEmbedding
 from agents.blocks.heads import Heads
-from rl_expire.types import Agent, M
+from rl_expire.types import Agent, M, Obs
 
 
 class ScaledAgent(Agent[M]):
-    """An agent of an embedding and heads that scale rewards and values.
+    """An agent of an embedding and heads that scale observations, rewards and values.
 
     Attributes:
-        embedding: divides the rewards by their scale.
+        embedding: divides the rewards and the observed numbers by their scales.
         heads: multiply the values by theirs.
     """
 
@@ -33,6 +33,10 @@ class ScaledAgent(Agent[M]):
         """Update the scale of the values; see `Agent.update_value_stats`."""
         self.heads.value.update_stats(returns, min_scale=self.embedding.reward_scale.rms)
         return self.heads.value.scale
+
+    def update_obs_stats(self, obs: Obs, valid: Tensor) -> None:
+        """Update the scale of the observed numbers; see `Agent.update_obs_stats`."""
+        self.embedding.encoder.update_stats(obs, valid)
 
     def loss_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that only losses use."""

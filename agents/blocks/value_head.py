@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rl_expire.learning.moments import merged
+
 UPDATE_RATE = 0.05
 """Weight of new returns in the running mean and variance, after the first 1 / rate updates."""
 
@@ -59,10 +61,9 @@ class ValueHead(nn.Linear):
         """
         self._followed += 1
         rate = (1 / self._followed).clamp(min=UPDATE_RATE)
-        shift = returns.mean() - self.mean
-        mean = self.mean + rate * shift
-        within = torch.lerp(self._variance, returns.var(correction=0), rate)
-        self._variance.copy_(within + rate * (1 - rate) * shift.square())
+        new = returns.mean(), returns.var(correction=0)
+        mean, variance = merged(self.mean, self._variance, *new, rate)
+        self._variance.copy_(variance)
         scale = self._variance.sqrt().clamp(min=min_scale.to(self.scale))
         self.bias.mul_(self.scale).add_(self.mean - mean).div_(scale)
         self.weight.mul_(self.scale / scale)

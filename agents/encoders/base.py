@@ -39,6 +39,14 @@ class Encoder(nn.Module, ABC):
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
         """Return the mean loss `[]` of predictions `[..., K]` of observations."""
 
+    def update_stats(self, obs: Obs, valid: Tensor) -> None:
+        """Update running statistics from observations `[T, B, ...]`; by default there are none.
+
+        Args:
+            obs: this rank's observations; every rank has to call this.
+            valid: `[T, B]` bool, which of them count.
+        """
+
 
 def in_parts(batch: Tensor) -> Sequence[Tensor]:
     """Return observations `[N, ...]` in parts along the first axis, each fit for a CPU's cache."""

@@ -51,6 +51,12 @@ class DictEncoder(Encoder):
         ]
         return torch.stack(losses).sum()
 
+    def update_stats(self, obs: Obs, valid: Tensor) -> None:
+        """Update the statistics of all entries."""
+        assert isinstance(obs, dict)
+        for key, encoder in self.encoders().items():
+            encoder.update_stats(obs[key], valid)
+
 
 def module_name(key: str) -> str:
     """Return a name for the submodule of `key`: the key itself, wherever PyTorch allows it.

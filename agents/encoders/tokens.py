@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,31 +19,33 @@ class TokenEncoder(Encoder):
     Args:
         vocabulary: number of different tokens.
         start: first id, for all positions or for each.
-        length: number of tokens; None for observations that are one token without an axis.
+        shape: of the tokens of an observation, which are read in a row; empty for a single one.
         width: D.
     """
 
     start: Tensor
 
-    def __init__(self, vocabulary: int, start: int | np.ndarray, length: int | None, width: int):
+    def __init__(
+        self, vocabulary: int, start: int | np.ndarray, shape: tuple[int, ...], width: int
+    ):
         """Create the weights."""
         super().__init__()
-        self.single = length is None
-        self.target = CategoryTarget(length or 1, vocabulary)
+        self.dims, length = len(shape), math.prod(shape)
+        self.target = CategoryTarget(length, vocabulary)
         self.target_size = self.target.size
         self.register_buffer("start", torch.as_tensor(start), persistent=False)
         self.token = nn.Embedding(vocabulary, width)
-        self.position = nn.Parameter(torch.randn(length or 1, width) * 0.02)
+        self.position = nn.Parameter(torch.randn(length, width) * 0.02)
         self.score = nn.Linear(width, 1)
         self.net = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
     def describe(self) -> str:
         """Return the number of tokens and of ids."""
-        count = "one token" if self.single else f"{len(self.position)} tokens"
+        count = "one token" if not self.dims else f"{len(self.position)} tokens"
         return f"{count} with {self.token.num_embeddings:,} ids"
 
     def forward(self, obs: Obs) -> Tensor:
-        """Encode integers `[..., length]`, or `[...]` with length None."""
+        """Encode integers `[..., *shape]`."""
         embedded = torch.relu(self.token(self._tokens(obs)) + self.position)
         weights = torch.softmax(self.score(embedded), dim=-2)
         return self.net((weights * embedded).sum(-2))
@@ -65,4 +69,4 @@ class TokenEncoder(Encoder):
                 f"{int(tokens.min())} to {int(tokens.max())}, counted from the first, where there "
                 f"are {self.token.num_embeddings:,}"
             )
-        return tokens.unsqueeze(-1) if self.single else tokens
+        return tokens.flatten(-self.dims) if self.dims else tokens.unsqueeze(-1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.encoders.base import Encoder, in_parts
+from agents.encoders.scale import NumberScale
 from rl_expire.types import Obs
 
 MOST_TARGETS = 1024
@@ -15,7 +16,7 @@ SUMS = 512
 
 
 class VectorEncoder(Encoder):
-    """Encode boxes of numbers, flattened to a vector and compressed by a signed logarithm.
+    """Encode boxes of numbers, flattened to a vector and scaled by what was seen while training.
 
     Of a vector longer than `MOST_TARGETS`, random sums are reconstructed instead of each number:
     every number is added to one of `SUMS` sums, with a random sign (feature hashing, Weinberger et
@@ -35,6 +36,7 @@ class VectorEncoder(Encoder):
         super().__init__()
         self.inputs, self.dims = inputs, dims
         self.target_size = inputs if inputs <= MOST_TARGETS else SUMS
+        self.scale = NumberScale(inputs)
         self.net = nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width))
         if self.target_size < inputs:
             draw = torch.Generator().manual_seed(0)
@@ -52,19 +54,23 @@ class VectorEncoder(Encoder):
         assert isinstance(obs, Tensor)
         leading = obs.shape[: obs.dim() - self.dims]
         first, *others = self.net
-        code = torch.cat([first(symlog(part)) for part in in_parts(self._flat(obs))])
+        code = torch.cat([first(self.scale(part)) for part in in_parts(self._flat(obs))])
         for layer in others:
             code = layer(code)
         return code.view(*leading, code.shape[-1])
 
     def reconstruction_loss(self, prediction: Tensor, obs: Obs) -> Tensor:
-        """Return the mean squared error of the compressed numbers, or of their sums."""
+        """Return the mean squared error of the scaled numbers, or of their sums."""
         target = torch.cat([self._target(part) for part in in_parts(self._flat(obs))])
         return (prediction.reshape(target.shape) - target).pow(2).mean()
 
+    def update_stats(self, obs: Obs, valid: Tensor) -> None:
+        """Measure the numbers."""
+        self.scale.update(self._flat(obs)[valid.flatten()])
+
     def _target(self, flat: Tensor) -> Tensor:
         """Return what is reconstructed of vectors `[N, inputs]`, `[N, target_size]`."""
-        values = symlog(flat)
+        values = self.scale(flat)
         if self.target_size == self.inputs:
             return values
         sums = values.new_zeros(len(values), self.target_size)
@@ -74,9 +80,3 @@ class VectorEncoder(Encoder):
         """Return observations as vectors, `[N, inputs]`."""
         assert isinstance(obs, Tensor)
         return obs.reshape(-1, self.inputs)
-
-
-def symlog(numbers: Tensor) -> Tensor:
-    """Return sign(x) * log(1 + |x|) as float32."""
-    floats = numbers.to(torch.float32)
-    return floats.abs().log1p_().mul_(floats.sign())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import Any, Generic
@@ -24,7 +25,16 @@ from rl_expire.vector.faults import (
     error_summary,
     reward_array,
 )
+from rl_expire.vector.nest import flat_obs
 from rl_expire.vector.state import env_state, load_env_state
+
+UNKNOWN_TO_TORCH = {
+    np.dtype(np.uint16): np.int32,
+    np.dtype(np.uint32): np.int64,
+    np.dtype(np.uint64): np.float64,
+    np.dtype(np.longdouble): np.float64,
+}
+"""Types of arrays that PyTorch cannot compute with, and those that hold the same numbers."""
 
 
 @dataclass(frozen=True)
@@ -293,15 +303,19 @@ def _given(step: TimeStep) -> dict[str, Any]:
 def to_tensor(obs: Any, device: torch.device) -> Obs:
     """Return a copy of a batch of NumPy observations as tensors on `device`.
 
-    Environments may write their next observations into the same arrays.
+    Environments may write their next observations into the same arrays. Nested observations become
+    flat ones, see `rl_expire.vector.nest`.
     """
-    if isinstance(obs, dict):
-        return {name: _tensor(value, device) for name, value in obs.items()}
-    return _tensor(obs, device)
+    flat = flat_obs(obs)
+    if isinstance(flat, dict):
+        return {name: _tensor(value, device) for name, value in flat.items()}
+    return _tensor(flat, device)
 
 
 def _tensor(value: Any, device: torch.device) -> Tensor:
-    """Return a copy of an array as a tensor."""
+    """Return a copy of an array as a tensor, of a type that PyTorch computes with."""
+    if isinstance(value, np.ndarray) and value.dtype in UNKNOWN_TO_TORCH:
+        value = value.astype(UNKNOWN_TO_TORCH[value.dtype])
     return torch.as_tensor(value).to(device, copy=True)
 
 
@@ -309,18 +323,26 @@ def take_rows(obs: Any, rows: np.ndarray) -> Any:
     """Return the observations of `rows` as a dense batch.
 
     Args:
-        obs: an array, a dict of arrays, or an object array with one observation a row, as older
-            versions of Gymnasium return final observations.
+        obs: an array, a nest of arrays, or an object array with one observation a row, as Gymnasium
+            returns final observations.
         rows: indices `[K]`.
     """
-    if isinstance(obs, dict):
+    if isinstance(obs, Mapping):
         return {name: take_rows(value, rows) for name, value in obs.items()}
+    if isinstance(obs, tuple):
+        return tuple(take_rows(value, rows) for value in obs)
     if isinstance(obs, np.ndarray) and obs.dtype == object:
-        picked = [obs[row] for row in rows]
-        if isinstance(picked[0], dict):
-            return {name: np.stack([p[name] for p in picked]) for name in picked[0]}
-        return np.stack(picked)
+        return _stacked([obs[row] for row in rows])
     return np.asarray(obs)[rows]
+
+
+def _stacked(obs: list[Any]) -> Any:
+    """Return single observations as a batch."""
+    if isinstance(obs[0], Mapping):
+        return {name: _stacked([o[name] for o in obs]) for name in obs[0]}
+    if isinstance(obs[0], tuple):
+        return tuple(_stacked(list(parts)) for parts in zip(*obs, strict=True))
+    return np.stack(obs)
 
 
 def _cloned(tree: Any) -> Any:

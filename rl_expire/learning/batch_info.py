@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from rl_expire.info import flag, scalar
 from rl_expire.types import FLAGS, InfoKey
 from rl_expire.vector.faults import EnvFaultError
+from rl_expire.vector.nest import leaves_of
 
 
 def read_flags(info: Mapping[str, Any], rows: int) -> dict[str, np.ndarray]:
@@ -84,17 +86,24 @@ def read_action_mask(
     return torch.as_tensor(mask, device=device)
 
 
-def batch_of_one(obs: Any, info: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return an observation as a batch of one, and the mask of actions in `info` likewise."""
+def batch_of_one(obs: Any, info: Mapping[str, Any], space: gym.Space) -> tuple[Any, dict[str, Any]]:
+    """Return an observation as a flat batch of one, and the mask of actions in `info` likewise.
+
+    Args:
+        obs: an observation, nested as `space` is.
+        info: returned together with it.
+        space: the observation space.
+
+    Raises:
+        LookupError, TypeError: `obs` is nested otherwise.
+    """
     key = InfoKey.ACTION_MASK
-    return _row(obs), {key: _row(info[key])} if key in info else {}
-
-
-def _row(value: Any) -> Any:
-    """Return an array, or a dict of arrays, with a first axis of length 1 in front."""
-    if isinstance(value, dict):
-        return {name: _row(part) for name, part in value.items()}
-    return np.asarray(value)[None]
+    parts = leaves_of(space, obs)
+    if isinstance(obs, Mapping) and key in obs:
+        parts[key] = obs[key]
+    batch = {name: np.asarray(part)[None] for name, part in parts.items()}
+    given = {key: np.asarray(info[key])[None]} if key in info else {}
+    return batch.get(None, batch), given
 
 
 def row_scalars(info: Mapping[str, Any], row: int, rows: int) -> dict[str, float]:

@@ -129,7 +129,8 @@ def _play(
     layout = agent.actions.layout
     action, reward = layout.first(1, device), 0.0
     for t in range(max_steps):
-        step = _time_step(obs, episode.info, agent.actions, action, reward, is_first=t == 0)
+        space, first = env.observation_space, t == 0
+        step = _time_step(obs, episode.info, space, agent.actions, action, reward, is_first=first)
         episode.inputs.append(step)
         output, memory = agent.act(step, memory, greedy=greedy)
         layers = tuple(_held_memories(view, t) for view in agent.view(memory))
@@ -206,6 +207,7 @@ def _render(env: gym.Env) -> Frame:
 def _time_step(
     obs: Any,
     info: dict[str, Any],
+    space: gym.Space,
     actions: ActionDistribution,
     action: Tensor,
     reward: float,
@@ -214,7 +216,7 @@ def _time_step(
 ) -> TimeStep:
     """Return the step as a batch of 1."""
     device = action.device
-    batch, given = batch_of_one(obs, info)
+    batch, given = batch_of_one(obs, info, space)
     return TimeStep(
         to_tensor(batch, device),
         torch.tensor([is_first], device=device),

@@ -28,6 +28,8 @@ ADDED: dict[str, Any] = {
     "schedule": {"curriculum": {"returns": [], "lengths": [], "easier": []}},
 }
 """Values of keys that were added to the trainer's state."""
+OBS_STATS = tuple(f".scale.{name}" for name in ("mean", "variance", "count"))
+"""How the names of the weights end that hold the scale of observed numbers."""
 REWARD_SCALE = "embedding.reward_scale"
 """Where the weights of an agent hold the scale of its rewards."""
 
@@ -64,6 +66,43 @@ def complete_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(weights)
     one = torch.ones((), dtype=torch.float64)
     return {**weights, **{f"{REWARD_SCALE}.{name}": one for name in ("rms", "_squares", "_count")}}
+
+
+def complete_obs_stats(
+    weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return an agent's weights with the scales of observed numbers, where they have none.
+
+    The agents of earlier versions read numbers by their logarithm. They do so for ever: a negative
+    count says that a scale is not used.
+
+    Args:
+        weights: of an agent.
+        expected: weights of the agent that they are for.
+    """
+    completed = dict(weights)
+    for name, value in expected.items():
+        if name.endswith(OBS_STATS) and name not in weights:
+            completed[name] = torch.zeros_like(value) - float(name.endswith("count"))
+    return completed
+
+
+def complete_trainer_state(state: Any, expected: Mapping[str, Tensor]) -> Any:
+    """Return a trainer's state with `complete_obs_stats` of all the weights in it.
+
+    Whatever is no state is returned as it is.
+    """
+    if not isinstance(state, dict) or not isinstance(state.get("mastered"), list):
+        return state
+    current, *kept = (_complete_agent(part, expected) for part in (state, *state["mastered"]))
+    return {**current, "mastered": kept}
+
+
+def _complete_agent(part: Any, expected: Mapping[str, Tensor]) -> Any:
+    """Return a part of a trainer's state with `complete_obs_stats` of its weights, if any."""
+    if not isinstance(part, dict) or not isinstance(part.get("agent"), dict):
+        return part
+    return part | {"agent": complete_obs_stats(part["agent"], expected)}
 
 
 def _complete(state: dict[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:

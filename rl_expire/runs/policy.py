@@ -16,7 +16,11 @@ from torch import Tensor
 
 from rl_expire.runs.atomic import atomic_folder
 from rl_expire.runs.checkpoint import CheckpointError, read_tensors, save_weights
-from rl_expire.runs.earlier_versions import complete_weights, rename_trainer_state
+from rl_expire.runs.earlier_versions import (
+    complete_obs_stats,
+    complete_weights,
+    rename_trainer_state,
+)
 from rl_expire.runs.json_file import read_json, write_json
 from rl_expire.runs.run_folder import CONFIG, RunFolder
 from rl_expire.types import Agent
@@ -47,7 +51,7 @@ def set_weights(agent: Agent[Any], weights: dict[str, Tensor]) -> None:
     Raises:
         ValueError: they do not fit or are not finite; the agent is unchanged.
     """
-    weights = complete_weights(weights)
+    weights = complete_obs_stats(complete_weights(weights), agent.state_dict())
     only_losses = {id(p) for p in agent.loss_parameters()}
     for name, p in agent.named_parameters():
         if id(p) in only_losses and (name not in weights or weights[name].shape != p.shape):

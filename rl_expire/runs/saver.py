@@ -9,7 +9,7 @@ from rl_expire.learning import ranks
 from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.atomic import UnwritableError
 from rl_expire.runs.checkpoint import CheckpointError
-from rl_expire.runs.earlier_versions import rename_trainer_state
+from rl_expire.runs.earlier_versions import complete_trainer_state, rename_trainer_state
 from rl_expire.runs.metrics import MetricsFile
 from rl_expire.runs.rank_states import load_own, other_ranks
 from rl_expire.runs.run_folder import RunFolder, RunFolderError
@@ -54,6 +54,7 @@ class Saver:
             if not isinstance(state, dict) or type(state.get("seconds")) is not float:
                 raise ValueError("it is not the checkpoint of a run")
             trainer = rename_trainer_state(state["trainer"])
+            trainer = complete_trainer_state(trainer, self.trainer.agent.state_dict())
             load_own(self.trainer, trainer, state.get("others", []), self.warn)
             return state
 

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from rl_expire.vector.cells import category_mismatch
+from rl_expire.vector.nest import leaves
 
 V = TypeVar("V", bound=VectorEnv)
 
@@ -202,7 +203,7 @@ def space_mismatch(space: gym.Space, obs: Any, path: str = "") -> str | None:
     Args:
         space: the observation space.
         obs: an observation.
-        path: where in a dict observation `obs` is, for the message.
+        path: where in a nested observation `obs` is, for the message.
 
     Returns:
         The explanation; None if `obs` can be stacked with other observations of `space`.
@@ -213,6 +214,14 @@ def space_mismatch(space: gym.Space, obs: Any, path: str = "") -> str | None:
             keys = ", ".join(sorted(space.keys()))
             return f"{name} does not have exactly the keys {keys}"
         problems = (space_mismatch(s, obs[key], f"{path}[{key!r}]") for key, s in space.items())
+        return next((problem for problem in problems if problem is not None), None)
+    if isinstance(space, spaces.Tuple):
+        if not isinstance(obs, tuple | list) or len(obs) != len(space):
+            return f"{name} is not a tuple of length {len(space)}"
+        problems = (
+            space_mismatch(s, part, f"{path}[{n}]")
+            for n, (s, part) in enumerate(zip(space, obs, strict=True))
+        )
         return next((problem for problem in problems if problem is not None), None)
     if space.shape is None or space.dtype is None:
         return None
@@ -251,16 +260,14 @@ def check_batch(reward: np.ndarray, obs: Any) -> None:
 
     Args:
         reward: `[B]`.
-        obs: `[B, ...]`, or a dict of such arrays.
+        obs: `[B, ...]`, or a nest of such arrays.
 
     Raises:
         EnvFaultError: a number is not finite; the message names the environment.
     """
     arrays = {"reward": reward}
-    if isinstance(obs, dict):
-        arrays |= {f"observation[{key!r}]": value for key, value in obs.items()}
-    else:
-        arrays["observation"] = obs
+    for key, value in leaves(obs).items():
+        arrays["observation" if key is None else f"observation[{key!r}]"] = value
     for name, value in arrays.items():
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ import gymnasium as gym
 from gymnasium import spaces
 
 from rl_expire.vector.cells import as_cells, may_be_cells
+from rl_expire.vector.nest import leaves, leaves_of
 from rl_expire.vector.tokenize_text import TokenizeText, is_text, may_be_constant
 
 EPISODES = 32
@@ -26,9 +27,9 @@ class Reading:
     """What the first episodes of an environment show about its observations.
 
     Attributes:
-        cells: keys of the observations that are MiniGrid's cells; None is an observation that is
-            not a dict.
-        constant: texts that are the same in every episode, by key.
+        cells: names of the observations that are MiniGrid's cells; None is an observation without
+            parts. Those of nested ones are as in `rl_expire.vector.nest`.
+        constant: texts that are the same in every episode, by name.
     """
 
     cells: frozenset[str | None] = frozenset()
@@ -43,7 +44,8 @@ def decide_reading(env: gym.Env, make: Callable[[], gym.Env]) -> Reading:
         make: makes another one like it, to start episodes in. Only called where the environment
             and its observation space leave a question open.
     """
-    parts = _parts(env.observation_space)
+    whole = env.observation_space
+    parts = leaves(whole)
     cells = {key: as_cells(space) for key, space in parts.items() if may_be_cells(env, space)}
     texts = {key for key, space in parts.items() if may_be_constant(space)}
     if not (cells or texts):
@@ -51,36 +53,48 @@ def decide_reading(env: gym.Env, make: Callable[[], gym.Env]) -> Reading:
     first: Any = None
     episodes = 0
     for episodes, obs in enumerate(_first_observations(make), start=1):
-        obs = _parts(obs)
+        obs = leaves_of(whole, obs)
         first = obs if first is None else first
         cells = {key: space for key, space in cells.items() if (obs[key] <= space.high).all()}
         texts = {key for key in texts if obs[key] == first[key]}
         if not texts and episodes == FEWEST:
             break
     complete = episodes == EPISODES
-    constant = {str(key): first[key] for key in sorted(texts, key=str) if complete}
+    named = sorted(str(key) for key in texts if key is not None)
+    constant = {key: first[key] for key in named if complete}
     return Reading(frozenset(cells), constant)
 
 
 def apply_reading(env: gym.Env, reading: Reading) -> gym.Env:
     """Declare cells, turn texts into tokens, and leave out constant texts."""
-    parts = _parts(env.observation_space)
-    if reading.cells:
-        env = gym.Wrapper(env)
-        declared: dict[Any, gym.Space] = {
-            key: as_cells(space) if key in reading.cells else space for key, space in parts.items()
-        }
-        plain = None in parts
-        env.observation_space = declared[None] if plain else spaces.Dict(declared)
-    if None not in parts and any(map(is_text, parts.values())):
+    if any(map(is_text, leaves(env.observation_space).values())):
         env = TokenizeText(env, reading.constant)
         env.metadata = {**env.metadata, LEFT_OUT: dict(reading.constant)}
-    return env
+    return DeclareCells(env, reading.cells) if reading.cells else env
 
 
-def _parts(of: Any) -> dict[Any, Any]:
-    """Return the parts of an observation or a space by key; None is the key of all of it."""
-    return dict(of) if isinstance(of, Mapping | spaces.Dict) else {None: of}
+class DeclareCells(gym.ObservationWrapper):
+    """Wrapper that gives MiniGrid's cells their bounds; nested observations become flat ones.
+
+    Args:
+        env: the environment.
+        cells: names of the cells in the flat observation; None is one without parts.
+    """
+
+    def __init__(self, env: gym.Env, cells: Collection[str | None]):
+        """Replace the cells in the observation space of `env`."""
+        super().__init__(env)
+        self.nested = env.observation_space
+        declared: dict[Any, Any] = {
+            name: as_cells(space) if name in cells else space
+            for name, space in leaves(self.nested).items()
+        }
+        self.observation_space = declared[None] if None in declared else spaces.Dict(declared)
+
+    def observation(self, observation: Any) -> Any:
+        """Return the observation without nesting."""
+        parts = leaves_of(self.nested, observation)
+        return parts.get(None, parts)
 
 
 def _first_observations(make: Callable[[], gym.Env]) -> Iterator[Any]:

@@ -12,6 +12,8 @@ import numpy as np
 from gymnasium import spaces
 from minigrid.core.mission import MissionSpace
 
+from rl_expire.vector.nest import leaves, leaves_of
+
 VOCABULARY = 2048
 """Number of token ids. 0 is padding; words that hash to the same id share it."""
 MAX_WORDS = 48
@@ -40,45 +42,51 @@ def may_be_constant(space: gym.Space) -> bool:
 
 
 class TokenizeText(gym.ObservationWrapper):
-    """Wrapper that turns texts of a dict observation into token ids, and leaves out constant ones.
+    """Wrapper that turns texts of an observation into token ids, and leaves out constant ones.
+
+    Nested observations become flat ones, see `rl_expire.vector.nest`.
 
     Args:
-        env: an environment with dict observations.
-        constant: the texts to leave out, by key.
+        env: an environment whose observations have texts, or are one.
+        constant: the texts to leave out, by their names in the flat observation.
     """
 
     def __init__(self, env: gym.Env, constant: Mapping[str, str]):
         """Replace the texts in the observation space of `env`."""
         super().__init__(env)
-        space = env.observation_space
-        assert isinstance(space, spaces.Dict)
+        self.nested = env.observation_space
+        parts = leaves(self.nested)
         self.constant = dict(constant)
-        self.tokenized = {key for key, s in space.items() if is_text(s)} - set(constant)
+        self.tokenized = {key for key, s in parts.items() if is_text(s)} - set(constant)
         ids = spaces.MultiDiscrete([VOCABULARY] * MAX_WORDS)
-        self.observation_space = spaces.Dict(
-            {
-                key: ids if key in self.tokenized else s
-                for key, s in space.items()
-                if key not in constant
-            }
-        )
+        shown: dict[Any, gym.Space] = {
+            key: ids if key in self.tokenized else s
+            for key, s in parts.items()
+            if key not in constant
+        }
+        self.observation_space = shown[None] if None in shown else spaces.Dict(shown)
 
-    def observation(self, observation: dict[str, Any]) -> dict[str, Any]:
+    def observation(self, observation: Any) -> Any:
         """Return the observation without constant texts, the others as `tokens`.
+
+        Raises:
+            LookupError, TypeError: the observation is not nested as its space is.
 
         Warns:
             UserWarning: a constant text has changed.
         """
+        parts = leaves_of(self.nested, observation)
         for key, text in self.constant.items():
-            if observation[key] != text:
+            if parts[key] != text:
                 warnings.warn(
                     f"observation[{key!r}] is left out, because it was {text!r} in all the first "
-                    f"episodes, but now is {observation[key]!r}: declare its space as "
+                    f"episodes, but now is {parts[key]!r}: declare its space as "
                     "gymnasium.spaces.Text to show it to the agent",
                     stacklevel=2,
                 )
-        return {
+        shown = {
             key: tokens(value) if key in self.tokenized else value
-            for key, value in observation.items()
+            for key, value in parts.items()
             if key not in self.constant
         }
+        return shown.get(None, shown)

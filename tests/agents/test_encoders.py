@@ -30,16 +30,52 @@ MORE = {
     "many tokens": spaces.MultiDiscrete([2048] * 12),
     "integers": spaces.Box(0, 9, (4,), np.int64),
     "bits": spaces.MultiBinary(4),
+    "matrix of bits": spaces.MultiBinary([2, 3]),
+    "matrix of tokens": spaces.MultiDiscrete(
+        np.array([[2, 3], [4, 5]]), start=np.array([[0, 9], [-3, 1]])
+    ),
+    "half precision": spaces.Box(-1.0, 1.0, (4,), np.float16),
+    "tuple": spaces.Tuple((spaces.Discrete(3), VECTOR)),
+    "dict of a dict": spaces.Dict({"inner": spaces.Dict({"token": spaces.Discrete(3)})}),
+    "two cameras, vector and words, nested": spaces.Dict(
+        {
+            "cameras": spaces.Tuple(
+                [spaces.Box(0, 255, shape, np.uint8) for shape in ((20, 24, 3), (1, 9, 9))]
+            ),
+            "body": spaces.Dict({"": VECTOR, "said": spaces.MultiDiscrete([50] * 6)}),
+        }
+    ),
     "grid with bounds": spaces.Box(
         np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), (10, 5, 3), np.uint8), dtype=np.uint8
     ),
 }
 SUPPORTED = SPACES | MORE
-UNSUPPORTED: dict[str, gym.Space] = {
-    "text": spaces.Text(8),
-    "tuple": spaces.Tuple((spaces.Discrete(2), spaces.Discrete(2))),
-    "matrix of tokens": spaces.MultiDiscrete(np.array([[2, 3], [4, 5]])),
-    "dict of a dict": spaces.Dict({"inner": spaces.Dict({"token": spaces.Discrete(3)})}),
+
+
+def nan_bound() -> gym.Space:
+    """Return a space as a subclass may make it: Gymnasium's own refuses NaN."""
+    space = spaces.Box(-1.0, 1.0, (2,))
+    space.low = np.array([np.nan, -1.0], np.float32)
+    return space
+
+
+UNSUPPORTED: dict[str, tuple[gym.Space, str]] = {
+    "text": (spaces.Text(8), "a text has to be tokens: .* wrap it"),
+    "text within": (
+        spaces.Tuple((VECTOR, spaces.Dict({"said": spaces.Text(8)}))),
+        "a text has to be tokens: .* wrap it",
+    ),
+    "sequence": (spaces.Sequence(spaces.Discrete(3)), "no Sequence: use a wrapper"),
+    "graph": (spaces.Graph(VECTOR, None), "no Graph: use a wrapper"),
+    "choice": (spaces.OneOf([VECTOR, spaces.Discrete(2)]), "no OneOf: use a wrapper"),
+    "empty vector": (spaces.Box(-1.0, 1.0, (0,)), "it holds no numbers: remove it"),
+    "empty tuple": (spaces.Tuple(()), "it has no entries: remove it"),
+    "empty dict": (
+        spaces.Dict({"a": VECTOR, "b": spaces.Dict({})}),
+        "it has no entries: remove it",
+    ),
+    "huge vocabulary": (spaces.Discrete(2**30), "1,073,741,824 categories, .* use a Box"),
+    "NaN bound": (nan_bound(), "a bound is NaN: use a number"),
 }
 
 every_space = pytest.mark.parametrize("space", SUPPORTED.values(), ids=SUPPORTED.keys())
@@ -222,7 +258,7 @@ def test_any_string_can_be_the_key_of_an_observation(keys: list[str]) -> None:
     keys = [*keys, "agent%2Epos", "%type", "%25", "training", "a/b", "two words", "parts.0"]
     space = spaces.Dict({key: spaces.Box(-1.0, 1.0, (2,)) for key in keys})
     encoder = make_encoder(space, WIDTH)
-    assert len(encoder.state_dict()) == 4 * len(keys)
+    assert len(encoder.state_dict()) == 7 * len(keys)
     obs = sample_obs(space, (2,), np.random.default_rng(0))
     assert isinstance(obs, dict)
     code = encoder(obs)
@@ -239,7 +275,7 @@ def test_the_weights_of_ordinary_keys_are_named_after_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "problem"), [({}, "is not supported"), ({3: VECTOR}, "use a string")]
+    ("parts", "problem"), [({}, "it has no entries"), ({3: VECTOR}, "use a string")]
 )
 def test_dictionaries_without_string_keys_are_refused(parts: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
@@ -317,13 +353,13 @@ def test_huge_numbers_are_compressed() -> None:
     assert encoder(torch.full((4,), 1e30)).abs().max() < 1000
 
 
-@pytest.mark.parametrize("space", UNSUPPORTED.values(), ids=UNSUPPORTED.keys())
+@pytest.mark.parametrize(("space", "reason"), UNSUPPORTED.values(), ids=UNSUPPORTED.keys())
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a dict"])
 def test_unsupported_space_is_refused_in_one_line_with_a_remedy(
-    space: gym.Space, inside: bool
+    space: gym.Space, reason: str, inside: bool
 ) -> None:
     given = spaces.Dict({"good": spaces.Discrete(2), "bad": space}) if inside else space
-    with pytest.raises(ValueError, match=r"observation space .* is not supported: use") as caught:
+    with pytest.raises(ValueError, match=f"observation space .* is not supported: .*{reason}") as e:
         make_encoder(given, WIDTH)
-    assert "\n" not in str(caught.value)
-    assert type(space).__name__ in str(caught.value)
+    assert "\n" not in str(e.value)
+    assert not inside or "at ['bad" in str(e.value)

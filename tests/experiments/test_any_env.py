@@ -144,7 +144,10 @@ def test_options_of_an_environment_are_read_as_json_or_as_in_python(word: str, v
             "--on-env-fault restart cannot rebuild one environment of a native batch",
         ),
         ("tests.faulty:HalfBounded-v0", "action space Box(0.0, inf, (2,), float32) is"),
-        ("tests.faulty:Nested-v0", "observation space Tuple(Discrete(2)) at ['b'] is not"),
+        (
+            "tests.faulty:Sequence-v0",
+            "Sequence(Discrete(2), stack=False) at ['b/0'] is not",
+        ),
         ("CartPole-v1 --env-timeout 0", "--env-timeout is 0.0: choose a number above 0"),
         ("CartPole-v1 --most-env-faults 0", "--most-env-faults is 0: choose 1 or more"),
         ("CartPole-v1 --train.most-skipped -1", "--train.most-skipped is -1"),

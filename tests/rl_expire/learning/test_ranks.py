@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from agents import ExpireTransformer
+from agents import ExpireTransformer, LSTMConfig, make_agent
 from rl_expire.learning import ranks
 from rl_expire.learning.forgetting import Forgetting, ForgettingConfig
 from rl_expire.learning.learner import _effort
@@ -19,7 +19,14 @@ from rl_expire.learning.ppo import PPOConfig, ppo_update
 from rl_expire.learning.reward_delay import RewardDelay
 from rl_expire.types import Rollout
 from tests.rl_expire.learning.trainers import GOAL, begin_forgetting, make_trainer
-from tests.support import copy_of, expire_agent, made_up_rollout, same_tree
+from tests.support import (
+    ACTIONS,
+    VECTOR,
+    copy_of,
+    expire_agent,
+    made_up_rollout,
+    same_tree,
+)
 from tests.two_ranks import on_two_ranks
 
 T, B = 6, 4
@@ -208,3 +215,22 @@ def test_after_every_phase_weights_and_schedule_are_the_same_on_both_ranks() -> 
     assert not torch.equal(own["actor"]["memory"]["clock"], other["actor"]["memory"]["clock"]) or (
         not torch.equal(own["random"]["torch"], other["random"]["torch"])
     )
+
+
+def scale_of(rank: int, parts: list[Any]) -> Any:
+    """Return the weights of an agent that has measured one part of the observations."""
+    torch.manual_seed(0)
+    agent = make_agent(VECTOR, ACTIONS, LSTMConfig(width=8))
+    for own in parts[rank]:
+        agent.update_obs_stats(own, torch.ones(own.shape[:2], dtype=torch.bool))
+    return agent.state_dict()
+
+
+def test_the_scale_of_observed_numbers_is_that_of_all_ranks() -> None:
+    parts = [[torch.randn(5, n, 4) + rank for n in (3, 2)] for rank in (0, 2)]
+    first, second = on_two_ranks(scale_of, parts)
+    same_tree(second, first)
+    every = torch.cat([p.flatten(0, 1) for own in parts for p in own]).double()
+    mean, variance = (first[f"embedding.encoder.scale.{name}"] for name in ("mean", "variance"))
+    torch.testing.assert_close(mean, every.mean(0))
+    torch.testing.assert_close(variance, every.var(0, correction=0))

@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from agents import ExpireSpanConfig, ExpireTransformer
+from agents.encoders.scale import NEVER
 from agents.pretrained import load_agent
 from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.earlier_versions import (
     SCHEDULE,
     TRAINER,
+    complete_trainer_state,
     complete_weights,
     rename_trainer_state,
 )
@@ -135,3 +137,35 @@ def test_what_was_added_to_the_state_gets_its_default() -> None:
     curriculum = rename_trainer_state(state)["schedule"]["curriculum"]
     assert curriculum == {"index": 2, "recent": [1.0], "returns": [], "lengths": [], "easier": []}
     assert rename_trainer_state({"actor": {"tells_success": True}})["actor"]["tells_success"]
+
+
+def without_obs_stats(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights as they were before observed numbers had a scale."""
+    old = {k: v for k, v in weights.items() if ".scale." not in k}
+    assert len(old) == len(weights) - 3
+    return old
+
+
+def test_weights_from_before_numbers_were_scaled_act_as_they_did() -> None:
+    agent, other, learning = (expire_agent(seed=seed) for seed in (0, 1, 0))
+    steps = random_steps(5, 2)
+    learning.update_obs_stats(steps.obs, torch.ones(5, 2, dtype=torch.bool))
+    assert not torch.equal(answers(learning)[0], answers(agent)[0])
+    set_weights(other, without_obs_stats(copy_of(agent)))
+    other.update_obs_stats(steps.obs, torch.ones(5, 2, dtype=torch.bool))
+    same_tree(answers(other), answers(agent))
+
+
+def test_a_run_from_before_numbers_were_scaled_goes_on_without() -> None:
+    weights = copy_of(expire_agent())
+    old = without_obs_stats(weights)
+    state = {"agent": old, "optimizer": {}, "mastered": [{"agent": old, "optimizer": {}}]}
+    completed = complete_trainer_state(state, weights)
+    for part in (completed, *completed["mastered"]):
+        assert part["optimizer"] == {}
+        assert part["agent"].keys() == weights.keys()
+        assert part["agent"]["embedding.encoder.scale.count"] == NEVER
+    present = {"agent": weights, "mastered": []}
+    same_tree(complete_trainer_state(present, weights), present)
+    for other in ({"schedule": {}}, None, {"agent": 3, "mastered": [1]}):
+        assert complete_trainer_state(other, weights) == other
