@@ -72,8 +72,8 @@ class ActionLayout:
         self.sizes = [size for leaf in self.leaves for size in leaf.sizes]
         self.numbers = sum(leaf.numbers for leaf in self.leaves)
         self.plain = isinstance(space, spaces.Discrete)
-        if not self.sizes and not self.numbers:
-            raise _unsupported(space, "it has no actions")
+        if not all(leaf.sizes or leaf.numbers for leaf in self.leaves):
+            raise _unsupported(space, "it has no actions, or a part without any: remove that")
         if sum(self.sizes) > MOST_CATEGORIES:
             raise _unsupported(space, f"it has more than {MOST_CATEGORIES:,} categories")
         bounded = [leaf.bounded for leaf in self.leaves for _ in range(leaf.numbers)]
@@ -143,6 +143,8 @@ def _leaves(space: gym.Space, path: str = "") -> Iterator[tuple[str, gym.Space]]
     else:
         yield path, space
         return
+    if not parts:
+        raise _unsupported(space, "it has no actions: remove it, or give it some")
     for name, part in parts:
         yield from _leaves(part, f"{path}.{name}" if path else str(name))
 

@@ -112,6 +112,11 @@ def test_indices_number_all_categories_and_squashed_numbers_are_bounded() -> Non
         (spaces.Box(0.0, np.inf, (2,)), "finite bounds everywhere, or nowhere"),
         (spaces.Box(1.0, 1.0, (2,)), "low equals high"),
         (spaces.Dict({}), "it has no actions"),
+        (spaces.Tuple((spaces.Discrete(2), spaces.Dict({}))), "it has no actions"),
+        (
+            spaces.Tuple((spaces.Discrete(2), spaces.Box(-1.0, 1.0, (0, 2)))),
+            "a part without any: remove that",
+        ),
         (spaces.Discrete(10**6), "more than 100,000 categories"),
     ],
 )
