@@ -18,7 +18,6 @@ from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import CurriculumConfig, Level, ladder
-from rl_expire.learning.forgetting import ForgettingConfig
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
@@ -60,9 +59,6 @@ class Collision(Experiment):
     )
     """The learner of the policy. An answer is rewarded at once and changes nothing that follows, so
     rewards to come do not count."""
-    forgetting: ForgettingConfig = field(default_factory=partial(ForgettingConfig, alpha=0.3))
-    """How lifetimes are learned. Every step asks for memory, and the frame of a collision answers
-    dozens of questions, so the penalty on all frames can be larger too."""
 
     env_id: ClassVar[str] = "RLExpire/Collision-v0"
     level: ClassVar[tuple[str, ...]] = ("length",)
