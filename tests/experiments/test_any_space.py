@@ -20,6 +20,9 @@ from agents import LSTMConfig
 from agents.policy import Policy
 from experiments.train import AnyEnv, Train
 from experiments.training.build import make_trainer
+from rl_expire.export.files import export_program
+from rl_expire.export.step import PolicyStep
+from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.trainer import TrainConfig, Trainer
 from rl_expire.types import Agent
@@ -128,9 +131,11 @@ actions = mostly(st.one_of(continuous, tokens()))
 
 
 def check_trained(trainer: Trainer[Any], env: gym.Env) -> None:
-    """Check what the test asks of an agent that was trained on `env`; extend it here."""
+    """Check that an agent that was trained on `env` plays it, and can be exported."""
     assert all(p.isfinite().all() for p in trainer.agent.parameters())
     check_acting(trainer.agent, env)
+    assert isinstance(trainer.actor, LocalActor)
+    check_exported(trainer.agent, trainer.actor.envs.single_observation_space)
 
 
 def check_acting(agent: Agent[Any], env: gym.Env) -> None:
@@ -141,6 +146,16 @@ def check_acting(agent: Agent[Any], env: gym.Env) -> None:
         obs, reward, terminated, truncated, info = env.step(policy.act(obs, info))
         policy.observe(reward, terminated, truncated)
         over = terminated or truncated
+
+
+def check_exported(agent: Agent[Any], space: gym.Space) -> None:
+    """Check that one step of the agent as a graph does the same."""
+    step = PolicyStep(agent, space)
+    inputs = step.example(3)
+    with torch.no_grad():
+        expected = step(inputs)
+    outputs = export_program(step).module()(inputs)
+    torch.testing.assert_close(outputs, expected, atol=1e-4, rtol=1e-4)
 
 
 @settings(
