@@ -16,6 +16,7 @@ from experiments.command_line.script import script
 from experiments.training.command_line import training_command
 from experiments.training.experiment import Experiment
 from rl_expire.learning.curriculum import Level, ladder
+from rl_expire.learning.schedule import LearningConfig
 from rl_expire.learning.trainer import TrainConfig
 
 
@@ -33,6 +34,9 @@ class TMaze(Experiment):
     )
     """Sizes and budget of training. A sign is remembered by its looks, which need no gradient from
     later steps, so rollouts are short, and many environments act at once."""
+    learning: LearningConfig = field(default_factory=partial(LearningConfig, entropy_start=0.1))
+    """When the task counts as learned. Short passive mazes teach to walk right at once; it takes a
+    larger entropy bonus to find out afterwards that going left to look pays."""
 
     env_id: ClassVar[str] = "RLExpire/TMaze-v0"
     level: ClassVar[tuple[str, ...]] = ("max_length", "min_length")
