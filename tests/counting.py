@@ -173,6 +173,11 @@ class CountingMemory:
         """Return a copy."""
         return {"count": self.count.clone()}
 
+    @staticmethod
+    def from_state(state: dict[str, Tensor]) -> CountingMemory:
+        """Return a memory made of a `state_dict`."""
+        return CountingMemory(state["count"])
+
     def restored(self, state: dict[str, Tensor]) -> CountingMemory:
         """Return a memory made from a `state_dict`."""
         return CountingMemory(state["count"])
