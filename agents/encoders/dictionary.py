@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from agents.encoders.base import Encoder
 from rl_expire.types import Obs
+from rl_expire.vector.nest import plain_name
 
 
 class DictEncoder(Encoder):
@@ -64,5 +65,5 @@ def module_name(key: str) -> str:
     PyTorch allows neither dots nor an empty name nor the attributes of modules, such as `type` and
     `keys`. Different keys have different names.
     """
-    name = key.replace("%", "%25").replace(".", "%2E")
+    name = plain_name(key).replace(".", "%2E")
     return f"%{name}" if not name or hasattr(nn.ModuleDict(), name) else name

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rl_expire.learning.actor import to_tensor
 from rl_expire.types import Agent, InfoKey, Memory, Obs, TimeStep
+from rl_expire.vector.nest import flat_space, leaves, plain_name
 
 NEXT = ".next"
 """Ending of outputs that are inputs of the next step."""
@@ -19,10 +20,10 @@ NEXT = ".next"
 class PolicyStep(nn.Module):
     """One greedy step of an agent, from named tensors `[B, ...]` to named tensors.
 
-    Inputs: `obs`, or `obs.KEY` for each entry of a `Dict`; `is_first` bool; `last_reward` float32;
-    `action_mask [B, C]` bool if asked for; `last_action`; and the tensors of the memory,
-    `memory.NAME`. On the first step of an episode `is_first` is true, and all tensors after
-    `action_mask` may hold zeros.
+    Inputs: `obs`, or `obs.KEY` for each entry of a `Dict`, where the leaves of a nest are named as
+    by `flat_space`; `is_first` bool; `last_reward` float32; `action_mask [B, C]` bool if asked for;
+    `last_action`; and the tensors of the memory, `memory.NAME`. On the first
+    step of an episode `is_first` is true, and all tensors after `action_mask` may hold zeros.
 
     Outputs: `action`, or `action.PATH` for each part of a nested space, as the environment takes
     it: int64, or float64 for a `Box`; `logits [B, P]`, see `ActionDistribution`; `value [B]`; and
@@ -40,6 +41,11 @@ class PolicyStep(nn.Module):
         self.agent = agent
         self.space = observation_space
         self.masked = masked
+        self.names = {
+            key: "obs" if key is None else f"obs.{plain_name(key)}"
+            for key in leaves(flat_space(observation_space))
+        }
+        """Names of the inputs that are observed, by the observation's keys."""
 
     def example(self, rows: int) -> dict[str, Tensor]:
         """Return inputs for the first step of `rows` environments with random observations."""
@@ -57,8 +63,8 @@ class PolicyStep(nn.Module):
 
     def inputs(self, step: TimeStep) -> dict[str, Tensor]:
         """Return the inputs that tell what the agent sees at a step `[B]`."""
-        obs = step.obs
-        inputs = {f"obs.{k}": x for k, x in obs.items()} if isinstance(obs, dict) else {"obs": obs}
+        obs = step.obs if isinstance(step.obs, dict) else {None: step.obs}
+        inputs = {self.names[key]: x for key, x in obs.items()}
         inputs |= {"is_first": step.is_first, "last_reward": step.last_reward}
         return inputs | ({"action_mask": step.action_mask} if step.action_mask is not None else {})
 
@@ -95,10 +101,8 @@ class PolicyStep(nn.Module):
 
     def _obs(self, inputs: dict[str, Tensor]) -> Obs:
         """Return the observation from the inputs."""
-        if "obs" in inputs:
-            return inputs["obs"]
-        begin = "obs."
-        return {k.removeprefix(begin): x for k, x in inputs.items() if k.startswith(begin)}
+        parts = {key: inputs[name] for key, name in self.names.items()}
+        return parts[None] if None in parts else {str(key): x for key, x in parts.items()}
 
 
 def _named(memory: Memory) -> dict[str, Tensor]:

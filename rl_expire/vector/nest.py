@@ -87,6 +87,15 @@ def _escaped(key: str | int) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
+def plain_name(key: str) -> str:
+    """Return a key without quotation marks, backslashes and what cannot be printed.
+
+    These, and the percent sign, are written as `%` and their number, so that different keys have
+    different names. PyTorch writes names into source code, and these would break it.
+    """
+    return "".join(f"%{ord(c):02X}" if c in "%\"'\\" or not c.isprintable() else c for c in key)
+
+
 def _check_nest(space: gym.Space, whole: gym.Space, at: str = "") -> None:
     """Check the keys and the number of parts of every `Dict` and `Tuple`."""
     if not isinstance(space, spaces.Dict | spaces.Tuple):

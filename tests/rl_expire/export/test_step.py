@@ -131,3 +131,13 @@ def test_a_mask_in_the_observation(tmp_path: Path) -> None:
     inputs = step.example(2)
     inputs["obs.action_mask"] = torch.tensor([[0, 1, 0], [0, 0, 1]], dtype=torch.int8)
     assert run(inputs)["action"].tolist() == [1, 2]
+
+
+def test_keys_of_any_characters() -> None:
+    odd = ["a\x00", "%", "%00", "\n", "é", "obs", "", '"', "'", "\\", "a b.c"]
+    space = spaces.Dict({key: VECTOR for key in odd})
+    agent = stirred(make_agent(space, spaces.Discrete(3), LSTMConfig(width=8)))
+    step = PolicyStep(agent, space)
+    inputs = step.example(2)
+    assert len([name for name in inputs if name.startswith("obs.")]) == len(odd)
+    torch.testing.assert_close(export_program(step).module()(inputs), step(inputs))
