@@ -1,7 +1,10 @@
 """Lets tests import `tests.support`, whichever way pytest is started; one thread, as CI has."""
 
+import os
 import sys
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before Torch reads it, here and in subprocesses
 
 import pytest
 import torch

@@ -67,10 +67,12 @@ def quiet() -> Iterator[None]:
 
 
 def open_onnx(path: Path) -> Run:
-    """Return the step in an ONNX model, run on the CPU. This needs `onnxruntime`."""
+    """Return the step in an ONNX model, run on one CPU thread. This needs `onnxruntime`."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # the networks are small: more threads cost time
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 
     def run(inputs: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -42,10 +42,10 @@ def test_every_kind_learns_a_repeated_text(kind: Kind) -> None:
     torch.manual_seed(0)
     text = in_rows(b"memory. " * 400, 4)
     model = Characters(kind, 12, SMALL)
-    learner = Learner(model, Training(updates=40, rate=2e-2, alpha=0.01))
+    learner = Learner(model, Training(updates=25, rate=3e-2, alpha=0.01))
     before, _, _ = score(model, text, 8)
     memory = model.stack.initial_memory(4)
-    for update in range(40):
+    for update in range(25):
         memory = learner.update(text[:, 8 * update : 8 * update + 9], memory, update).memory
     after, held, _ = score(model, text, 8)
     assert after < 0.5 * before
