@@ -99,6 +99,7 @@ def test_impala_learns_to_recall() -> None:
     assert recall_success(config, impala_update) > 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [MemorylessConfig(width=32), TransformerXLConfig(width=32, window=1)],

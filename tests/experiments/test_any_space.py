@@ -27,7 +27,7 @@ from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.trainer import TrainConfig, Trainer
 from rl_expire.types import Agent
 
-EXAMPLES = int(os.environ.get("ANY_SPACE_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("ANY_SPACE_EXAMPLES", "3"))
 """Number of pairs of spaces that are tried."""
 FLOATS = [np.float16, np.float32, np.float64]
 INTEGERS = [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]

@@ -112,6 +112,7 @@ def test_a_record_without_a_measure_counts_for_the_others() -> None:
     assert missing["n"] == 0
 
 
+@pytest.mark.slow
 def test_declaring_a_measure_adds_it_to_results_table_and_comparison(tmp_path: Path) -> None:
     command = [sys.executable, "-c", NEW_MEASURE, *TINY]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)

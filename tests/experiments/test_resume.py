@@ -236,6 +236,7 @@ def checkpoint_names(run: Path) -> list[str]:
     return [path.name for path in RunFolder(run).checkpoints.paths()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kills", "start"), [(1, NewProcess), (5, ForkedProcess)])
 def test_a_run_that_is_killed_at_random_moments_ends_like_one_that_is_not(
     kills: int, start: type[NewProcess | ForkedProcess], tmp_path: Path, call: Call
