@@ -31,6 +31,11 @@ class CompressiveConfig(TransformerConfig):
     name: ClassVar[str] = "compressive"
     size_option: ClassVar[str | None] = "window"
 
+    @property
+    def capacity(self) -> int:
+        """Memories of a layer: the window, the current state, an incomplete group, the averages."""
+        return self.window + 1 + self.rate + self.compressed
+
     def __post_init__(self) -> None:
         """Check the options."""
         super().__post_init__()
@@ -184,5 +189,5 @@ class CompressiveTransformer(MemoryTransformer[CompressiveConfig]):
 
     @property
     def capacity(self) -> int:
-        """The window, the current state, an incomplete group, and the averages."""
-        return self.config.window + 1 + self.config.rate + self.config.compressed
+        """Maximum number of memories that a layer holds for one environment."""
+        return self.config.capacity

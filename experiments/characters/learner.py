@@ -33,7 +33,7 @@ class Learner:
         """Create the optimizer."""
         self.model, self.training = model, training
         self.optimizer = torch.optim.Adam(model.parameters(), lr=training.rate)
-        self.spans = model.span_parameters() if model.kind == "expire-span" else []
+        self.spans = model.stack.span_parameters() if model.kind == "expire-span" else []
 
     def update(self, segment: Tensor, memory: StackMemory, update: int) -> StackOutput:
         """Learn from the segment `[B, T + 1]` that follows on `memory`."""

@@ -71,11 +71,6 @@ class Characters(nn.Module):
         output = self.stack(self.embedding(text), memory, early=early)
         return self.head(output.states), output
 
-    def span_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that determine lifetimes; none for fixed windows."""
-        layers = [layer for layer in self.stack.layers if isinstance(layer, MemoryLayer)]
-        return [p for layer in layers for p in layer.lifetime.parameters()]
-
 
 def make_layer(kind: Kind, size: int, body: Body) -> MemoryLayer:
     """Return a layer that remembers as `kind` does."""
@@ -83,8 +78,7 @@ def make_layer(kind: Kind, size: int, body: Body) -> MemoryLayer:
         config = CompressiveConfig(
             width=body.width, heads=body.heads, window=size // 2, compressed=size - size // 2
         )
-        room = config.window + 1 + config.rate + config.compressed
-        return CompressiveLayer(config, room)
+        return CompressiveLayer(config, config.capacity)
     if kind == "transformer-xl":
         lifetime, capacity = FixedWindow(size), size + 1
     elif kind == "adaptive-span":

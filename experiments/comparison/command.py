@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -64,10 +64,25 @@ class Comparison:
 
 def compare_command(words: list[str], prog: str) -> Call:
     """Parse the command line of a comparison."""
+    return parse_with_extra(Comparison, compare, words, prog)
+
+
+def parse_with_extra(
+    kind: type[Any], function: Callable[..., None], words: list[str], prog: str
+) -> Call:
+    """Return the call of a command that passes what follows after `--` on to every run.
+
+    Args:
+        kind: class of the options before `--`.
+        function: takes the options, `extra` (further options of every run) and `command`, the
+            whole command for the report.
+        words: the command line's words.
+        prog: name of the program.
+    """
     end = words.index("--") if "--" in words else len(words)
-    options = parse(Comparison, words[:end], prog, list_options(Comparison.__annotations__))
+    options = parse(kind, words[:end], prog, list_options(kind.__annotations__))
     command = f"{prog} {shlex.join(words)}"
-    return partial(compare, options, extra=tuple(words[end + 1 :]), command=command)
+    return partial(function, options, extra=tuple(words[end + 1 :]), command=command)
 
 
 def compare(options: Comparison, *, extra: tuple[str, ...], command: str) -> None:

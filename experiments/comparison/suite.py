@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from experiments.command_line.errors import at_least, installed
-from experiments.command_line.parse import Call, list_options, parse
+from experiments.command_line.parse import Call
 from experiments.comparison.check import check_runs, make_writable_folder, parse_variant
-from experiments.comparison.command import exit_on_failure
+from experiments.comparison.command import exit_on_failure, parse_with_extra
 from experiments.comparison.run_all import run_all
 from experiments.comparison.runs import Run
 from experiments.comparison.suite_report import read_suite_record, write_suite_report
@@ -55,10 +53,7 @@ class Suite:
 
 def suite_command(words: list[str], prog: str) -> Call:
     """Parse the command line of a suite."""
-    end = words.index("--") if "--" in words else len(words)
-    options = parse(Suite, words[:end], prog, list_options(Suite.__annotations__))
-    command = f"{prog} {shlex.join(words)}"
-    return partial(suite, options, extra=tuple(words[end + 1 :]), command=command)
+    return parse_with_extra(Suite, suite, words, prog)
 
 
 def suite(options: Suite, *, extra: tuple[str, ...], command: str) -> None:

@@ -75,10 +75,17 @@ class Graph:
 
 @dataclass(frozen=True)
 class Played:
-    """One step of the agent in play: what it saw, and what it made of it, `[B, ...]`."""
+    """One step of the agent in play.
+
+    Attributes:
+        seen: `[B, ...]`, what the agent saw.
+        output: `[B, ...]`, what it made of it.
+        held: most memories that a layer held for an environment; 0 for agents without memories.
+    """
 
     seen: TimeStep
     output: ActorOutput
+    held: int
 
 
 def write_graph(
@@ -100,7 +107,9 @@ def write_graph(
     env = config["env"]
     with closing_envs(make_envs(env["id"], ROWS, env["options"], EnvConfig.from_json(env))) as envs:
         if isinstance(agent, SpanTransformer):
-            slots = slots or max(FEWEST_SLOTS, SLOTS_FOR_EACH_HELD * _most_held(envs, agent))
+            if slots is None:
+                most_held = max(entry.held for entry in _play(envs, agent)[0])
+                slots = max(FEWEST_SLOTS, SLOTS_FOR_EACH_HELD * most_held)
             agent = _with_capacity(agent, envs, slots)
         elif slots is not None:
             raise ValueError(f"--slots is for agents with lifetimes, not {config['agent']['name']}")
@@ -126,18 +135,6 @@ def _with_capacity(agent: SpanTransformer[Any], envs: VectorEnv, slots: int) -> 
     return other
 
 
-def _most_held(envs: VectorEnv, agent: Agent[Any]) -> int:
-    """Return the most memories that a layer held at once in play."""
-    actor = Actor(envs, agent, CPU, seed=0)
-    most = 0
-    for _ in range(STEPS):
-        output = actor.act(greedy=True)
-        held = [int(view.held.sum(1).max()) for view in agent.view(actor.memory)]
-        most = max(most, *held)
-        actor.advance(output.action)
-    return most
-
-
 def _play(envs: VectorEnv, agent: Agent[Any]) -> tuple[list[Played], float]:
     """Return `STEPS` steps of the agent in play, and the seconds that it took to act."""
     actor = Actor(envs, agent, CPU, seed=0)
@@ -145,7 +142,8 @@ def _play(envs: VectorEnv, agent: Agent[Any]) -> tuple[list[Played], float]:
     for _ in range(STEPS):
         seen = actor.step
         output = actor.act(greedy=True)
-        played.append(Played(seen, output))
+        held = [int(view.held.sum(1).max()) for view in agent.view(actor.memory)]
+        played.append(Played(seen, output, max(held, default=0)))
         actor.advance(output.action)
     return played, actor.seconds["act"]
 

@@ -83,9 +83,9 @@ class PolicyStep(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Take one step."""
-        template = self.agent.fixed_memory(1).state_dict()
+        template = self.agent.fixed_memory(1)
         state = {name: x.clone() for name, x in inputs.items()}  # `act` may write into them
-        memory = type(self.agent.fixed_memory(1)).from_state(_nested(template, state, "memory"))
+        memory = template.from_state(_nested(template.state_dict(), state, "memory"))
         obs = self._obs(inputs)
         mask = inputs.get("action_mask")
         if isinstance(obs, dict) and InfoKey.ACTION_MASK in obs:

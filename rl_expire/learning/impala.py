@@ -93,7 +93,7 @@ def impala_update(
         """Return the loss of a minibatch and scalars to log."""
         return impala_loss(output, batch, agent.actions, config, entropy_cost=entropy_cost)
 
-    metrics = update(
+    return update(
         agent,
         optimizer,
         rollout,
@@ -105,5 +105,3 @@ def impala_update(
         forgetting=forgetting,
         skips=skips,
     )
-    agent.update_obs_stats(rollout.acted_on.obs, rollout.valid)
-    return metrics

@@ -211,7 +211,7 @@ def ppo_update(
         estimates = advantages[:, rows], returns[:, rows]
         return ppo_loss(output, batch, *estimates, agent.actions, config, entropy_cost=entropy_cost)
 
-    metrics = update(
+    return update(
         agent,
         optimizer,
         rollout,
@@ -225,8 +225,6 @@ def ppo_update(
         skips=skips,
         advantage=advantages,
     )
-    agent.update_obs_stats(rollout.acted_on.obs, rollout.valid)
-    return metrics
 
 
 def rescaled(agent: Agent[M], rollout: Rollout[M]) -> tuple[Rollout[M], bool]:

@@ -40,7 +40,7 @@ def update(
     skips: SkipCounter | None = None,
     **described: Tensor,
 ) -> dict[str, float]:
-    """Update the agent on one rollout.
+    """Update the agent on one rollout, and then its statistics of observations.
 
     Args:
         agent: the agent that collected the rollout.
@@ -95,4 +95,5 @@ def update(
             continue
         if ranks.mean(float(torch.stack(kls).mean())) > stop_kl:
             break
+    agent.update_obs_stats(rollout.acted_on.obs, rollout.valid)
     return metrics.means() | (forgetting.report() if forgetting is not None else {})

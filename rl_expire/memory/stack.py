@@ -73,6 +73,10 @@ class MemoryStack(nn.Module):
         """Return the layers with their type."""
         return [layer for layer in self.layers if isinstance(layer, MemoryLayer)]
 
+    def span_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that determine lifetimes; none for fixed windows."""
+        return [p for layer in self._layers() for p in layer.lifetime.parameters()]
+
     def initial_memory(self, rows: int) -> StackMemory:
         """Return an empty memory for `rows` sequences."""
         weights = [layer.attention.output.weight for layer in self._layers()]

@@ -30,8 +30,12 @@ def flat_space(space: gym.Space) -> gym.Space:
         ObservationSpaceError: a `Dict` or `Tuple` is empty, or a key is not a string.
     """
     _check_nest(space, space)
-    parts = leaves(space)
-    return parts[None] if None in parts else spaces.Dict(parts)  # type: ignore[arg-type]
+    return space_of(leaves(space))
+
+
+def space_of(parts: Mapping[Any, gym.Space]) -> gym.Space:
+    """Return the flat space with these leaves, by the names that `leaves` gives."""
+    return parts[None] if None in parts else spaces.Dict(dict(parts))
 
 
 def flat_obs(obs: Any) -> Any:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
-from gymnasium import spaces
 
 from rl_expire.vector.cells import as_cells, may_be_cells
-from rl_expire.vector.nest import leaves, leaves_of
+from rl_expire.vector.nest import leaves, leaves_of, space_of
 from rl_expire.vector.tokenize_text import TokenizeText, is_text, may_be_constant
 
 EPISODES = 32
@@ -89,7 +88,7 @@ class DeclareCells(gym.ObservationWrapper):
             name: as_cells(space) if name in cells else space
             for name, space in leaves(self.nested).items()
         }
-        self.observation_space = declared[None] if None in declared else spaces.Dict(declared)
+        self.observation_space = space_of(declared)
 
     def observation(self, observation: Any) -> Any:
         """Return the observation without nesting."""

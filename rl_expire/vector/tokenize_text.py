@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from minigrid.core.mission import MissionSpace
 
-from rl_expire.vector.nest import leaves, leaves_of
+from rl_expire.vector.nest import leaves, leaves_of, space_of
 
 VOCABULARY = 2048
 """Number of token ids. 0 is padding; words that hash to the same id share it."""
@@ -64,7 +64,7 @@ class TokenizeText(gym.ObservationWrapper):
             for key, s in parts.items()
             if key not in constant
         }
-        self.observation_space = shown[None] if None in shown else spaces.Dict(shown)
+        self.observation_space = space_of(shown)
 
     def observation(self, observation: Any) -> Any:
         """Return the observation without constant texts, the others as `tokens`.
