@@ -12,6 +12,7 @@ from experiments.comparison.command import compare_command
 from experiments.comparison.suite import suite_command
 from experiments.export import check, export
 from experiments.levels import levels
+from experiments.reproduction.command import reproduce
 from experiments.tasks import TASKS
 from experiments.train import Train
 from experiments.training.command_line import training_command
@@ -43,6 +44,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "levels": (call_of(levels), "score a trained agent level by level, beyond its training too"),
     "compare": (compare_command, "train several agents on one task and report them side by side"),
     "suite": (suite_command, "train several agents on every task of a suite, in one table"),
+    "reproduce": (call_of(reproduce), "make the documentation's results, and write its numbers"),
     "bench": (bench_command, "time environments, training or acting"),
     "export": (call_of(export), "write a trained policy into a folder, to be shared"),
     "check": (call_of(check), "check that the checkpoints of a run are whole"),

@@ -23,6 +23,7 @@ from experiments.scoring.whole_task import EVAL_SEED, at_level, expected_return
 from experiments.tasks import task_of
 from experiments.training.device import use_threads
 from rl_expire.runs.json_file import write_json
+from rl_expire.runs.provenance import commit, hardware
 from rl_expire.scoring.evaluation import Score, evaluate
 from rl_expire.vector.faults import closing_envs
 from rl_expire.vector.make import make_envs
@@ -62,7 +63,8 @@ def levels(
             share = score.return_mean / expected_return(envs)
         rows.append({"level": level, "share": share} | summary(score, episodes))
         print(f"{env['level'][0]} {level}: success {score.success:.3f}", flush=True)
-    write_json(folder.levels, {"episodes": episodes, "levels": rows})
+    about = {"commit": commit(), "hardware": hardware()}
+    write_json(folder.levels, {"episodes": episodes, "levels": rows, **about})
     print_levels(env["level"][0], rows)
 
 

@@ -26,6 +26,7 @@ from experiments.comparison.command import Comparison
 from experiments.comparison.suite import Suite
 from experiments.export import check, export
 from experiments.levels import levels
+from experiments.reproduction.command import reproduce
 from experiments.tasks import TASKS
 from experiments.train import Train
 from experiments.training.command_line import agent_config
@@ -38,6 +39,7 @@ OTHERS: dict[str, Callable[..., Any]] = {
     "levels": levels,
     "compare": Comparison,
     "suite": Suite,
+    "reproduce": reproduce,
     "bench env": bench_env,
     "bench train": bench_train,
     "bench act": bench_act,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
+
+T = TypeVar("T")
 
 BAD_INPUT = 2
 """Exit code of bad input, the same that unknown options have."""
@@ -53,6 +56,24 @@ def at_least(least: int, **options: int) -> None:
     for name, value in options.items():
         if value < least:
             raise ValueError(f"{flag(name)} is {value}: choose {least} or more")
+
+
+def known(name: str, among: Mapping[str, T], what: str) -> T:
+    """Return the entry called `name`.
+
+    Args:
+        name: as the user typed it.
+        among: entries by name.
+        what: what they are, for the message.
+
+    Raises:
+        ValueError: there is none; the message names the nearest one, or all.
+    """
+    if name in among:
+        return among[name]
+    near = get_close_matches(name, among, n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"choose from {', '.join(among)}"
+    raise ValueError(f"{name!r} is no {what}: {remedy}")
 
 
 def installed(*packages: str, extra: str = "compare", without: str | None = None) -> None:

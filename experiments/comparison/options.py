@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from experiments.command_line.errors import flag
 from experiments.training.experiment import GROUPS
 from experiments.training.resume import MAY_CHANGE
 
@@ -21,6 +22,7 @@ def resolved(config: dict[str, Any]) -> Options:
         LookupError: it is not such a content.
     """
     groups = {
+        "": config["env"].get("making", {}),  # wrappers and the like, options without a prefix
         "env": config["env"]["options"],
         "agent": {"name": config["agent"]["name"], **config["agent"]["options"]},
         **{group: config[group] for group in GROUPS},
@@ -41,7 +43,7 @@ def first_difference(before: Options, now: Options) -> str | None:
     for group in before.keys() | now.keys():
         old, new = before.get(group, {}), now.get(group, {})
         for name in [*old, *(name for name in new if name not in old)]:
-            option = f"--{group}.{name.replace('_', '-')}"
+            option = flag(f"{group}.{name}" if group else name)
             if name not in new:
                 return f"{option}, which there is no more"
             if name not in old:

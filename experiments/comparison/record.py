@@ -22,11 +22,13 @@ def read_record(run: Run) -> Record:
     """Return the results, scores by level and learning curve of a finished run."""
     folder = run.folder
     results = read_results(folder.results)
-    levels = read_json(folder.levels)["levels"]
+    levels = read_json(folder.levels)["levels"] if folder.levels.exists() else []
     config = read_json(folder.config)
     env = config["env"]
-    level_option, measure = env["level"][0], env["measure"]
-    goal = env["options"][level_option]
+    measure = env["measure"]
+    # A task of one level has nothing that sets it; metrics call its level 1.
+    level_option = env["level"][0] if env["level"] else "level"
+    goal = env["options"].get(level_option, 1)
     metrics = read_metrics(folder.metrics)
     # `success` is that of all episodes; the curriculum judges other measures by the harder half.
     score = "success" if measure == "success" else "upper_half_success"

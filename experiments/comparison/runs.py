@@ -28,7 +28,8 @@ class Run:
         size: its memory size; None for the default, or for an agent without a size.
         seed: seed of the run.
         out: folder of the comparison.
-        total_steps: environment steps from which on no further update begins.
+        total_steps: environment steps from which on no further update begins; None for the task's
+            default.
         extra: further words of the command line, common to all runs.
         track: log to wandb.
     """
@@ -38,7 +39,7 @@ class Run:
     size: int | None
     seed: int
     out: Path
-    total_steps: int
+    total_steps: int | None
     extra: tuple[str, ...] = ()
     track: bool = False
 
@@ -70,7 +71,9 @@ class Run:
         words = ["--agent", self.agent]
         if self.size is not None:
             words += [f"--agent.{AGENT_CONFIGS[self.agent].size_option}", str(self.size)]
-        words += ["--seed", str(self.seed), "--train.total-steps", str(self.total_steps)]
+        words += ["--seed", str(self.seed)]
+        if self.total_steps is not None:
+            words += ["--train.total-steps", str(self.total_steps)]
         return [*words, *self.extra]
 
     @property

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import torch
 
+CODE = (":(top)", ":(top,exclude)docs", ":(top,exclude)*.md")
+"""Files of a repository on which results depend, as git's pathspecs."""
+
 
 def commit() -> str:
     """Return the short hash of the checked-out commit; empty outside a git repository.
 
-    A `+` after it says that tracked files have changed since.
+    A `+` after it says that tracked files have changed since, other than documentation.
     """
     here = Path(__file__).parent
 
@@ -25,7 +28,8 @@ def commit() -> str:
 
     try:
         revision = git("rev-parse", "--short", "HEAD")
-        return revision + ("+" if revision and git("status", "--porcelain", "-uno") else "")
+        changed = revision and git("status", "--porcelain", "-uno", "--", *CODE)
+        return revision + ("+" if changed else "")
     except OSError:
         return ""
 

@@ -1,0 +1,76 @@
+"""The command `reproduce`: make the runs of the documentation's results, and write its numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from experiments.command_line.errors import at_least, installed, known
+from experiments.comparison.check import make_writable_folder
+from experiments.comparison.command import exit_on_failure
+from experiments.comparison.run_all import run_all
+from experiments.comparison.runs import Run
+from experiments.reproduction.listing import print_list
+from experiments.reproduction.measured import write_measured
+from experiments.reproduction.pages import MEASURED, write_pages
+from experiments.reproduction.result import Result
+from experiments.reproduction.results import RESULTS
+
+CHECKOUT = Path(__file__).parents[2]
+"""The checkout that this file is in."""
+
+
+def reproduce(
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    out: Path = Path("runs") / "reproduce",
+    jobs: int = 0,
+    seeds: tuple[int, ...] = (),
+    list: bool = False,
+    write: bool = False,
+    checkout: Path = CHECKOUT,
+) -> None:
+    """Make the runs behind the results of the documentation, then write its numbers from them.
+
+    Finished runs are not made again, interrupted ones continue: Ctrl-C loses nothing.
+
+    Args:
+        names: Results, in the order in which to make them; by default all, what matters most first.
+        out: Folder of all runs.
+        jobs: Runs at a time, each on one CPU thread; 0: one per core.
+        seeds: Seeds of each row; by default the result's own.
+        list: Print the commands of the runs and what is done already; make nothing.
+        write: Make no runs: only write what is finished in OUT, or was measured before.
+        checkout: Folder whose README.md and docs/ are written; by default that of the program.
+    """
+    at_least(0, jobs=jobs)
+    by_name = {result.name: result for result in RESULTS}
+    chosen = [known(name, by_name, "result") for name in dict.fromkeys(names)] or [*RESULTS]
+    if list:
+        print_list(chosen, out, seeds)
+        return
+    installed("matplotlib", "scipy")
+    if not (checkout / "docs").is_dir():
+        raise ValueError(f"checkout {checkout} has no docs/: choose the folder of a checkout")
+    failed: set[Run] = set()
+    for number, result in enumerate(chosen, start=1):
+        runs, completed = result.runs(out, seeds), True
+        if not write:
+            print(f"{number} of {len(chosen)}: {result.name}: {result.title}", flush=True)
+            make_writable_folder(out)
+            failed_now, completed = run_all(runs, result.levels, jobs or os.cpu_count() or 1)
+            failed |= set(failed_now)
+        write_result(checkout, result, runs)
+        if not completed:
+            exit_on_failure([], completed)
+    exit_on_failure([*failed], completed=True)
+
+
+def write_result(checkout: Path, result: Result, runs: Sequence[Run]) -> None:
+    """Write what was measured of a result into the documentation of a checkout."""
+    write_measured(checkout / MEASURED, result, runs)
+    for page in write_pages(checkout):
+        print(f"wrote {page}")

@@ -1,0 +1,88 @@
+"""Pages whose numbers are written by `rl-expire reproduce`, between marks.
+
+A mark names a table, or one cell of it by the labels of its row and column:
+
+    <!-- measured: corridor -->
+    <!-- end -->
+    It holds <!-- measured: corridor / Expire-Span / bytes --><!-- end --> bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from experiments.command_line.errors import known
+from experiments.reproduction.measured import read_measured
+from experiments.reproduction.results import TABLES
+from rl_expire.runs.atomic import atomic_write
+
+BEGIN, END = "<!-- measured: ", "<!-- end -->"
+MARKED = re.compile(rf"({BEGIN}([^>]+?) -->)(.*?)({END})", re.DOTALL)
+MEASURED = Path("docs") / "results" / "measured"
+"""Folder of the measured figures, within a checkout."""
+
+
+def pages_of(checkout: Path) -> Iterator[Path]:
+    """Yield README and the pages of the documentation."""
+    yield checkout / "README.md"
+    for path in sorted((checkout / "docs").rglob("*.md")):
+        if "_build" not in path.parts:
+            yield path
+
+
+def write_pages(checkout: Path) -> list[Path]:
+    """Write what was measured into the pages of a checkout.
+
+    Returns:
+        The pages that have changed.
+
+    Raises:
+        ValueError: a page has a mark that cannot be filled; no page has been changed.
+    """
+    changed = {}
+    for page in pages_of(checkout):
+        before = page.read_text() if page.exists() else ""
+        try:
+            now = written(before, checkout / MEASURED)
+        except ValueError as error:
+            raise ValueError(f"{page}: {error}") from error
+        if now != before:
+            changed[page] = now
+    for page, text in changed.items():
+        with atomic_write(page) as temporary:
+            temporary.write_text(text)
+    return list(changed)
+
+
+def written(text: str, measured: Path) -> str:
+    """Return the text of a page with what was measured between its marks.
+
+    Args:
+        text: the page.
+        measured: folder of the measured figures.
+
+    Raises:
+        ValueError: a mark names nothing that is known, or is not closed.
+    """
+    found = MARKED.findall(text)
+    if len(found) != text.count(BEGIN) or any(BEGIN in inside for _, _, inside, _ in found):
+        raise ValueError(f"each mark {BEGIN}NAME --> needs an {END} of its own")
+    return MARKED.sub(lambda match: f"{match[1]}{filling(match[2], measured)}{match[4]}", text)
+
+
+def filling(mark: str, measured: Path) -> str:
+    """Return what belongs between the marks called `mark`: a table, or the text of a cell.
+
+    Raises:
+        ValueError: there is no such table or cell.
+    """
+    name, *cell = (part.strip() for part in mark.split(" / "))
+    table = known(name, {table.name: table for table in TABLES}, "table")
+    records = read_measured(measured, table.result)
+    if not cell:
+        return f"\n{table.markdown(records)}\n"
+    if len(cell) != 2:
+        raise ValueError(f"{mark!r} is no mark: write NAME, or NAME / ROW / COLUMN")
+    return table.cell(*cell, records)
