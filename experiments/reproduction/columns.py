@@ -91,10 +91,9 @@ def origin(records: Sequence[Record]) -> str:
     commits = list(dict.fromkeys(name for record in records for name in record["commits"]))
     cell = ", ".join(f"`{name}`" for name in commits) or "unknown"
     problems = ["**commits differ**"] if len(commits) > 1 else []
-    first = records[0]
+    as_now = next((record for record in records if not record["differs"]), records[0])["options"]
     for record in records:
-        difference = record["differs"] or first_difference(record["options"], first["options"])
-        if difference:
+        if difference := record["differs"] or first_difference(record["options"], as_now):
             problems.append(f"**seed {record['seed']}: {difference}**")
     return "; ".join([cell, *problems])
 

@@ -29,9 +29,10 @@ def reproduce(
     out: Path = Path("runs") / "reproduce",
     jobs: int = 0,
     seeds: tuple[int, ...] = (),
+    agents: tuple[str, ...] = (),
     list: bool = False,
     write: bool = False,
-    checkout: Path = CHECKOUT,
+    checkout: Path | None = None,
 ) -> None:
     """Make the runs behind the results of the documentation, then write its numbers from them.
 
@@ -42,6 +43,7 @@ def reproduce(
         out: Folder of all runs.
         jobs: Runs at a time, each on one CPU thread; 0: one per core.
         seeds: Seeds of each row; by default the result's own.
+        agents: Rows to make, by their agents as in `compare`; by default all.
         list: Print the commands of the runs and what is done already; make nothing.
         write: Make no runs: only write what is finished in OUT, or was measured before.
         checkout: Folder whose README.md and docs/ are written; by default that of the program.
@@ -49,15 +51,21 @@ def reproduce(
     at_least(0, jobs=jobs)
     by_name = {result.name: result for result in RESULTS}
     chosen = [known(name, by_name, "result") for name in dict.fromkeys(names)] or [*RESULTS]
+    rows = {row.agent: row for result in chosen for row in result.rows}
+    rows = [known(agent, rows, "agent of these results").agent for agent in agents or rows]
+    runs_of = {
+        result: [run for run in result.runs(out, seeds) if run.variant in rows] for result in chosen
+    }
     if list:
-        print_list(chosen, out, seeds)
+        print_list(runs_of)
         return
     installed("matplotlib", "scipy")
+    checkout = checkout or CHECKOUT
     if not (checkout / "docs").is_dir():
         raise ValueError(f"checkout {checkout} has no docs/: choose the folder of a checkout")
     failed: set[Run] = set()
-    for number, result in enumerate(chosen, start=1):
-        runs, completed = result.runs(out, seeds), True
+    for number, (result, runs) in enumerate(runs_of.items(), start=1):
+        completed = True
         if not write:
             print(f"{number} of {len(chosen)}: {result.name}: {result.title}", flush=True)
             make_writable_folder(out)

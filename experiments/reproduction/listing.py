@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from experiments.comparison.runs import Run
 from experiments.reproduction.result import Result
 from rl_expire.runs.json_file import read_json, read_results
 
 
-def print_list(results: Sequence[Result], out: Path, seeds: Sequence[int] = ()) -> None:
-    """Print each result with the state and the command of each of its runs.
-
-    Args:
-        results: results to list.
-        out: folder of all runs.
-        seeds: seeds of each row; by default the result's own.
-    """
-    for result in results:
-        runs = result.runs(out, seeds)
+def print_list(results: Mapping[Result, Sequence[Run]]) -> None:
+    """Print each result with the state and the command of each of its runs."""
+    for result, runs in results.items():
         done = sum(run.is_finished(result.levels) for run in runs)
         print(f"{result.name}: {result.title} ({done} of {len(runs)} runs done)")
         for run in runs:

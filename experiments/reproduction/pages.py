@@ -78,11 +78,12 @@ def filling(mark: str, measured: Path) -> str:
     Raises:
         ValueError: there is no such table or cell.
     """
-    name, *cell = (part.strip() for part in mark.split(" / "))
+    name, *cell = mark.split(" / ")
     table = known(name, {table.name: table for table in TABLES}, "table")
     records = read_measured(measured, table.result)
     if not cell:
         return f"\n{table.markdown(records)}\n"
     if len(cell) != 2:
         raise ValueError(f"{mark!r} is no mark: write NAME, or NAME / ROW / COLUMN")
-    return table.cell(*cell, records)
+    row, column = cell
+    return table.cell(row, column, records)

@@ -1,0 +1,271 @@
+"""`rl-expire reproduce` makes runs, and writes what they measured into the documentation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from experiments.comparison import run_all
+from experiments.reproduction import columns, command, pages
+from experiments.reproduction.pages import MEASURED
+from experiments.reproduction.result import Result, Row
+from experiments.reproduction.tables import Table
+from tests.experiments.conftest import Call, Files, Outcome, read_json
+from tests.experiments.conftest import call as call_in
+from tests.experiments.test_compare import InProcess, processes_made_by
+
+TINY = Result(
+    name="tiny",
+    title="A corridor of six columns",
+    task="corridor",
+    rows=(Row("expire-span", "Expire-Span", ("--agent.capacity", "9")), Row("memoryless", "none")),
+    columns=(columns.SUCCESS, columns.HELD, *columns.COST),
+    options=(
+        *("--agent.width", "16", "--env.max-length", "6", "--train.num-envs", "8"),
+        *("--train.rollout-length", "16", "--eval.episodes", "7"),
+    ),
+    total_steps=128,
+    seeds=(1, 2),
+)
+LEVELS = replace(
+    TINY,
+    name="levels",
+    folder="tiny",
+    rows=TINY.rows[:1],
+    levels=(6, 12),
+    columns=(columns.level(6), columns.level_mean(12, "bytes_held", "bytes at 12", 0)),
+)
+POLE = replace(
+    TINY,
+    name="pole",
+    task="CartPole-v1",
+    rows=TINY.rows[1:],
+    columns=(columns.RETURN,),
+    seeds=(1,),
+    options=(
+        *("--wrappers", "envs.masked:MaskVelocity", "--agent.width", "16", "--train.num-envs", "8"),
+        *("--train.rollout-length", "16", "--eval.episodes", "2", "--eval.num-envs", "2"),
+    ),
+)
+README = """# It
+Before.
+
+<!-- measured: tiny -->
+<!-- end -->
+It held <!-- measured: tiny / Expire-Span / held at the last decision -->3<!-- end --> memories.
+"""
+PAGE = "<!-- measured: levels -->\n<!-- end -->\n<!-- measured: pole -->\n<!-- end -->\n"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tiny_results() -> Iterator[None]:
+    """Have no other results than tiny ones."""
+    results = (TINY, LEVELS, POLE)
+    tables = tuple(Table(result.name, result, result.columns) for result in results)
+    with (
+        patch.object(command, "RESULTS", results),
+        patch.object(pages, "TABLES", tables),
+        patch.object(run_all, "POLL_SECONDS", 0.01),
+    ):
+        yield
+
+
+def make_checkout(folder: Path) -> None:
+    """Write README and documentation with marks."""
+    (folder / "docs").mkdir(parents=True)
+    (folder / "README.md").write_text(README)
+    (folder / "docs" / "page.md").write_text(PAGE)
+
+
+def reproduce(*words: str, cwd: Path) -> Outcome:
+    """Run the command on the checkout in `cwd`."""
+    return call_in("reproduce", *words, "--out", "runs", "--checkout", "it", cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs and a checkout; tests must not change it."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    make_checkout(folder / "it")
+    with processes_made_by(InProcess) as started:
+        done = reproduce(cwd=folder)
+    assert done.code == 0, done.err
+    assert [words[0] for words in started] == [*["train"] * 4, *["levels"] * 2, "train"]
+    return folder
+
+
+@pytest.fixture
+def own(finished: Path, tmp_path: Path) -> Path:
+    """A copy of all that was made."""
+    return Path(shutil.copytree(finished, tmp_path / "own"))
+
+
+def cells(page: Path, name: str) -> list[list[str]]:
+    """Return the rows of the table called `name`, without its head."""
+    text = page.read_text().partition(f"<!-- measured: {name} -->\n")[2]
+    lines = text.split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines[2:]]
+
+
+def test_tables_are_written_from_what_was_measured(finished: Path) -> None:
+    runs = read_json(finished / "it" / MEASURED / "tiny.json")["runs"]
+    assert [(run["variant"], run["seed"]) for run in runs] == [
+        *(("expire-span", 1), ("expire-span", 2), ("memoryless", 1), ("memoryless", 2))
+    ]
+    scores = [run["results"]["eval.success"] for run in runs[:2]]
+    expire, none = cells(finished / "it" / "README.md", "tiny")
+    low, high = sorted(scores)
+    assert expire[:2] == ["Expire-Span", f"{sum(scores) / 2:.3f} [{low:.3f}, {high:.3f}]"]
+    assert expire[-2] == none[-2] == "1, 2"
+    held = sum(run["results"]["eval.kept_at_decision_per_layer"][0] for run in runs[:2]) / 2
+    assert (
+        f"It held <!-- measured: tiny / Expire-Span / held at the last decision -->{held:.1f}<"
+        in (finished / "it" / "README.md").read_text()
+    )
+    (at_levels,) = cells(finished / "it" / "docs" / "page.md", "levels")
+    levels = [
+        run["levels"] for run in read_json(finished / "it" / MEASURED / "levels.json")["runs"]
+    ]
+    assert at_levels[2] == f"{(levels[0][1]['bytes_held'] + levels[1][1]['bytes_held']) / 2:,.0f}"
+    (pole,) = cells(finished / "it" / "docs" / "page.md", "pole")
+    assert float(pole[1].split()[0]) > 5
+
+
+def test_each_run_tells_options_commit_versions_hardware_and_seconds(finished: Path) -> None:
+    files = [finished / "it" / MEASURED / f"{name}.json" for name in ("tiny", "pole")]
+    runs = [run for file in files for run in read_json(file)["runs"]]
+    for run in runs:
+        assert run["options"]["train"]["total_steps"] == 128
+        assert run["differs"] is None
+        assert len(run["commits"]) == 1
+        assert run["versions"].keys() == {"torch", "gymnasium"}
+        assert run["seconds"] > 0
+        assert "cores" in run["hardware"]
+        assert run["command"].startswith("python experiments/")
+    assert runs[-1]["options"][""]["wrappers"] == ["envs.masked:MaskVelocity"]
+
+
+def test_what_is_done_is_listed_and_not_made_again(own: Path) -> None:
+    shutil.rmtree(own / "runs" / "tiny" / "memoryless" / "seed-2")
+    (own / "runs" / "tiny" / "expire-span" / "seed-1" / "results.json").unlink()
+    listed = reproduce("tiny", "--list", cwd=own).out.splitlines()
+    assert listed[0] == "tiny: A corridor of six columns (2 of 4 runs done)"
+    assert [line.split()[0] for line in listed[1:]] == ["begun,", "done,", "done,", "to"]
+    assert "python experiments/corridor.py --agent memoryless --seed 2" in listed[-1]
+    with processes_made_by(InProcess) as started:
+        done = reproduce("tiny", cwd=own)
+    assert done.code == 0, done.err
+    assert sorted("--resume" in words for words in started) == [False, True]
+
+
+def test_seeds_and_agents_can_be_chosen(tmp_path: Path) -> None:
+    listed = reproduce("tiny", "--list", "--seeds", "7", "--agents", "memoryless", cwd=tmp_path).out
+    assert listed.count("python experiments") == 1
+    assert "--agent memoryless --seed 7" in listed
+
+
+def test_what_is_not_measured_is_not_invented(finished: Path, tmp_path: Path) -> None:
+    make_checkout(tmp_path / "it")
+    done = reproduce("--write", cwd=tmp_path)
+    assert done.code == 0, done.err
+    for row in cells(tmp_path / "it" / "README.md", "tiny"):
+        assert row[1] == "not measured yet"
+        assert not any(row[2:])
+    assert not (tmp_path / "it" / MEASURED).exists()
+    assert "-->not measured yet<!-- end --> memories" in (tmp_path / "it" / "README.md").read_text()
+    shutil.copytree(finished / "it" / MEASURED, tmp_path / "it" / MEASURED)
+    assert reproduce("--write", cwd=tmp_path).code == 0  # from the figures alone, without a run
+    readme = Path("it") / "README.md"
+    assert (tmp_path / readme).read_text() == (finished / readme).read_text()
+
+
+def test_rows_say_in_what_their_runs_differ(own: Path) -> None:
+    path = own / "it" / MEASURED / "tiny.json"
+    content = read_json(path)
+    _, other, _, older = content["runs"]
+    other["options"]["ppo"]["clip"] = 0.1
+    other["commits"] = ["aaaaaaa"]
+    older["command"] += " --ppo.clip 0.1"
+    path.write_text(json.dumps(content))
+    (own / "runs").rename(own / "elsewhere")
+    assert reproduce("--write", cwd=own).code == 0
+    expire, none = cells(own / "it" / "README.md", "tiny")
+    commit = content["runs"][0]["commits"][0]
+    clip = "**seed 2: --ppo.clip 0.1, not 0.2**"
+    assert expire[-1] == f"`{commit}`, `aaaaaaa`; **commits differ**; {clip}"
+    assert none[-1] == f"`{commit}`; **seed 2: made by another command**"
+
+
+def test_a_run_whose_defaults_have_changed_since_is_marked(own: Path) -> None:
+    config = own / "runs" / "tiny" / "memoryless" / "seed-1" / "config.json"
+    config.write_text(config.read_text().replace('"clip": 0.2', '"clip": 0.1'))
+    assert reproduce("tiny", "--write", cwd=own).code == 0
+    _, none = cells(own / "it" / "README.md", "tiny")
+    assert none[-1].endswith("; **seed 1: --ppo.clip 0.1, not 0.2**")
+
+
+def test_ctrl_c_keeps_what_is_finished(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does to the runs themselves is in `test_compare.py`."""
+    make_checkout(own / "new")
+    monkeypatch.setattr(command, "run_all", lambda *_: ([], False))
+    (own / "runs" / "tiny" / "memoryless" / "seed-2" / "results.json").unlink()
+    done = call_in("reproduce", "--out", "runs", "--checkout", "new", cwd=own)
+    assert done.code == 130
+    assert "Repeat the command to continue" in done.out
+    (path,) = (own / "new" / MEASURED).iterdir()
+    assert len(read_json(path)["runs"]) == 3
+    expire, none = cells(own / "new" / "README.md", "tiny")
+    assert (expire[-2], none[-2]) == ("1, 2", "1")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("tinny", "'tinny' is no result: did you mean tiny?"),
+        ("zzz", "'zzz' is no result: choose from tiny, levels, pole"),
+        ("tiny --agents memory", "'memory' is no agent of these results: did you mean memoryless?"),
+        ("--jobs -1", "--jobs is -1: choose 0 or more"),
+        ("--checkout nowhere", "--checkout nowhere has no docs/: choose the folder of a checkout"),
+    ],
+)
+def test_bad_input_is_one_line(words: str, message: str, call: Call, files: Files) -> None:
+    assert message in call("reproduce", *words.split()).line
+    assert not files()
+
+
+def test_a_missing_package_is_named_with_a_remedy(call: Call) -> None:
+    with patch("importlib.util.find_spec", lambda name: None):
+        line = call("reproduce").line
+    assert "is not installed: pip install 'rl-expire[compare]'" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- measured: tinny -->\n<!-- end -->", "'tinny' is no table: did you mean tiny?"),
+        ("<!-- measured: tiny -->", "needs an <!-- end --> of its own"),
+        ("<!-- measured: tiny --><!-- measured: pole --><!-- end -->", "needs an <!-- end -->"),
+        ("<!-- measured: tiny / none --><!-- end -->", "write NAME, or NAME / ROW / COLUMN"),
+        (
+            "<!-- measured: tiny / x / success --><!-- end -->",
+            "tiny has no 'x': choose from Expire",
+        ),
+        ("<!-- measured: tiny / none / x --><!-- end -->", "tiny has no 'x': choose from success"),
+    ],
+)
+def test_marks_that_cannot_be_filled_change_nothing(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    make_checkout(tmp_path / "it")
+    page = tmp_path / "it" / "docs" / "zoo.md"
+    page.write_text(text)
+    line = reproduce("--write", cwd=tmp_path).line
+    assert "zoo.md: " in line
+    assert message in line
+    assert (tmp_path / "it" / "README.md").read_text() == README
