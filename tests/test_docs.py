@@ -13,6 +13,10 @@ import pytest
 
 from agents import ExpireSpanConfig, make_agent
 from experiments import cli
+from experiments.reproduction.measured import measured_file
+from experiments.reproduction.pages import BEGIN, MARKED, MEASURED, pages_of, written
+from experiments.reproduction.result import Result
+from experiments.reproduction.results import CORRIDOR, RESULTS, TABLES
 from rl_expire.export.files import write_onnx
 from rl_expire.export.step import PolicyStep
 from rl_expire.runs.checkpoint import save_weights
@@ -203,3 +207,50 @@ def test_the_figures_can_be_drawn(tmp_path: Path) -> None:
     make["draw"](json.loads((DOCS / "figures" / "run.json").read_text()), tmp_path)
     drawn = {figure.name for figure in tmp_path.iterdir()}
     assert drawn == {figure.name for figure in DOCS.glob("figures/*.svg")}
+
+
+@pytest.mark.parametrize("page", [p for p in pages_of(ROOT) if BEGIN in p.read_text()], ids=names)
+def test_measured_numbers_are_those_that_were_measured(page: Path) -> None:
+    """After `rl-expire reproduce --write` they are."""
+    text = page.read_text()
+    assert text == written(text, ROOT / MEASURED)
+    assert unwritten_numbers(text) == []
+
+
+def unwritten_numbers(text: str) -> list[str]:
+    """Decimals in the sections of a page that have marks, but outside of marks and code."""
+    sections = [part for part in re.split(r"^#+ ", text, flags=re.MULTILINE) if BEGIN in part]
+    plain = [re.sub(r"```.*?```|`[^`]*`", "", MARKED.sub("", s), flags=re.DOTALL) for s in sections]
+    return [number for part in plain for number in re.findall(r"\d+\.\d+", part)]
+
+
+def test_a_number_beside_marks_is_noticed() -> None:
+    marked = "<!-- measured: corridor / LSTM / success -->0.9<!-- end -->"
+    assert unwritten_numbers(f"# A\n0.1\n# B\n{marked}, `0.2`\n```\n0.3\n```\n0.4\n") == ["0.4"]
+
+
+def test_every_result_has_its_table_on_the_page_of_results() -> None:
+    marks = [
+        match[2] for match in MARKED.finditer((DOCS / "results" / "reproduced.md").read_text())
+    ]
+    assert marks == [result.name for result in RESULTS]
+    assert [table.name for table in TABLES] == [*marks, "readme"]
+
+
+def test_readme_shows_what_was_measured() -> None:
+    """Its table is that of an earlier recipe only until there are figures of the present one."""
+    measured = measured_file(ROOT / MEASURED, CORRIDOR).exists()
+    assert (f"{BEGIN}readme" in (ROOT / "README.md").read_text()) is measured
+
+
+def test_runs_in_one_folder_have_one_command() -> None:
+    runs = [run for result in RESULTS for run in result.runs(Path("runs"))]
+    commands = {run.folder.path: run.reproduce for run in runs}
+    assert all(commands[run.folder.path] == run.reproduce for run in runs)
+    assert len(set(commands.values())) == len(commands)
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: result.name)
+def test_commands_of_results_parse(result: Result) -> None:
+    for run in result.runs(Path("runs"), seeds=(1,)):
+        cli.parses(["train", run.task, *run.options])
