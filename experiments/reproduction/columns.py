@@ -9,7 +9,7 @@ from typing import Any
 from experiments.comparison.options import first_difference
 from experiments.comparison.record import Record
 from experiments.comparison.report import over_seeds
-from experiments.comparison.table import column_of, mean_of, with_interval
+from experiments.comparison.table import column_of, with_interval
 from experiments.scoring.measures import MEASURES, text_of
 from rl_expire.scoring.statistics import estimate
 
@@ -34,30 +34,26 @@ def measure(key: str, title: str) -> Column:
     return Column(title, lambda records: text({"scores": {key: over_seeds(records, key)}}))
 
 
-def level(value: int, title: str = "") -> Column:
-    """Return the column of the score at one level, by the task's measure."""
+def level(value: int) -> Column:
+    """Return the column of success at one level, with its interval."""
     return Column(
-        title or f"{value:,}",
-        lambda records: with_interval(asdict(estimate(at_level(records, value)))),
+        f"{value:,}",
+        lambda records: with_interval(
+            asdict(estimate([row["success"] for row in rows_at(records, value)]))
+        ),
     )
 
 
 def level_mean(value: int, key: str, title: str, digits: int) -> Column:
-    """Return the column of the mean of another number at one level."""
+    """Return the column of the mean of another number at one level, or of one per layer."""
 
     def text(records: Sequence[Record]) -> str:
-        """Format the mean over seeds, or one per layer."""
+        """Format the mean over seeds."""
         means = over_seeds([{"results": row} for row in rows_at(records, value)], key)
-        if isinstance(means, list):
-            return text_of([e["mean"] for e in means], digits)
-        return mean_of(means, digits)
+        several = isinstance(means, list)
+        return text_of([e["mean"] for e in means] if several else means["mean"], digits)
 
     return Column(title, text)
-
-
-def at_level(records: Sequence[Record], value: int) -> list[float | None]:
-    """Return the scores at a level, by the task's measure."""
-    return [row[records[0]["measure"]] for row in rows_at(records, value)]
 
 
 def rows_at(records: Sequence[Record], value: int) -> list[dict[str, Any]]:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from experiments.command_line.errors import known
 from experiments.reproduction.measured import read_measured
 from experiments.reproduction.results import TABLES
+from experiments.reproduction.summary import Summary
 from rl_expire.runs.atomic import atomic_write
 
 BEGIN, END = "<!-- measured: ", "<!-- end -->"
@@ -80,10 +82,10 @@ def filling(mark: str, measured: Path) -> str:
     """
     name, *cell = mark.split(" / ")
     table = known(name, {table.name: table for table in TABLES}, "table")
-    records = read_measured(measured, table.result)
+    read = partial(read_measured, measured)
     if not cell:
-        return f"\n{table.markdown(records)}\n"
-    if len(cell) != 2:
-        raise ValueError(f"{mark!r} is no mark: write NAME, or NAME / ROW / COLUMN")
+        return f"\n{table.markdown(read)}\n"
+    if len(cell) != 2 or isinstance(table, Summary):
+        raise ValueError(f"{mark!r} is no mark: write NAME, or NAME / ROW / COLUMN of a result")
     row, column = cell
-    return table.cell(row, column, records)
+    return table.cell(row, column, read)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from experiments.reproduction import columns
 from experiments.reproduction.columns import COST, level, level_mean
 from experiments.reproduction.result import Result, Row
+from experiments.reproduction.summary import Summary
 from experiments.reproduction.tables import Table
 
 EXPIRE_SPAN = Row("expire-span", "Expire-Span")
@@ -153,8 +154,19 @@ RESULTS = (
     *(CORRIDOR, LENGTHS, INSTRUCTION, PORTAL, WALKING, DISTRACTORS, FOUR_CUES, LONG),
     *(CARTPOLE, MINIGRID, TMAZE, TMAZE_ACTIVE, COLLISION, JOINT),
 )
+SUMMARY = Summary(
+    name="summary",
+    results=(CORRIDOR, INSTRUCTION, PORTAL, WALKING, DISTRACTORS, FOUR_CUES),
+    rows=(
+        EXPIRE_SPAN,
+        Row("transformer-xl", "Transformer-XL, a window of the whole task"),
+        LSTM,
+        MEMORYLESS,
+    ),
+)
 TABLES = (
+    SUMMARY,
     *(Table(result.name, result, result.columns) for result in RESULTS),
     Table("readme", CORRIDOR, (columns.SUCCESS, columns.HARDEST, columns.SOLVED, columns.HELD)),
 )
-"""The table of each result, and that of README."""
+"""The table over tasks, that of each result, and that of README."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from experiments.reproduction.columns import EVERY_TABLE, Column
 from experiments.reproduction.result import Result, Row
 
 NOT_MEASURED = "not measured yet"
+Read = Callable[[Result], list[Record]]
+"""Return what was measured of a result."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,15 @@ class Table:
     result: Result
     columns: tuple[Column, ...]
 
-    def markdown(self, records: Sequence[Record]) -> str:
+    def markdown(self, read: Read) -> str:
         """Return the whole table, and a line on how its numbers were made."""
+        records = read(self.result)
         columns = (*self.columns, *EVERY_TABLE)
         rows = [[row.label, *self._cells(row, records, columns)] for row in self.result.rows]
         titles = ["agent", *(column.title for column in columns)]
         return "\n".join([*markdown_table(titles, rows), "", made_by(self.result, records)])
 
-    def cell(self, label: str, title: str, records: Sequence[Record]) -> str:
+    def cell(self, label: str, title: str, read: Read) -> str:
         """Return one cell, by the labels of its row and its column.
 
         Raises:
@@ -46,7 +49,7 @@ class Table:
         for name, known in ((label, rows), (title, columns)):
             if name not in known:
                 raise ValueError(f"{self.name} has no {name!r}: choose from {', '.join(known)}")
-        (text,) = self._cells(rows[label], records, (columns[title],))
+        (text,) = self._cells(rows[label], read(self.result), (columns[title],))
         return text
 
     def _cells(self, row: Row, records: Sequence[Record], columns: Sequence[Column]) -> list[str]:

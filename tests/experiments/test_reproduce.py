@@ -13,9 +13,11 @@ import pytest
 
 from experiments.comparison import run_all
 from experiments.reproduction import columns, command, pages
-from experiments.reproduction.pages import MEASURED
+from experiments.reproduction.pages import MEASURED, written
 from experiments.reproduction.result import Result, Row
+from experiments.reproduction.summary import Summary
 from experiments.reproduction.tables import Table
+from rl_expire.scoring.statistics import iqm_over_tasks
 from tests.experiments.conftest import Call, Files, Outcome, read_json
 from tests.experiments.conftest import call as call_in
 from tests.experiments.test_compare import InProcess, processes_made_by
@@ -53,6 +55,7 @@ POLE = replace(
         *("--train.rollout-length", "16", "--eval.episodes", "2", "--eval.num-envs", "2"),
     ),
 )
+ALL = Summary("all", (TINY, LEVELS), (Row("expire-span", "E"), Row("memoryless", "M")))
 README = """# It
 Before.
 
@@ -60,7 +63,7 @@ Before.
 <!-- end -->
 It held <!-- measured: tiny / Expire-Span / held at the last decision -->3<!-- end --> memories.
 """
-PAGE = "<!-- measured: levels -->\n<!-- end -->\n<!-- measured: pole -->\n<!-- end -->\n"
+PAGE = "".join(f"<!-- measured: {name} -->\n<!-- end -->\n" for name in ("levels", "pole", "all"))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -70,7 +73,7 @@ def tiny_results() -> Iterator[None]:
     tables = tuple(Table(result.name, result, result.columns) for result in results)
     with (
         patch.object(command, "RESULTS", results),
-        patch.object(pages, "TABLES", tables),
+        patch.object(pages, "TABLES", (*tables, ALL)),
         patch.object(run_all, "POLL_SECONDS", 0.01),
     ):
         yield
@@ -135,6 +138,32 @@ def test_tables_are_written_from_what_was_measured(finished: Path) -> None:
     assert at_levels[2] == f"{(levels[0][1]['bytes_held'] + levels[1][1]['bytes_held']) / 2:,.0f}"
     (pole,) = cells(finished / "it" / "docs" / "page.md", "pole")
     assert float(pole[1].split()[0]) > 5
+
+
+def test_agents_that_were_measured_on_all_tasks_are_summarised(finished: Path) -> None:
+    files = [finished / "it" / MEASURED / f"{name}.json" for name in ("tiny", "levels")]
+    tasks = [
+        [
+            run["results"]["eval.share"]
+            for run in read_json(file)["runs"]
+            if "capacity" in run["command"]
+        ]
+        for file in files
+    ]
+    assert [len(runs) for runs in tasks] == [2, 2]
+    interval = iqm_over_tasks(tasks)
+    expire, none = cells(finished / "it" / "docs" / "page.md", "all")
+    assert expire[1] == f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    assert expire[-1] == "2, 2"
+    assert none[1] == "not measured yet: levels"
+
+
+def test_a_number_changed_by_hand_is_noticed(finished: Path) -> None:
+    measured, text = finished / "it" / MEASURED, (finished / "it" / "README.md").read_text()
+    assert written(text, measured) == text
+    number = cells(finished / "it" / "README.md", "tiny")[0][1].split()[0]
+    changed = text.replace(number, "0.123", 1)
+    assert written(changed, measured) == text
 
 
 def test_each_run_tells_options_commit_versions_hardware_and_seconds(finished: Path) -> None:

@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from rl_expire.scoring.statistics import estimate
+from rl_expire.scoring.statistics import estimate, iqm_over_tasks
 
 
 def test_the_interquartile_mean_leaves_out_the_outer_quarters() -> None:
@@ -47,3 +48,36 @@ def test_the_interval_of_equal_values_is_a_point_and_that_of_fewer_than_two_is_n
 def test_missing_values_are_left_out() -> None:
     result = estimate([1.0, math.nan, 3.0, None])
     assert (result.mean, result.n) == (2.0, 2)
+
+
+TASKS = [[0.9, 1.0, 0.95], [0.2, 0.6, 0.4, 0.3], [0.8, 0.7]]
+
+
+def test_over_tasks_the_interquartile_mean_is_that_of_all_runs() -> None:
+    runs = sorted(value for values in TASKS for value in values)
+    assert iqm_over_tasks(TASKS).value == pytest.approx(np.mean(runs[2:-2]))
+    assert iqm_over_tasks([[0.3, None, 0.5]]).value == pytest.approx(0.4)
+
+
+def test_over_tasks_runs_are_drawn_anew_within_each_task() -> None:
+    rng = np.random.default_rng(1)
+    drawn = []
+    for _ in range(4000):
+        runs = np.sort(np.concatenate([rng.choice(values, len(values)) for values in TASKS]))
+        drawn.append(runs[2:-2].mean())
+    result = iqm_over_tasks(TASKS)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    assert result.low == pytest.approx(low, abs=0.01)
+    assert result.high == pytest.approx(high, abs=0.01)
+    # Drawn from all runs together, tasks would count unequally, and the interval be wider.
+    together = iqm_over_tasks([[value for values in TASKS for value in values]])
+    assert result.high - result.low < together.high - together.low
+
+
+@pytest.mark.filterwarnings("error")
+def test_over_tasks_there_is_no_interval_with_a_single_run_and_no_value_without_one() -> None:
+    one = iqm_over_tasks([[0.5], [0.7, 0.8]])
+    assert one.value == pytest.approx(2 / 3)
+    assert math.isnan(one.low)
+    assert math.isnan(iqm_over_tasks([[0.5, 0.6], [None]]).value)
+    assert math.isnan(iqm_over_tasks([]).value)
