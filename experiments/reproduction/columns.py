@@ -82,15 +82,20 @@ def solved(records: Sequence[Record]) -> str:
     return f"{sum(r['results']['train.solved'] for r in records)} of {len(records)}"
 
 
-def origin(records: Sequence[Record]) -> str:
-    """Return the commits of the runs, and in bold in what the runs of the row differ."""
-    commits = list(dict.fromkeys(name for record in records for name in record["commits"]))
+def origin(*tasks: Sequence[Record]) -> str:
+    """Return the commits of the runs, and in bold in what they differ.
+
+    Args:
+        tasks: the runs of a row on each task; runs on different tasks may differ in options.
+    """
+    commits = dict.fromkeys(name for runs in tasks for run in runs for name in run["commits"])
     cell = ", ".join(f"`{name}`" for name in commits) or "unknown"
     problems = ["**commits differ**"] if len(commits) > 1 else []
-    as_now = next((record for record in records if not record["differs"]), records[0])["options"]
-    for record in records:
-        if difference := record["differs"] or first_difference(record["options"], as_now):
-            problems.append(f"**seed {record['seed']}: {difference}**")
+    for runs in tasks:
+        as_now = next((run for run in runs if not run["differs"]), runs[0])["options"]
+        for run in runs:
+            if difference := run["differs"] or first_difference(run["options"], as_now):
+                problems.append(f"**seed {run['seed']}: {difference}**")
     return "; ".join([cell, *problems])
 
 

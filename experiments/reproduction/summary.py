@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from experiments.comparison.record import Record
 from experiments.comparison.table import markdown_table, with_interval
+from experiments.reproduction.columns import ORIGIN, origin
 from experiments.reproduction.result import Result, Row
 from experiments.reproduction.tables import NOT_MEASURED, Read, records_of
 from rl_expire.scoring.statistics import iqm_over_tasks
@@ -31,7 +32,13 @@ class Summary:
     def markdown(self, read: Read) -> str:
         """Return the whole table."""
         rows = [[row.label, *self._cells(row, read)] for row in self.rows]
-        titles = ["agent", "IQM of the score", "at the hardest level", "runs of each task"]
+        titles = [
+            "agent",
+            "IQM of the score",
+            "at the hardest level",
+            "runs of each task",
+            ORIGIN.title,
+        ]
         return "\n".join(markdown_table(titles, rows))
 
     def _cells(self, row: Row, read: Read) -> list[str]:
@@ -39,9 +46,9 @@ class Summary:
         tasks = [runs_of_kind(result, row.agent, read(result)) for result in self.results]
         if not all(tasks):
             missing = [r.name for r, runs in zip(self.results, tasks, strict=True) if not runs]
-            return [f"{NOT_MEASURED}: {', '.join(missing)}", "", ""]
+            return [f"{NOT_MEASURED}: {', '.join(missing)}", *[""] * 3]
         scores = [over_tasks(tasks, suffix) for suffix in ("", "_at_hardest")]
-        return [*scores, ", ".join(str(len(runs)) for runs in tasks)]
+        return [*scores, ", ".join(str(len(runs)) for runs in tasks), origin(*tasks)]
 
 
 def runs_of_kind(result: Result, agent: str, records: Sequence[Record]) -> list[Record]:
