@@ -26,16 +26,23 @@ Styles = dict[str, dict[str, Any]]
 """Colour and marker of each variant."""
 
 
-def plot_all(out: Path, records: list[Record]) -> None:
-    """Draw every plot into the folder `out`."""
+def plot_all(
+    out: Path,
+    records: list[Record],
+    names: Sequence[str] = (),
+    suffixes: Sequence[str] = ("png", "svg"),
+) -> None:
+    """Draw the plots called `names`, or all, into the folder `out`, one file for each suffix."""
     plt = load_pyplot()
     variants = list(dict.fromkeys(record["variant"] for record in records))
     styles = styles_of(variants)
     groups = {v: [record for record in records if record["variant"] == v] for v in variants}
-    for name, draw in PLOTS.items():
-        figure = draw(plt, groups, styles)
-        for suffix in ("png", "svg"):
-            figure.savefig(out / f"{name}.{suffix}", dpi=150, bbox_inches="tight")
+    for name in names or PLOTS:
+        figure = PLOTS[name](plt, groups, styles)
+        for suffix in suffixes:
+            about = {"Date": None} if suffix == "svg" else {}
+            path = out / f"{name}.{suffix}"
+            figure.savefig(path, dpi=150, bbox_inches="tight", metadata=about)
         plt.close(figure)
 
 
@@ -47,6 +54,7 @@ def load_pyplot() -> Any:
     import matplotlib.pyplot as plt
 
     plt.rcParams.update({"font.size": 11, "axes.grid": True, "grid.alpha": 0.3})
+    plt.rcParams.update({"svg.hashsalt": "rl_expire"})  # equal numbers, equal files
     return plt
 
 

@@ -14,11 +14,13 @@ from experiments.comparison.check import make_writable_folder
 from experiments.comparison.command import exit_on_failure
 from experiments.comparison.run_all import run_all
 from experiments.comparison.runs import Run
+from experiments.reproduction.figures import draw_figures
 from experiments.reproduction.listing import print_list
-from experiments.reproduction.measured import write_measured
+from experiments.reproduction.measured import measured_file, read_measured, write_measured
 from experiments.reproduction.pages import MEASURED, write_pages
 from experiments.reproduction.result import Result
 from experiments.reproduction.results import RESULTS
+from rl_expire.runs.provenance import commit
 
 CHECKOUT = Path(__file__).parents[2]
 """The checkout that this file is in."""
@@ -63,6 +65,8 @@ def reproduce(
     checkout = checkout or CHECKOUT
     if not (checkout / "docs").is_dir():
         raise ValueError(f"checkout {checkout} has no docs/: choose the folder of a checkout")
+    if not write and commit().endswith("+"):
+        print(f"note: there are uncommitted changes, so commits are marked with +: {commit()}")
     failed: set[Run] = set()
     for number, (result, runs) in enumerate(runs_of.items(), start=1):
         completed = True
@@ -79,6 +83,9 @@ def reproduce(
 
 def write_result(checkout: Path, result: Result, runs: Sequence[Run]) -> None:
     """Write what was measured of a result into the documentation of a checkout."""
-    write_measured(checkout / MEASURED, result, runs)
+    folder = checkout / MEASURED
+    if write_measured(folder, result, runs):
+        print(f"wrote {measured_file(folder, result)}")
+        draw_figures(folder, result, read_measured(folder, result))
     for page in write_pages(checkout):
         print(f"wrote {page}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from experiments.comparison.earlier import LARGEST, merge
 from experiments.comparison.options import Options, first_difference, resolved
@@ -40,22 +39,25 @@ def read_measured(folder: Path, result: Result) -> list[Record]:
         raise ValueError(f"{path} does not hold runs: delete it to measure it anew") from error
 
 
-def write_measured(folder: Path, result: Result, runs: Sequence[Run]) -> None:
+def write_measured(folder: Path, result: Result, runs: Sequence[Run]) -> bool:
     """Write the records of the runs that are finished; each replaces an earlier one of its seed.
 
-    Without any finished run, nothing is written.
+    Returns:
+        Whether the file has changed; without any finished run, nothing is written.
     """
     finished = [run for run in runs if run.is_finished(result.levels)]
     if not finished:
-        return
+        return False
     wanted = {run.variant: wanted_options(run) for run in finished}
-    new = [record_of(run, wanted[run.variant]) for run in finished]
-    records = merge(read_measured(folder, result), new, [row.agent for row in result.rows])
+    new = [record_of(run, wanted[run.variant], result.levels) for run in finished]
+    before = read_measured(folder, result)
+    records = merge(before, new, [row.agent for row in result.rows])
+    if records == before:
+        return False
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(
-        measured_file(folder, result),
-        {"result": result.name, "title": result.title, "runs": records},
-    )
+    about = {"result": result.name, "title": result.title}
+    write_json(measured_file(folder, result), {**about, "runs": records})
+    return True
 
 
 def wanted_options(run: Run) -> Options:
@@ -64,34 +66,30 @@ def wanted_options(run: Run) -> Options:
     return resolved(configuration(parse_options(experiment, [*words, *run.options], run.task)))
 
 
-def record_of(run: Run, wanted: Options) -> Record:
+def record_of(run: Run, wanted: Options, levels: Sequence[int]) -> Record:
     """Return everything that is measured of a finished run, and where and how it was made.
 
     Args:
         run: the run.
         wanted: the options that its command gives now.
+        levels: levels at which it is scored; what is known of others belongs to other results.
 
     Returns:
-        The record of a comparison with a shorter learning curve and
-        `commits` at the start and the end of training and of scoring,
-        `differs`, the first option in which the run differs from its command, or None,
-        `versions` and `seconds` of training.
+        The record of a comparison with fewer points of its curve, and with `hardware`, `versions`,
+        `seconds` of training, the `commits` at its start, its end and scoring, and `differs`, the
+        first option in which the run differs from what its command gives now, or None.
     """
     record, config = read_record(run), read_json(run.folder.config)
-    scored = read_json(run.folder.levels) if run.folder.levels.exists() else {}
+    scored = read_json(run.folder.levels) if levels else {}
     commits = [config["commit"], record["results"]["commit"], scored.get("commit", "")]
     curve = record["curve"]
-    record |= {
+    provenance = {
         "commits": list(dict.fromkeys(filter(None, commits))),
         "hardware": config["hardware"],
         "versions": config["versions"],
         "seconds": record["results"]["train.seconds"],
         "differs": first_difference(record["options"], wanted),
-        "curve": curve[:: max(1, len(curve) // POINTS)],
+        "levels": [row for row in record["levels"] if row["level"] in levels],
+        "curve": [*curve[: -1 : 1 + len(curve) // POINTS], *curve[-1:]],
     }
-    return as_read(record)
-
-
-def as_read(record: dict[str, Any]) -> Record:
-    """Return a record as it will be read from its file."""
-    return nonfinite_to_none(record)
+    return nonfinite_to_none(record | provenance)  # as it will be read from the file

@@ -166,7 +166,7 @@ SUMMARY = Summary(
 )
 TABLES = (
     SUMMARY,
-    *(Table(result.name, result, result.columns) for result in RESULTS),
+    *(Table(result.name, result, result.columns, figures="measured") for result in RESULTS),
     Table("readme", CORRIDOR, (columns.SUCCESS, columns.HARDEST, columns.SOLVED, columns.HELD)),
 )
 """The table over tasks, that of each result, and that of README."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 
 from experiments.comparison import run_all
 from experiments.reproduction import columns, command, pages
+from experiments.reproduction.figures import draw_figures
 from experiments.reproduction.pages import END, MEASURED, written
 from experiments.reproduction.result import Result, Row
 from experiments.reproduction.summary import Summary
@@ -70,7 +72,7 @@ PAGE = "".join(f"<!-- measured: {name} -->\n<!-- end -->\n" for name in ("levels
 def tiny_results() -> Iterator[None]:
     """Have no other results than tiny ones."""
     results = (TINY, LEVELS, POLE)
-    tables = tuple(Table(result.name, result, result.columns) for result in results)
+    tables = tuple(Table(r.name, r, r.columns, "results/measured") for r in results)
     with (
         patch.object(command, "RESULTS", results),
         patch.object(pages, "TABLES", (*tables, ALL)),
@@ -158,6 +160,19 @@ def test_agents_that_were_measured_on_all_tasks_are_summarised(finished: Path) -
     assert none[1] == "not measured yet: levels"
 
 
+def test_figures_are_drawn_and_shown(finished: Path) -> None:
+    docs = finished / "it" / "docs"
+    (shown,) = re.findall(r"!\[.*?\]\((.*?)\)", (docs / "page.md").read_text())
+    assert shown == "results/measured/levels/score_against_length.svg"
+    assert "Expire-Span" in (docs / shown).read_text()
+    curves = finished / "it" / MEASURED / "tiny" / "learning_curves.svg"
+    assert f"![{TINY.title}]" in (finished / "it" / "README.md").read_text()
+    before = curves.read_bytes()
+    records = read_json(finished / "it" / MEASURED / "tiny.json")["runs"]
+    draw_figures(finished / "it" / MEASURED, TINY, records)
+    assert curves.read_bytes() == before
+
+
 def test_a_number_changed_by_hand_is_noticed(finished: Path) -> None:
     measured, text = finished / "it" / MEASURED, (finished / "it" / "README.md").read_text()
     assert written(text, measured) == text
@@ -175,6 +190,7 @@ def test_each_run_tells_options_commit_versions_hardware_and_seconds(finished: P
         assert len(run["commits"]) == 1
         assert run["versions"].keys() == {"torch", "gymnasium"}
         assert run["seconds"] > 0
+        assert run["levels"] == []  # those of the other result
         assert "cores" in run["hardware"]
         assert run["command"].startswith("python experiments/")
     assert runs[-1]["options"][""]["wrappers"] == ["envs.masked:MaskVelocity"]
@@ -247,7 +263,7 @@ def test_ctrl_c_keeps_what_is_finished(own: Path, monkeypatch: pytest.MonkeyPatc
     done = call_in("reproduce", "--out", "runs", "--checkout", "new", cwd=own)
     assert done.code == 130
     assert "Repeat the command to continue" in done.out
-    (path,) = (own / "new" / MEASURED).iterdir()
+    (path,) = (own / "new" / MEASURED).glob("*.json")
     assert len(read_json(path)["runs"]) == 3
     expire, none = cells(own / "new" / "README.md", "tiny")
     assert (expire[-2], none[-2]) == ("1, 2", "1")
