@@ -15,6 +15,7 @@ from experiments.comparison.command import exit_on_failure
 from experiments.comparison.run_all import run_all
 from experiments.comparison.runs import Run
 from experiments.reproduction.figures import draw_figures
+from experiments.reproduction.films import make_film
 from experiments.reproduction.listing import print_list
 from experiments.reproduction.measured import measured_file, read_measured, write_measured
 from experiments.reproduction.pages import MEASURED, write_pages
@@ -47,7 +48,8 @@ def reproduce(
         seeds: Seeds of each row; by default the result's own.
         agents: Rows to make, by their agents as in `compare`; by default all.
         list: Print the commands of the runs and what is done already; make nothing.
-        write: Make no runs: only write what is finished in OUT, or was measured before.
+        write: Make no runs and no films: only write what is finished in OUT or was measured
+            before.
         checkout: Folder whose README.md and docs/ are written; by default that of the program.
     """
     at_least(0, jobs=jobs)
@@ -75,6 +77,8 @@ def reproduce(
             make_writable_folder(out)
             failed_now, completed = run_all(runs, result.levels, jobs or os.cpu_count() or 1)
             failed |= set(failed_now)
+            if completed:
+                make_film(checkout / MEASURED, result, runs)
         write_result(checkout, result, runs)
         if not completed:
             exit_on_failure([], completed)

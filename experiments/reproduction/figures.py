@@ -30,15 +30,5 @@ def draw_figures(folder: Path, result: Result, records: Sequence[Record]) -> Non
     shown = [r | {"variant": labels[r["variant"]]} for r in records if r["variant"] in labels]
     own = folder / result.name
     if shown and figures_of(result):
-        own.mkdir(exist_ok=True)
+        own.mkdir(parents=True, exist_ok=True)
         plot_all(own, shown, figures_of(result), ("svg",))
-
-
-def show_figures(result: Result, folder: str) -> list[str]:
-    """Return the lines of Markdown that show the figures.
-
-    Args:
-        result: the result.
-        folder: folder of the measured figures, from the page.
-    """
-    return [f"![{result.title}]({folder}/{result.name}/{name}.svg)" for name in figures_of(result)]

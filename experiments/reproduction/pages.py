@@ -1,8 +1,10 @@
 """Pages whose numbers are written by `rl-expire reproduce`, between marks.
 
-A mark names a table, or one cell of it by the labels of its row and column:
+A mark names a table, the pictures of a result, or a cell by the labels of its row and column:
 
     <!-- measured: corridor -->
+    <!-- end -->
+    <!-- measured: corridor / pictures -->
     <!-- end -->
     It holds <!-- measured: corridor / Expire-Span / bytes --><!-- end --> bytes.
 """
@@ -15,9 +17,12 @@ from functools import partial
 from pathlib import Path
 
 from experiments.command_line.errors import known
+from experiments.reproduction.figures import figures_of
+from experiments.reproduction.films import film_command, film_file
 from experiments.reproduction.measured import read_measured
+from experiments.reproduction.result import Result
 from experiments.reproduction.results import TABLES
-from experiments.reproduction.summary import Summary
+from experiments.reproduction.tables import Table
 from rl_expire.runs.atomic import atomic_write
 
 BEGIN, END = "<!-- measured: ", "<!-- end -->"
@@ -75,7 +80,7 @@ def written(text: str, measured: Path) -> str:
 
 
 def filling(mark: str, measured: Path) -> str:
-    """Return what belongs between the marks called `mark`: a table, or the text of a cell.
+    """Return what belongs between the marks called `mark`: a table, pictures, or one cell.
 
     Raises:
         ValueError: there is no such table or cell.
@@ -85,7 +90,21 @@ def filling(mark: str, measured: Path) -> str:
     read = partial(read_measured, measured)
     if not cell:
         return f"\n{table.markdown(read)}\n"
-    if len(cell) != 2 or isinstance(table, Summary):
-        raise ValueError(f"{mark!r} is no mark: write NAME, or NAME / ROW / COLUMN of a result")
-    row, column = cell
-    return table.cell(row, column, read)
+    if isinstance(table, Table) and cell == ["pictures"]:
+        return "".join(f"\n{line}\n" for line in pictures(measured, table.result)) or "\n"
+    if isinstance(table, Table) and len(cell) == 2:
+        return table.cell(cell[0], cell[1], read)
+    raise ValueError(f"{mark!r} is no mark: write NAME, NAME / pictures, or NAME / ROW / COLUMN")
+
+
+def pictures(measured: Path, result: Result) -> list[str]:
+    """Return the lines of Markdown that show a result's figures and film, on a page beside them."""
+    figures = [measured / result.name / f"{name}.svg" for name in figures_of(result)]
+    lines = [
+        f"![{result.title}]({path.relative_to(measured.parent)})"
+        for path in (*figures, film_file(measured, result))
+        if path.exists()
+    ]
+    if result.film is not None and film_file(measured, result).exists():
+        lines.append(film_command(result))
+    return lines

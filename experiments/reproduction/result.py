@@ -27,6 +27,19 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Film:
+    """A film of one episode of the first row's agent, trained with its first seed.
+
+    Attributes:
+        episode: seed of the episode.
+        level: its difficulty; None: as in training.
+    """
+
+    episode: int
+    level: int | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """One result of the documentation.
 
@@ -41,6 +54,7 @@ class Result:
         seeds: seeds of each row.
         levels: levels at which the trained agents are scored one by one.
         folder: folder of the runs, which results may share; empty for `name`.
+        film: what to film; None for nothing.
     """
 
     name: str
@@ -53,6 +67,7 @@ class Result:
     seeds: tuple[int, ...] = (1, 2, 3)
     levels: tuple[int, ...] = ()
     folder: str = ""
+    film: Film | None = None
 
     def runs(self, out: Path, seeds: Sequence[int] = ()) -> list[Run]:
         """Return the runs, row by row.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from experiments.reproduction import columns
 from experiments.reproduction.columns import COST, level, level_mean
-from experiments.reproduction.result import Result, Row
+from experiments.reproduction.result import Film, Result, Row
 from experiments.reproduction.summary import Summary
 from experiments.reproduction.tables import Table
 
@@ -31,6 +31,7 @@ CORRIDOR = Result(
     columns=(*SUCCESS, columns.SOLVED, *MEMORY, *COST),
     total_steps=4_000_000,
     seeds=(1, 2, 3, 4, 5),
+    film=Film(episode=8),
 )
 LENGTHS = replace(
     CORRIDOR,
@@ -44,6 +45,7 @@ LENGTHS = replace(
         level_mean(FARTHEST, "kept_at_decision_per_layer", "held at 100,000", 1),
         level_mean(FARTHEST, "bytes_held", "bytes at 100,000", 0),
     ),
+    film=Film(episode=8, level=10_000),
 )
 INSTRUCTION = Result(
     name="instruction",
@@ -52,6 +54,7 @@ INSTRUCTION = Result(
     rows=ALL,
     columns=(*SHARE, columns.SOLVED, *MEMORY, *COST),
     total_steps=8_000_000,
+    film=Film(episode=3),
 )
 PORTAL = Result(
     name="portal",
@@ -60,6 +63,7 @@ PORTAL = Result(
     rows=ALL,
     columns=(*SHARE, columns.SOLVED, *MEMORY, *COST),
     total_steps=8_000_000,
+    film=Film(episode=3),
 )
 WALKING = Result(
     name="walking",
@@ -118,6 +122,7 @@ MINIGRID = Result(
     rows=(EXPIRE_SPAN, LSTM),
     columns=(columns.SUCCESS, columns.SAMPLED, columns.SOLVED, columns.HELD, *COST),
     total_steps=3_000_000,
+    film=Film(episode=8),
 )
 TMAZE = Result(
     name="tmaze",
@@ -166,7 +171,7 @@ SUMMARY = Summary(
 )
 TABLES = (
     SUMMARY,
-    *(Table(result.name, result, result.columns, figures="measured") for result in RESULTS),
+    *(Table(result.name, result, result.columns) for result in RESULTS),
     Table("readme", CORRIDOR, (columns.SUCCESS, columns.HARDEST, columns.SOLVED, columns.HELD)),
 )
 """The table over tasks, that of each result, and that of README."""

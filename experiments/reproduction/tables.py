@@ -9,7 +9,6 @@ from pathlib import Path
 from experiments.comparison.record import Record
 from experiments.comparison.table import markdown_table
 from experiments.reproduction.columns import EVERY_TABLE, Column
-from experiments.reproduction.figures import show_figures
 from experiments.reproduction.result import Result, Row
 
 NOT_MEASURED = "not measured yet"
@@ -25,13 +24,11 @@ class Table:
         name: its name in marks.
         result: what it shows.
         columns: besides those that every table has.
-        figures: folder of the measured figures, from the page; empty to show no figures.
     """
 
     name: str
     result: Result
     columns: tuple[Column, ...]
-    figures: str = ""
 
     def markdown(self, read: Read) -> str:
         """Return the whole table, and a line on how its numbers were made."""
@@ -39,10 +36,7 @@ class Table:
         columns = (*self.columns, *EVERY_TABLE)
         rows = [[row.label, *self._cells(row, records, columns)] for row in self.result.rows]
         titles = ["agent", *(column.title for column in columns)]
-        lines = [*markdown_table(titles, rows), "", made_by(self.result, records)]
-        if records and self.figures:
-            lines += ["", *show_figures(self.result, self.figures)]
-        return "\n".join(lines)
+        return "\n".join([*markdown_table(titles, rows), "", made_by(self.result, records)])
 
     def cell(self, label: str, title: str, read: Read) -> str:
         """Return one cell, by the labels of its row and its column.

@@ -15,8 +15,9 @@ import pytest
 from experiments.comparison import run_all
 from experiments.reproduction import columns, command, pages
 from experiments.reproduction.figures import draw_figures
+from experiments.reproduction.films import film_file, make_film
 from experiments.reproduction.pages import END, MEASURED, written
-from experiments.reproduction.result import Result, Row
+from experiments.reproduction.result import Film, Result, Row
 from experiments.reproduction.summary import Summary
 from experiments.reproduction.tables import Table
 from rl_expire.scoring.statistics import iqm_over_tasks
@@ -36,11 +37,13 @@ TINY = Result(
     ),
     total_steps=128,
     seeds=(1, 2),
+    film=Film(episode=8),
 )
 LEVELS = replace(
     TINY,
     name="levels",
     folder="tiny",
+    film=None,
     rows=TINY.rows[:1],
     levels=(6, 12),
     columns=(columns.level(6), columns.level_mean(12, "bytes_held", "bytes at 12", 0)),
@@ -48,6 +51,7 @@ LEVELS = replace(
 POLE = replace(
     TINY,
     name="pole",
+    film=None,
     task="CartPole-v1",
     rows=TINY.rows[1:],
     columns=(columns.RETURN,),
@@ -66,13 +70,14 @@ Before.
 It held <!-- measured: tiny / Expire-Span / held at the last decision -->3<!-- end --> memories.
 """
 PAGE = "".join(f"<!-- measured: {name} -->\n<!-- end -->\n" for name in ("levels", "pole", "all"))
+PICTURES = "<!-- measured: tiny / pictures -->\n<!-- end -->\n"
 
 
 @pytest.fixture(autouse=True, scope="module")
 def tiny_results() -> Iterator[None]:
     """Have no other results than tiny ones."""
     results = (TINY, LEVELS, POLE)
-    tables = tuple(Table(r.name, r, r.columns, "results/measured") for r in results)
+    tables = tuple(Table(r.name, r, r.columns) for r in results)
     with (
         patch.object(command, "RESULTS", results),
         patch.object(pages, "TABLES", (*tables, ALL)),
@@ -83,9 +88,10 @@ def tiny_results() -> Iterator[None]:
 
 def make_checkout(folder: Path) -> None:
     """Write README and documentation with marks."""
-    (folder / "docs").mkdir(parents=True)
+    (folder / "docs" / "results").mkdir(parents=True)
     (folder / "README.md").write_text(README)
     (folder / "docs" / "page.md").write_text(PAGE)
+    (folder / "docs" / "results" / "pictures.md").write_text(PICTURES)
 
 
 def reproduce(*words: str, cwd: Path) -> Outcome:
@@ -160,17 +166,28 @@ def test_agents_that_were_measured_on_all_tasks_are_summarised(finished: Path) -
     assert none[1] == "not measured yet: levels"
 
 
-def test_figures_are_drawn_and_shown(finished: Path) -> None:
-    docs = finished / "it" / "docs"
-    (shown,) = re.findall(r"!\[.*?\]\((.*?)\)", (docs / "page.md").read_text())
-    assert shown == "results/measured/levels/score_against_length.svg"
-    assert "Expire-Span" in (docs / shown).read_text()
-    curves = finished / "it" / MEASURED / "tiny" / "learning_curves.svg"
-    assert f"![{TINY.title}]" in (finished / "it" / "README.md").read_text()
+def test_figures_and_a_film_are_made_and_shown(finished: Path) -> None:
+    measured = finished / "it" / MEASURED
+    page = (measured.parent / "pictures.md").read_text()
+    shown = re.findall(r"!\[.*?\]\((.*?)\)", page)
+    assert shown == ["measured/tiny/learning_curves.svg", "measured/tiny/film.gif"]
+    assert f"`rl-expire watch {Path('runs/reproduce/tiny/expire-span/seed-1')} --seeds 8" in page
+    assert (measured / "tiny" / "film.gif").read_bytes().startswith(b"GIF")
+    curves = measured / "tiny" / "learning_curves.svg"
     before = curves.read_bytes()
-    records = read_json(finished / "it" / MEASURED / "tiny.json")["runs"]
-    draw_figures(finished / "it" / MEASURED, TINY, records)
+    assert b"Expire-Span" in before
+    draw_figures(measured, TINY, read_json(measured / "tiny.json")["runs"])
     assert curves.read_bytes() == before
+    assert (measured / "levels" / "score_against_length.svg").exists()
+
+
+def test_a_film_that_fails_is_a_warning(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = replace(TINY, film=Film(episode=1, level=-1)).runs(finished / "runs")
+    make_film(tmp_path, replace(TINY, film=Film(episode=1, level=-1)), runs)
+    assert "warning: no film of expire-span, seed 1: " in capsys.readouterr().out
+    assert not film_file(tmp_path, TINY).exists()
 
 
 def test_a_number_changed_by_hand_is_noticed(finished: Path) -> None:
@@ -296,7 +313,10 @@ def test_a_missing_package_is_named_with_a_remedy(call: Call) -> None:
         ("<!-- measured: tinny -->\n<!-- end -->", "'tinny' is no table: did you mean tiny?"),
         ("<!-- measured: tiny -->", "needs an <!-- end --> of its own"),
         ("<!-- measured: tiny --><!-- measured: pole --><!-- end -->", "needs an <!-- end -->"),
-        ("<!-- measured: tiny / none --><!-- end -->", "write NAME, or NAME / ROW / COLUMN"),
+        (
+            "<!-- measured: tiny / none --><!-- end -->",
+            "write NAME, NAME / pictures, or NAME / ROW",
+        ),
         (
             "<!-- measured: tiny / x / success --><!-- end -->",
             "tiny has no 'x': choose from Expire",
