@@ -37,13 +37,11 @@ TINY = Result(
     ),
     total_steps=128,
     seeds=(1, 2),
-    film=Film(episode=8),
 )
 LEVELS = replace(
     TINY,
     name="levels",
     folder="tiny",
-    film=None,
     rows=TINY.rows[:1],
     levels=(6, 12),
     columns=(columns.level(6), columns.level_mean(12, "bytes_held", "bytes at 12", 0)),
@@ -51,7 +49,6 @@ LEVELS = replace(
 POLE = replace(
     TINY,
     name="pole",
-    film=None,
     task="CartPole-v1",
     rows=TINY.rows[1:],
     columns=(columns.RETURN,),
@@ -166,19 +163,37 @@ def test_agents_that_were_measured_on_all_tasks_are_summarised(finished: Path) -
     assert none[1] == "not measured yet: levels"
 
 
-def test_figures_and_a_film_are_made_and_shown(finished: Path) -> None:
+def test_figures_are_drawn_and_shown(finished: Path) -> None:
     measured = finished / "it" / MEASURED
-    page = (measured.parent / "pictures.md").read_text()
-    shown = re.findall(r"!\[.*?\]\((.*?)\)", page)
-    assert shown == ["measured/tiny/learning_curves.svg", "measured/tiny/film.gif"]
-    assert f"`rl-expire watch {Path('runs/reproduce/tiny/expire-span/seed-1')} --seeds 8" in page
-    assert (measured / "tiny" / "film.gif").read_bytes().startswith(b"GIF")
+    assert shown(measured.parent / "pictures.md") == ["measured/tiny/learning_curves.svg"]
     curves = measured / "tiny" / "learning_curves.svg"
     before = curves.read_bytes()
     assert b"Expire-Span" in before
     draw_figures(measured, TINY, read_json(measured / "tiny.json")["runs"])
     assert curves.read_bytes() == before
     assert (measured / "levels" / "score_against_length.svg").exists()
+
+
+def shown(page: Path) -> list[str]:
+    """Return the pictures that a page shows."""
+    return re.findall(r"!\[.*?\]\((.*?)\)", page.read_text())
+
+
+@pytest.mark.slow
+def test_a_film_is_made_once_and_shown(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filmed = replace(TINY, film=Film(episode=8))
+    monkeypatch.setattr(command, "RESULTS", (filmed,))
+    monkeypatch.setattr(pages, "TABLES", (*pages.TABLES[1:], Table("tiny", filmed, TINY.columns)))
+    assert reproduce("tiny", cwd=own).code == 0
+    page = own / "it" / MEASURED.parent / "pictures.md"
+    assert shown(page) == ["measured/tiny/learning_curves.svg", "measured/tiny/film.gif"]
+    run = Path("runs") / "reproduce" / "tiny" / "expire-span" / "seed-1"
+    assert f"`rl-expire watch {run} --seeds 8 --gif FILE`" in page.read_text()
+    film = own / "it" / MEASURED / "tiny" / "film.gif"
+    assert film.read_bytes().startswith(b"GIF")
+    made = film.stat().st_mtime_ns
+    assert reproduce("tiny", cwd=own).code == 0
+    assert film.stat().st_mtime_ns == made
 
 
 def test_a_film_that_fails_is_a_warning(
@@ -215,10 +230,10 @@ def test_each_run_tells_options_commit_versions_hardware_and_seconds(finished: P
 
 def test_what_is_done_is_listed_and_not_made_again(own: Path) -> None:
     shutil.rmtree(own / "runs" / "tiny" / "memoryless" / "seed-2")
-    (own / "runs" / "tiny" / "expire-span" / "seed-1" / "results.json").unlink()
+    (own / "runs" / "tiny" / "memoryless" / "seed-1" / "results.json").unlink()
     listed = reproduce("tiny", "--list", cwd=own).out.splitlines()
     assert listed[0] == "tiny: A corridor of six columns (2 of 4 runs done)"
-    assert [line.split()[0] for line in listed[1:]] == ["begun,", "done,", "done,", "to"]
+    assert [line.split()[0] for line in listed[1:]] == ["done,", "done,", "begun,", "to"]
     assert "python experiments/corridor.py --agent memoryless --seed 2" in listed[-1]
     with processes_made_by(InProcess) as started:
         done = reproduce("tiny", cwd=own)
@@ -315,7 +330,7 @@ def test_a_missing_package_is_named_with_a_remedy(call: Call) -> None:
         ("<!-- measured: tiny --><!-- measured: pole --><!-- end -->", "needs an <!-- end -->"),
         (
             "<!-- measured: tiny / none --><!-- end -->",
-            "write NAME, NAME / pictures, or NAME / ROW",
+            "write NAME, NAME / pictures, or NAME",
         ),
         (
             "<!-- measured: tiny / x / success --><!-- end -->",
