@@ -14,7 +14,7 @@ import pytest
 from agents import ExpireSpanConfig, make_agent
 from experiments import cli
 from experiments.reproduction.measured import measured_file
-from experiments.reproduction.pages import BEGIN, MARKED, MEASURED, pages_of, written
+from experiments.reproduction.pages import BEGIN, END, MARKED, MEASURED, pages_of, written
 from experiments.reproduction.result import Result
 from experiments.reproduction.results import CORRIDOR, RESULTS, TABLES
 from rl_expire.export.files import write_onnx
@@ -243,7 +243,10 @@ def test_every_result_has_its_table_on_the_page_of_results() -> None:
 def test_readme_shows_what_was_measured() -> None:
     """Its table is that of an earlier recipe only until there are figures of the present one."""
     measured = measured_file(ROOT / MEASURED, CORRIDOR).exists()
-    assert (f"{BEGIN}readme" in (ROOT / "README.md").read_text()) is measured
+    marked = f"{BEGIN}readme -->" in (ROOT / "README.md").read_text()
+    assert marked is measured, (
+        f"replace README's table by {BEGIN}readme --> and {END}, then --write"
+    )
 
 
 def test_runs_in_one_folder_have_one_command() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -53,36 +53,74 @@ def reproduce(
         checkout: Folder whose README.md and docs/ are written; by default that of the program.
     """
     at_least(0, jobs=jobs)
-    by_name = {result.name: result for result in RESULTS}
-    chosen = [known(name, by_name, "result") for name in dict.fromkeys(names)] or [*RESULTS]
-    rows = {row.agent: row for result in chosen for row in result.rows}
-    rows = [known(agent, rows, "agent of these results").agent for agent in agents or rows]
-    runs_of = {
-        result: [run for run in result.runs(out, seeds) if run.variant in rows] for result in chosen
-    }
+    at_least(0, seeds=min(seeds, default=0))
+    chosen = chosen_runs(names, agents, seeds, out)
     if list:
-        print_list(runs_of)
+        print_list(chosen)
         return
     installed("matplotlib", "scipy")
     checkout = checkout or CHECKOUT
     if not (checkout / "docs").is_dir():
         raise ValueError(f"checkout {checkout} has no docs/: choose the folder of a checkout")
-    if not write and commit().endswith("+"):
+    write_pages(checkout)  # a mark that cannot be filled is better found before than after days
+    if write:
+        for result, runs in chosen.items():
+            write_result(checkout, result, runs)
+    else:
+        make(chosen, checkout, out, jobs or os.cpu_count() or 1)
+
+
+def chosen_runs(
+    names: Sequence[str], agents: Sequence[str], seeds: Sequence[int], out: Path
+) -> dict[Result, list[Run]]:
+    """Return the runs to make of each result, in order.
+
+    Args:
+        names: of results; none for all.
+        agents: rows to make; none for all.
+        seeds: seeds of each row; none for the result's own.
+        out: folder of all runs.
+
+    Raises:
+        ValueError: a result or an agent is unknown.
+    """
+    by_name = {result.name: result for result in RESULTS}
+    results = [known(name, by_name, "result") for name in dict.fromkeys(names)] or RESULTS
+    rows = {row.agent: row for result in results for row in result.rows}
+    variants = [known(agent, rows, "agent of these results").agent for agent in agents or rows]
+    chosen = {
+        result: [run for run in result.runs(out, seeds) if run.variant in variants]
+        for result in results
+    }
+    return {result: runs for result, runs in chosen.items() if runs}
+
+
+def make(chosen: Mapping[Result, Sequence[Run]], checkout: Path, out: Path, jobs: int) -> None:
+    """Make the runs of one result after the other, and write each once its runs are made.
+
+    Args:
+        chosen: the runs of each result.
+        checkout: folder whose documentation is written.
+        out: folder of all runs.
+        jobs: runs at a time.
+
+    Raises:
+        SystemExit: a run failed, or Ctrl-C; what is finished has been written.
+    """
+    make_writable_folder(out)
+    if commit().endswith("+"):
         print(f"note: there are uncommitted changes, so commits are marked with +: {commit()}")
-    failed: set[Run] = set()
-    for number, (result, runs) in enumerate(runs_of.items(), start=1):
-        completed = True
-        if not write:
-            print(f"{number} of {len(chosen)}: {result.name}: {result.title}", flush=True)
-            make_writable_folder(out)
-            failed_now, completed = run_all(runs, result.levels, jobs or os.cpu_count() or 1)
-            failed |= set(failed_now)
-            if completed:
-                make_film(checkout / MEASURED, result, runs)
+    failed: list[Run] = []
+    for number, (result, runs) in enumerate(chosen.items(), start=1):
+        print(f"{number} of {len(chosen)}: {result.name}: {result.title}", flush=True)
+        failed_now, completed = run_all(runs, result.levels, jobs)
+        failed += failed_now
+        if completed:
+            make_film(checkout / MEASURED, result, runs)
         write_result(checkout, result, runs)
         if not completed:
             exit_on_failure([], completed)
-    exit_on_failure([*failed], completed=True)
+    exit_on_failure(failed, completed=True)
 
 
 def write_result(checkout: Path, result: Result, runs: Sequence[Run]) -> None:

@@ -144,6 +144,8 @@ COLLISION = Result(
     task="collision",
     rows=(EXPIRE_SPAN,),
     columns=(*SUCCESS, columns.SOLVED, *MEMORY, *COST),
+    total_steps=2_000_000,
+    seeds=(1,),
 )
 JOINT = Result(
     name="joint",

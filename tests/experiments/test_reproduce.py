@@ -308,6 +308,7 @@ def test_ctrl_c_keeps_what_is_finished(own: Path, monkeypatch: pytest.MonkeyPatc
         ("zzz", "'zzz' is no result: choose from tiny, levels, pole"),
         ("tiny --agents memory", "'memory' is no agent of these results: did you mean memoryless?"),
         ("--jobs -1", "--jobs is -1: choose 0 or more"),
+        ("--seeds 1 -1", "--seeds is -1: choose 0 or more"),
         ("--checkout nowhere", "--checkout nowhere has no docs/: choose the folder of a checkout"),
     ],
 )
