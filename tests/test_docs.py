@@ -15,7 +15,6 @@ from agents import ExpireSpanConfig, make_agent
 from experiments import cli
 from experiments.reproduction.measured import measured_file
 from experiments.reproduction.pages import BEGIN, END, MARKED, MEASURED, pages_of, written
-from experiments.reproduction.result import Result
 from experiments.reproduction.results import CORRIDOR, RESULTS, TABLES
 from rl_expire.export.files import write_onnx
 from rl_expire.export.step import PolicyStep
@@ -254,9 +253,3 @@ def test_runs_in_one_folder_have_one_command() -> None:
     commands = {run.folder.path: run.reproduce for run in runs}
     assert all(commands[run.folder.path] == run.reproduce for run in runs)
     assert len(set(commands.values())) == len(commands)
-
-
-@pytest.mark.parametrize("result", RESULTS, ids=lambda result: result.name)
-def test_commands_of_results_parse(result: Result) -> None:
-    for run in result.runs(Path("runs"), seeds=(1,)):
-        cli.parses(["train", run.task, *run.options])

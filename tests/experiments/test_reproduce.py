@@ -13,13 +13,20 @@ from unittest.mock import patch
 import pytest
 
 from experiments.comparison import run_all
+from experiments.comparison.options import first_difference, resolved
 from experiments.reproduction import columns, command, pages
 from experiments.reproduction.figures import draw_figures
 from experiments.reproduction.films import film_file, make_film
+from experiments.reproduction.measured import wanted_options
 from experiments.reproduction.pages import END, MEASURED, written
 from experiments.reproduction.result import Film, Result, Row
+from experiments.reproduction.results import RESULTS
 from experiments.reproduction.summary import Summary
 from experiments.reproduction.tables import Table
+from experiments.tasks import experiment_of
+from experiments.training.command_line import parse_options
+from experiments.training.config_file import configuration
+from rl_expire.runs.json_file import write_json
 from rl_expire.scoring.statistics import iqm_over_tasks
 from tests.experiments.conftest import Call, Files, Outcome, read_json
 from tests.experiments.conftest import call as call_in
@@ -285,6 +292,18 @@ def test_a_run_whose_defaults_have_changed_since_is_marked(own: Path) -> None:
     assert reproduce("tiny", "--write", cwd=own).code == 0
     _, none = cells(own / "it" / "README.md", "tiny")
     assert none[-1].endswith("; **seed 1: --ppo.clip 0.1, not 0.2**")
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: result.name)
+def test_options_as_written_by_a_run_are_those_of_its_command(
+    result: Result, tmp_path: Path
+) -> None:
+    for run in result.runs(tmp_path, seeds=(1,)):
+        experiment, words = experiment_of(run.task)
+        options = parse_options(experiment, [*words, *run.options], "")
+        write_json(tmp_path / "config.json", configuration(options))
+        made_with = resolved(read_json(tmp_path / "config.json"))
+        assert first_difference(made_with, wanted_options(run)) is None
 
 
 def test_ctrl_c_keeps_what_is_finished(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
