@@ -14,6 +14,7 @@ from rl_expire.learning import ranks
 from rl_expire.learning.actor_processes import ActorProcesses
 from rl_expire.learning.actor_worker import Parts
 from rl_expire.learning.curriculum import Curriculum
+from rl_expire.learning.lifetime_shares import lifetime_shares
 from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.schedule import Schedule
 from rl_expire.learning.trainer import Trainer
@@ -59,6 +60,7 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     )
     begin, solved_return = schedule.curriculum.options, env_config.solved_return
     seed = ranks.own_seed(options.seed, rows)
+    shares = lifetime_shares(rows) if forgetting.method == "distillation" else None
     try:
         if actors:
             parts = Parts(
@@ -66,11 +68,12 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
                 partial(make_agent, *spaces, options.agent),
                 solved_return,
                 find_spec(env_id),
+                shares,
             )
             close_envs(envs)
             actor = ActorProcesses(agent, parts, actors, device, seed, begin, envs.metadata)
         else:
-            actor = LocalActor(envs, agent, device, seed, solved_return, begin)
+            actor = LocalActor(envs, agent, device, seed, solved_return, begin, shares)
         return Trainer(
             agent,
             actor,

@@ -30,7 +30,7 @@ class LayerOutput:
         states: `[B, T, D]`, inputs of the next layer.
         spans: `[B, T]`, lifetimes of the segment's states, in steps.
         cost: `[]`, cost of the layer's memory, see `Lifetime.cost`.
-        held: `[]`, mean number of memories held.
+        held: `[]`, mean number of memories held, see `SlotMemory.mean_held`.
         left: `[B, S + T]` bool, which of the memories before the segment and its own states are
             held at its last step; None where they are not told apart.
     """
@@ -104,7 +104,7 @@ class MemoryLayer(nn.Module):
 
     def refreshed_spans(self, slots: SlotMemory) -> Tensor:
         """Return the lifetimes `[B, S]` of memories under the current weights."""
-        return self.lifetime(slots.hidden)
+        return slots.shortened(self.lifetime(slots.hidden))
 
     def act(self, state: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
         """Store a state, then attend to the memory.
@@ -123,7 +123,7 @@ class MemoryLayer(nn.Module):
             state,
             key[:, :, 0],
             value[:, :, 0],
-            self.spans_at(state, clock),
+            slots.shortened(self.spans_at(state, clock)),
             clock,
             ramp=self.ramp,
             capacity=self.capacity,
@@ -153,7 +153,7 @@ class MemoryLayer(nn.Module):
         normed = self.attention_norm(memory)
         key, value = self.attention.project_memory(normed)
         query = self.attention.project_query(normed[:, slots.num_slots :])
-        spans = self.lifetime(memory, early=early)
+        spans = slots.shortened(self.lifetime(memory, early=early))
         evicted = torch.zeros(memory.shape[:2], dtype=torch.bool, device=memory.device)
         parts = parts_of(states.shape[1], evicted.numel())
         attended = []
@@ -219,7 +219,7 @@ class MemoryLayer(nn.Module):
         )
         own = spans[:, slots.num_slots :]
         cost = self.lifetime.cost(own, spans, remaining.masked_fill(~visible, torch.inf))
-        return Attended(mixed, cost, held.sum(-1).float().mean(), held[:, -1], evicted)
+        return Attended(mixed, cost, slots.mean_held(held), held[:, -1], evicted)
 
     @torch.no_grad()
     def remember(
@@ -246,6 +246,7 @@ class MemoryLayer(nn.Module):
             value=nothing,
             written_at=torch.cat([slots.written_at, times], dim=1),
             span=before.masked_fill(~output.left, FREE),
+            share=slots.share,
         )
         return memory.compact(times[:, -1] + 1, self.ramp)
 
