@@ -148,7 +148,7 @@ class Forgetting(Generic[M]):
         """
         with frozen(self._others):
             student = self.agent.unroll(batch.acted_on, batch.memory, early=self.config.early)
-        whole = batch.valid & (batch.share == 1)
+        whole = batch.valid & (batch.share >= 1)
         loss, kl = distillation(student, acted, self.agent.actions, whole, batch.choice)
         # A minibatch whose loss is not finite is skipped, and must not spoil the sum.
         self._missed = self._missed + kl.nan_to_num(0.0, 0.0, 0.0).sum()

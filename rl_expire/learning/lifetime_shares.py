@@ -34,6 +34,7 @@ def lifetime_shares(rows: int) -> Tensor:
     shares = torch.ones(rows)
     shorter = rows // EVERY
     shares[rows - shorter :] = 0.5 ** (1 + torch.arange(shorter) % HALVINGS)
+    shares[rows - shorter : rows - shorter // 2] = 2.0
     return shares
 
 

@@ -61,7 +61,7 @@ def early_fade_bias(
         fade: shape of the fade.
         early: share of the lifetime, in [0, 1).
     """
-    if early == 0:
+    if isinstance(early, float | int) and early == 0:
         return fade_bias(remaining, ramp, fade)
     ahead = early * (remaining + age).clamp(min=0.0)
     return fade_bias(remaining - ahead, ramp + ahead, fade)

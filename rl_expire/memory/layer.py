@@ -209,7 +209,7 @@ class MemoryLayer(nn.Module):
                 remaining, visible, evicted, first, self.ramp, self.capacity
             )
         held = visible & is_held(remaining, self.ramp)
-        bias = self.lifetime.fade(remaining, age, early)
+        bias = self.lifetime.fade(remaining, age, slots.early(early))
         mixed, _ = self.attention(
             query,
             key,

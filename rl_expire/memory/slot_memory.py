@@ -119,7 +119,14 @@ class SlotMemory:
         """Return the lifetimes `[B, ...]` of this memory's rows, given the learned ones."""
         if self.share is None:
             return spans
-        return spans * self.share.view(-1, *(1,) * (spans.ndim - 1))
+        share = self.share.view(-1, *(1,) * (spans.ndim - 1))
+        return spans * share + (share - 1).clamp(min=0) * 4.0
+
+    def early(self, early: float) -> float | Tensor:
+        """x."""
+        if self.share is None or not early:
+            return early
+        return (1 - (1 - early) / self.share.clamp(min=1)).view(-1, 1, 1)
 
     def mean_held(self, held: Tensor) -> Tensor:
         """Return the mean number `[]` of memories of the rows that hold them for all their lives.
