@@ -342,7 +342,7 @@ class Rollout(Generic[M]):
         choice: `[T, B]` bool, see `InfoKey.CHOICE`. Where it is false, the policy has nothing to
             learn but noise.
         relevant: `[T, B]` bool, see `InfoKey.RELEVANT`; for diagnostics only.
-        share: `[B]`, share of their lifetimes for which each environment's memories were held.
+        pace: `[B]`, by how much the memories of each environment aged in a step.
         memory: the agent's memory before `steps[0]`, a detached copy.
     """
 
@@ -358,7 +358,7 @@ class Rollout(Generic[M]):
     valid: Tensor
     choice: Tensor
     relevant: Tensor
-    share: Tensor
+    pace: Tensor
     memory: M
 
     @property
@@ -378,13 +378,13 @@ class Rollout(Generic[M]):
         columns = {
             f.name: getattr(self, f.name)[:, rows]
             for f in fields(self)
-            if f.name not in ("steps", "memory", "bootstrap_value", "share")
+            if f.name not in ("steps", "memory", "bootstrap_value", "pace")
         }
         return replace(
             self,
             steps=self.steps.map(lambda x: x[:, rows]),
             memory=self.memory.select(rows),
             bootstrap_value=self.bootstrap_value[rows],
-            share=self.share[rows],
+            pace=self.pace[rows],
             **columns,
         )

@@ -185,9 +185,9 @@ class MemoryTransformer(
         modules = [self.embedding, *self._layers()[:-1]]
         return [p for module in modules for p in module.parameters()]
 
-    def shortened(self, memory: TransformerMemory, shares: Tensor) -> TransformerMemory:
-        """Return `memory`, whose rows hold memories for `shares [B]` of their lifetimes only."""
-        return replace(memory, layers=[replace(slots, share=shares) for slots in memory.layers])
+    def with_pace(self, memory: TransformerMemory, pace: Tensor) -> TransformerMemory:
+        """Return `memory`, whose rows' memories age by `pace [B]` in a step from now on."""
+        return replace(memory, layers=[replace(slots, pace=pace) for slots in memory.layers])
 
     def set_horizon(self, age: float) -> None:
         """Set the age, in steps, up to which training tests memories, in every layer."""

@@ -13,8 +13,8 @@ from experiments.training.experiment import Experiment
 from rl_expire.learning import ranks
 from rl_expire.learning.actor_processes import ActorProcesses
 from rl_expire.learning.actor_worker import Parts
+from rl_expire.learning.ageing import ageing_pace
 from rl_expire.learning.curriculum import Curriculum
-from rl_expire.learning.lifetime_shares import lifetime_shares
 from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.schedule import Schedule
 from rl_expire.learning.trainer import Trainer
@@ -60,7 +60,8 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     )
     begin, solved_return = schedule.curriculum.options, env_config.solved_return
     seed = ranks.own_seed(options.seed, rows)
-    shares = lifetime_shares(rows) if forgetting.method == "distillation" else None
+    one_level = len(schedule.curriculum.levels) == 1
+    pace = ageing_pace(rows) if one_level and forgetting.method == "distillation" else None
     try:
         if actors:
             parts = Parts(
@@ -68,12 +69,12 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
                 partial(make_agent, *spaces, options.agent),
                 solved_return,
                 find_spec(env_id),
-                shares,
+                pace,
             )
             close_envs(envs)
             actor = ActorProcesses(agent, parts, actors, device, seed, begin, envs.metadata)
         else:
-            actor = LocalActor(envs, agent, device, seed, solved_return, begin, shares)
+            actor = LocalActor(envs, agent, device, seed, solved_return, begin, pace)
         return Trainer(
             agent,
             actor,

@@ -14,7 +14,7 @@ import torch
 from torch import multiprocessing
 
 from rl_expire.learning.actor_worker import Parts, Reply, Request, receive, serve
-from rl_expire.learning.lifetime_shares import empty_memory
+from rl_expire.learning.ageing import empty_memory
 from rl_expire.learning.published_weights import PublishedWeights
 from rl_expire.learning.record import Record
 from rl_expire.types import Agent, M, Rollout
@@ -204,6 +204,6 @@ class ActorProcesses(Record, Generic[M]):
             if isinstance(value, torch.Tensor)
         }
         steps = rollout.steps.map(lambda x: x.to(self.device, non_blocking=True))
-        empty = empty_memory(self.agent, tensors["share"])
+        empty = empty_memory(self.agent, tensors["pace"])
         memory = empty.restored(rollout.memory.state_dict())
         return replace(rollout, steps=steps, memory=memory, **tensors)

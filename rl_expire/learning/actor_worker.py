@@ -31,14 +31,14 @@ class Parts:
         make_agent: makes the agent; its weights are loaded afterwards.
         solved_return: see `Actor`.
         spec: the environments' registration, which the learner's process may have made itself.
-        shares: see `Actor`.
+        pace: see `Actor`.
     """
 
     make_envs: Callable[[], VectorEnv]
     make_agent: Callable[[], Agent[Any]]
     solved_return: float | None = None
     spec: EnvSpec | None = None
-    shares: Tensor | None = None
+    pace: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _serve(connection: Connection, weights: PublishedWeights, parts: Parts, seed
     version = weights.load(agent)
     cpu = torch.device("cpu")
     actor = LocalActor(
-        parts.make_envs(), agent, cpu, seed, parts.solved_return, options, parts.shares
+        parts.make_envs(), agent, cpu, seed, parts.solved_return, options, parts.pace
     )
     while True:
         if request.options != options:

@@ -79,8 +79,8 @@ class ForgettingAgent(Agent[M]):
         """
 
     @abstractmethod
-    def shortened(self, memory: M, shares: Tensor) -> M:
-        """Return `memory`, whose rows hold memories for `shares [B]` of their lifetimes only."""
+    def with_pace(self, memory: M, pace: Tensor) -> M:
+        """Return `memory`, whose rows' memories age by `pace [B]` in a step from now on."""
 
     @abstractmethod
     def calibrate_spans(self, steps: TimeStep, memory: M) -> None:
@@ -143,16 +143,17 @@ class Forgetting(Generic[M]):
         """Return the loss `[]`, which has a gradient for the spans only.
 
         Args:
-            batch: whole sequences of some environments.
+            batch: tells sequences of some environments.
             acted: the agent's output on it, with memories as they are while acting.
         """
         with frozen(self._others):
             student = self.agent.unroll(batch.acted_on, batch.memory, early=self.config.early)
-        whole = batch.valid & (batch.share >= 1)
-        loss, kl = distillation(student, acted, self.agent.actions, whole, batch.choice)
+        # Where memories age fast, the agent itself acts on too few.
+        tells = batch.valid & (batch.pace <= 1)
+        loss, kl = distillation(student, acted, self.agent.actions, tells, batch.choice)
         # A minibatch whose loss is not finite is skipped, and must not spoil the sum.
         self._missed = self._missed + kl.nan_to_num(0.0, 0.0, 0.0).sum()
-        self._choices = self._choices + (batch.choice & whole).sum()
+        self._choices = self._choices + (batch.choice & tells).sum()
         self._metrics.add(
             {"distillation": loss.detach(), "span_penalty": student.span_penalty.detach()}
             | span_stats(student.spans, batch)

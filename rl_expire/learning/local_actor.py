@@ -33,7 +33,7 @@ class LocalActor(Actor[M]):
         seed: see `Actor`.
         solved_return: see `Actor`.
         options: options of the environments to begin with.
-        shares: see `Actor`.
+        pace: see `Actor`.
 
     Attributes:
         source: number of the actor that collected the last rollout: there is only one.
@@ -51,12 +51,12 @@ class LocalActor(Actor[M]):
         seed: int,
         solved_return: float | None = None,
         options: Mapping[str, int] | None = None,
-        shares: Tensor | None = None,
+        pace: Tensor | None = None,
     ):
         """Change and reset the environments."""
         self.envs = envs
         self.change(options or {})
-        super().__init__(envs, agent, device, seed, solved_return, shares)
+        super().__init__(envs, agent, device, seed, solved_return, pace)
 
     def collect(self, length: int) -> Rollout[M]:
         """Run for `length` steps, and return them."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from rl_expire.memory.attention import MemoryAttention
-from rl_expire.memory.expire_span import is_held
+from rl_expire.memory.expire_span import early_for, is_held
 from rl_expire.memory.feed_forward import FeedForward
 from rl_expire.memory.lifetime import Lifetime
 from rl_expire.memory.segment import Segment, replay_evictions
@@ -104,7 +104,7 @@ class MemoryLayer(nn.Module):
 
     def refreshed_spans(self, slots: SlotMemory) -> Tensor:
         """Return the lifetimes `[B, S]` of memories under the current weights."""
-        return slots.shortened(self.lifetime(slots.hidden))
+        return self.lifetime(slots.hidden)
 
     def act(self, state: Tensor, slots: SlotMemory, clock: Tensor) -> tuple[Tensor, Tensor]:
         """Store a state, then attend to the memory.
@@ -123,13 +123,13 @@ class MemoryLayer(nn.Module):
             state,
             key[:, :, 0],
             value[:, :, 0],
-            slots.shortened(self.spans_at(state, clock)),
+            self.spans_at(state, clock),
             clock,
             ramp=self.ramp,
             capacity=self.capacity,
         )
         age = (clock.unsqueeze(1) - slots.written_at).unsqueeze(1)
-        bias = self.lifetime.fade(slots.remaining(clock).unsqueeze(1), age)
+        bias = self.lifetime.fade(slots.remaining(clock).unsqueeze(1), slots.aged(age))
         query = self.attention.project_query(normed)
         mixed, weights = self.attention(
             query, slots.key, slots.value, self.lifetime.ages(age), bias
@@ -153,7 +153,7 @@ class MemoryLayer(nn.Module):
         normed = self.attention_norm(memory)
         key, value = self.attention.project_memory(normed)
         query = self.attention.project_query(normed[:, slots.num_slots :])
-        spans = slots.shortened(self.lifetime(memory, early=early))
+        spans = self.lifetime(memory, early=early)
         evicted = torch.zeros(memory.shape[:2], dtype=torch.bool, device=memory.device)
         parts = parts_of(states.shape[1], evicted.numel())
         attended = []
@@ -202,14 +202,15 @@ class MemoryLayer(nn.Module):
             evicted: `[B, K]` bool, which memories were evicted before these steps.
         """
         age, visible = segment.reach(slots, self.ramp, part)
-        remaining = spans.unsqueeze(1) - age
+        aged = slots.aged(age)
+        remaining = spans.unsqueeze(1) - aged
         if spans.shape[1] > self.capacity:
             evicted, first = evicted.clone(), slots.num_slots + part.start
             visible = visible & ~replay_evictions(
                 remaining, visible, evicted, first, self.ramp, self.capacity
             )
         held = visible & is_held(remaining, self.ramp)
-        bias = self.lifetime.fade(remaining, age, slots.early(early))
+        bias = self.lifetime.fade(remaining, aged, early_for(slots.pace, early))
         mixed, _ = self.attention(
             query,
             key,
@@ -246,7 +247,7 @@ class MemoryLayer(nn.Module):
             value=nothing,
             written_at=torch.cat([slots.written_at, times], dim=1),
             span=before.masked_fill(~output.left, FREE),
-            share=slots.share,
+            pace=slots.pace,
         )
         return memory.compact(times[:, -1] + 1, self.ramp)
 

@@ -34,8 +34,8 @@ class SlotMemory:
         value: `[B, H, S, D/H]`, cached for acting.
         written_at: `[B, S]` int64, time of writing, in steps since the start of the row's episode.
         span: `[B, S]` float32, lifetimes in steps; `FREE` for free slots.
-        share: `[B]`, share of their learned lifetimes for which each row holds memories; None: all
-            rows hold them for all of it. It belongs to the rows, and not to their state.
+        pace: `[B]`, by how much the memories of each row age in a step; None: by 1 in all rows. It
+            belongs to the rows, and is not part of their state.
     """
 
     hidden: Tensor
@@ -43,7 +43,7 @@ class SlotMemory:
     value: Tensor
     written_at: Tensor
     span: Tensor
-    share: Tensor | None = None
+    pace: Tensor | None = None
 
     @staticmethod
     def empty(rows: int, slots: int, width: int, heads: int, device: torch.device) -> SlotMemory:
@@ -74,7 +74,7 @@ class SlotMemory:
             function(self.value),
             function(self.written_at),
             function(self.span),
-            None if self.share is None else function(self.share),
+            None if self.pace is None else function(self.pace),
         )
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -99,7 +99,7 @@ class SlotMemory:
         for key in STATE:
             check_layout(state[key], getattr(expected, key), f"{name}/{key}")
         memory = SlotMemory(**state).map(lambda x: x.to(self.key.device, copy=True))
-        memory.share = self.share
+        memory.pace = self.pace
         for key in ("hidden", "key", "value"):
             check_finite(getattr(memory, key), f"{name}/{key}")
         used = memory.span != FREE
@@ -113,23 +113,16 @@ class SlotMemory:
 
     def remaining(self, clock: Tensor) -> Tensor:
         """Return the remaining spans `[B, S]` at time `clock [B]`; -inf for free slots."""
-        return self.span - (clock.unsqueeze(1) - self.written_at)
+        return self.span - self.aged(clock.unsqueeze(1) - self.written_at)
 
-    def shortened(self, spans: Tensor) -> Tensor:
-        """Return the lifetimes `[B, ...]` of this memory's rows, given the learned ones."""
-        if self.share is None:
-            return spans
-        share = self.share.view(-1, *(1,) * (spans.ndim - 1))
-        return spans * share + (share - 1).clamp(min=0) * 4.0
-
-    def early(self, early: float) -> float | Tensor:
-        """x."""
-        if self.share is None or not early:
-            return early
-        return (1 - (1 - early) / self.share.clamp(min=1)).view(-1, 1, 1)
+    def aged(self, age: Tensor) -> Tensor:
+        """Return ages `[B, ...]` as lifetimes count them, given those in steps."""
+        if self.pace is None:
+            return age
+        return age * self.pace.view(-1, *(1,) * (age.ndim - 1))
 
     def mean_held(self, held: Tensor) -> Tensor:
-        """Return the mean number `[]` of memories of the rows that hold them for all their lives.
+        """Return the mean number `[]` of memories held in rows whose memories age step by step.
 
         Args:
             held: `[B, T, K]` bool, which of K memories are held at each step.
@@ -137,7 +130,7 @@ class SlotMemory:
         Returns:
             NaN if there is no such row.
         """
-        return (held if self.share is None else held[self.share == 1]).sum(-1).float().mean()
+        return (held if self.pace is None else held[self.pace == 1]).sum(-1).float().mean()
 
     def forget_rows(self, is_first: Tensor) -> None:
         """Free all slots of the rows where `is_first [B]` is true."""
@@ -207,5 +200,5 @@ class SlotMemory:
             value=self.value[:, :, :slots],
             written_at=self.written_at.gather(1, order),
             span=self.span.masked_fill(~held, FREE).gather(1, order),
-            share=self.share,
+            pace=self.pace,
         )
