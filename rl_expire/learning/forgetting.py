@@ -143,7 +143,7 @@ class Forgetting(Generic[M]):
         """Return the loss `[]`, which has a gradient for the spans only.
 
         Args:
-            batch: tells sequences of some environments.
+            batch: whole sequences of some environments.
             acted: the agent's output on it, with memories as they are while acting.
         """
         with frozen(self._others):
