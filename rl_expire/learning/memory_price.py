@@ -26,6 +26,10 @@ SHORTER, SLIGHTLY_SHORTER = 0.3, 0.1
 """Differences of lengths, in nats, that count as shorter: for leaving a level, and for the end."""
 MISSED = 0.1
 """KL divergence per choice, in nats, up to which nothing is missed."""
+NOTICED = 0.01
+"""KL divergence per choice, in nats, up to which the price rises: half of that at which PPO takes a
+policy to have changed enough. Where each choice misses a little, nothing would hold lifetimes at a
+higher price, and all are lost at once."""
 FEWEST_CHOICES, MOST_CHOICES = 32, 256
 """Numbers of recent choices by which it is judged whether anything is missed."""
 
@@ -96,8 +100,10 @@ class MemoryPrice:
         if good is not None:
             good = good and not self.missing
             change = 2 ** (part / DOUBLING_STEPS)
-            factor = self.factor * change if good else self.factor / change
-            self.factor = min(self.most, max(1.0, factor))
+            if not good:
+                self.factor = max(1.0, self.factor / change)
+            elif self.missed <= NOTICED * self.choices:
+                self.factor = min(self.most, self.factor * change)
         if use.length < self.least_length - SHORTER:
             self.least_length, self.least_step = use.length, steps
         self.good_steps += part if good else 0.0

@@ -12,6 +12,7 @@ from rl_expire.learning.memory_price import (
     HIGHEST,
     MISSED,
     MOST_CHOICES,
+    NOTICED,
     QUIET_STEPS,
     SETTLED_STEPS,
     SHORTER,
@@ -58,7 +59,8 @@ def test_where_few_episodes_finish_the_price_doubles_or_halves_with_their_number
 
 
 def test_the_price_falls_while_memories_are_missed_although_the_score_is_good() -> None:
-    assert after(True, True, True, missed=0.9 * MISSED) == 8.0
+    assert after(True, True, True, missed=0.9 * NOTICED) == 8.0
+    assert after(True, True, True, missed=0.9 * MISSED) == 2.0, "it stays where each is felt"
     assert after(True, missed=1.1 * MISSED) == 2.0, "the update itself does not count yet"
     assert after(True, True, missed=1.1 * MISSED) == 1.0
     assert after(True, None, None, missed=1.1 * MISSED) == 2.0
