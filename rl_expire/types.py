@@ -342,6 +342,7 @@ class Rollout(Generic[M]):
         choice: `[T, B]` bool, see `InfoKey.CHOICE`. Where it is false, the policy has nothing to
             learn but noise.
         relevant: `[T, B]` bool, see `InfoKey.RELEVANT`; for diagnostics only.
+        pace: `[B]`, by how much the memories of each environment aged in a step.
         memory: the agent's memory before `steps[0]`, a detached copy.
     """
 
@@ -357,6 +358,7 @@ class Rollout(Generic[M]):
     valid: Tensor
     choice: Tensor
     relevant: Tensor
+    pace: Tensor
     memory: M
 
     @property
@@ -376,12 +378,13 @@ class Rollout(Generic[M]):
         columns = {
             f.name: getattr(self, f.name)[:, rows]
             for f in fields(self)
-            if f.name not in ("steps", "memory", "bootstrap_value")
+            if f.name not in ("steps", "memory", "bootstrap_value", "pace")
         }
         return replace(
             self,
             steps=self.steps.map(lambda x: x[:, rows]),
             memory=self.memory.select(rows),
             bootstrap_value=self.bootstrap_value[rows],
+            pace=self.pace[rows],
             **columns,
         )

@@ -193,6 +193,7 @@ def made_up_rollout(
         valid=torch.ones(length, rows, dtype=torch.bool),
         choice=torch.ones(length, rows, dtype=torch.bool),
         relevant=coin(0.3),
+        pace=torch.ones(rows),
         memory=memory,
     )
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import gymnasium as gym
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from agents.blocks.embedding import StepEmbedding
 from agents.blocks.heads import Heads
@@ -184,6 +184,10 @@ class MemoryTransformer(
         """Return the parameters of the embedding, and of all layers but the last."""
         modules = [self.embedding, *self._layers()[:-1]]
         return [p for module in modules for p in module.parameters()]
+
+    def with_pace(self, memory: TransformerMemory, pace: Tensor) -> TransformerMemory:
+        """Return `memory`, whose rows' memories age by `pace [B]` in a step from now on."""
+        return replace(memory, layers=[replace(slots, pace=pace) for slots in memory.layers])
 
     def set_horizon(self, age: float) -> None:
         """Set the age, in steps, up to which training tests memories, in every layer."""

@@ -13,6 +13,7 @@ from experiments.training.experiment import Experiment
 from rl_expire.learning import ranks
 from rl_expire.learning.actor_processes import ActorProcesses
 from rl_expire.learning.actor_worker import Parts
+from rl_expire.learning.ageing import ageing_pace
 from rl_expire.learning.curriculum import Curriculum
 from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.schedule import Schedule
@@ -59,6 +60,8 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     )
     begin, solved_return = schedule.curriculum.options, env_config.solved_return
     seed = ranks.own_seed(options.seed, rows)
+    one_level = len(schedule.curriculum.levels) == 1
+    pace = ageing_pace(rows) if one_level and forgetting.method == "distillation" else None
     try:
         if actors:
             parts = Parts(
@@ -66,11 +69,12 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
                 partial(make_agent, *spaces, options.agent),
                 solved_return,
                 find_spec(env_id),
+                pace,
             )
             close_envs(envs)
             actor = ActorProcesses(agent, parts, actors, device, seed, begin, envs.metadata)
         else:
-            actor = LocalActor(envs, agent, device, seed, solved_return, begin)
+            actor = LocalActor(envs, agent, device, seed, solved_return, begin, pace)
         return Trainer(
             agent,
             actor,

@@ -13,6 +13,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
+from rl_expire.learning.ageing import empty_memory
 from rl_expire.learning.batch_info import read_action_mask, read_flags, row_scalars
 from rl_expire.learning.episode import SUCCESS_KEYS, Episode, episode_from_dict, success_of
 from rl_expire.learning.record import Record
@@ -69,12 +70,14 @@ class Actor(Record, Generic[M]):
         seed: seed of the environments.
         solved_return: return from which on an episode is a success, if the environments' info does
             not say; None: the success of such episodes is unknown.
+        pace: `[B]`, by how much memories age in a step, for a `ForgettingAgent`; None: by 1.
 
     Attributes:
         step: the current `TimeStep`, `[B, ...]`.
         flags: those of `types.FLAGS` that the environments' info holds for the current
             observations, `[B]` bool each.
         memory: the agent's memory before `step`.
+        pace: `[B]`, see above.
         seconds: time spent so far in `env` and in `act`.
 
     Raises:
@@ -89,6 +92,7 @@ class Actor(Record, Generic[M]):
         device: torch.device,
         seed: int,
         solved_return: float | None = None,
+        pace: Tensor | None = None,
     ):
         """Reset the environments."""
         super().__init__()
@@ -99,6 +103,8 @@ class Actor(Record, Generic[M]):
             )
         self.envs, self.agent, self.device = envs, agent, device
         self.solved_return = solved_return
+        self.pace = (torch.ones(envs.num_envs) if pace is None else pace).to(device)
+        self._counts = self.pace.numpy(force=True) == 1
         self.next_step_mode = mode == AutoresetMode.NEXT_STEP
         self.seconds = {"env": 0.0, "act": 0.0}
         self._start_episodes(*envs.reset(seed=seed))
@@ -108,7 +114,7 @@ class Actor(Record, Generic[M]):
         rows, device = self.envs.num_envs, self.device
         self.flags = read_flags(info, rows)
         self._record_faults(info)
-        self.memory = self.agent.initial_memory(rows)
+        self.memory = empty_memory(self.agent, self.pace)
         self._total_reward = np.zeros(rows)
         self._steps = np.zeros(rows, dtype=np.int64)
         self._ended = np.zeros(rows, dtype=bool)
@@ -251,7 +257,7 @@ class Actor(Record, Generic[M]):
             check_fit(state[name], getattr(self, f"_{name}"), f"actor/{name}")
         for name, value in state["info"].items():
             check_layout(value, self._ended, f"actor/info/{name}")
-        memory = self.agent.initial_memory(self.envs.num_envs).restored(state["memory"])
+        memory = empty_memory(self.agent, self.pace).restored(state["memory"])
         episodes = [episode_from_dict(episode) for episode in state["episodes"]]
         reset = load_env_state(self.envs, state["envs"])
         self.episodes, self.tells_success = episodes, state["tells_success"]
@@ -279,10 +285,13 @@ class Actor(Record, Generic[M]):
         failed: np.ndarray,
         final_info: dict[str, Any],
     ) -> None:
-        """Update returns and lengths, and append the episodes that ended and did not fail."""
+        """Update returns and lengths, and append the episodes that ended and did not fail.
+
+        Those of environments in which memories age at another pace do not count.
+        """
         self._total_reward += reward * valid
         self._steps += valid
-        for row in np.flatnonzero(ended & ~failed):
+        for row in np.flatnonzero(ended & ~failed & self._counts):
             total_reward, steps = float(self._total_reward[row]), int(self._steps[row])
             scalars = row_scalars(final_info, int(row), len(reward))
             self.tells_success |= not scalars.keys().isdisjoint(SUCCESS_KEYS)

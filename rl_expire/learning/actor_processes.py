@@ -14,6 +14,7 @@ import torch
 from torch import multiprocessing
 
 from rl_expire.learning.actor_worker import Parts, Reply, Request, receive, serve
+from rl_expire.learning.ageing import empty_memory
 from rl_expire.learning.published_weights import PublishedWeights
 from rl_expire.learning.record import Record
 from rl_expire.types import Agent, M, Rollout
@@ -197,12 +198,12 @@ class ActorProcesses(Record, Generic[M]):
         """Return `rollout` on the learner's device."""
         if self.device.type == "cpu":
             return rollout
-        empty = self.agent.initial_memory(rollout.action.shape[1])
         tensors = {
             name: value.to(self.device, non_blocking=True)
             for name, value in vars(rollout).items()
             if isinstance(value, torch.Tensor)
         }
         steps = rollout.steps.map(lambda x: x.to(self.device, non_blocking=True))
+        empty = empty_memory(self.agent, tensors["pace"])
         memory = empty.restored(rollout.memory.state_dict())
         return replace(rollout, steps=steps, memory=memory, **tensors)

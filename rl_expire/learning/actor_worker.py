@@ -13,6 +13,7 @@ import gymnasium as gym
 import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import VectorEnv
+from torch import Tensor
 
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.local_actor import LocalActor
@@ -30,12 +31,14 @@ class Parts:
         make_agent: makes the agent; its weights are loaded afterwards.
         solved_return: see `Actor`.
         spec: the environments' registration, which the learner's process may have made itself.
+        pace: see `Actor`.
     """
 
     make_envs: Callable[[], VectorEnv]
     make_agent: Callable[[], Agent[Any]]
     solved_return: float | None = None
     spec: EnvSpec | None = None
+    pace: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,9 @@ def _serve(connection: Connection, weights: PublishedWeights, parts: Parts, seed
     agent, options = parts.make_agent(), request.options
     version = weights.load(agent)
     cpu = torch.device("cpu")
-    actor = LocalActor(parts.make_envs(), agent, cpu, seed, parts.solved_return, options)
+    actor = LocalActor(
+        parts.make_envs(), agent, cpu, seed, parts.solved_return, options, parts.pace
+    )
     while True:
         if request.options != options:
             options = request.options

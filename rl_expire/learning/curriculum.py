@@ -152,7 +152,7 @@ class Curriculum:
         If it is lower over as many of the full task's easier half, it is that one.
         """
         harder = success_rate([result.success for result in self._recent])
-        if len(self._easier) < self._window:
+        if len(self._easier) < self.window:
             return harder
         return min(harder, success_rate(self._easier))
 
@@ -165,10 +165,10 @@ class Curriculum:
     @property
     def measured(self) -> bool:
         """Whether enough episodes of this level have finished to judge it."""
-        return len(self._recent) >= self._window
+        return len(self._recent) >= self.window
 
     @property
-    def _window(self) -> int:
+    def window(self) -> int:
         """Number of episodes that are enough to judge the level."""
         steps = sum(result.steps for result in self._recent)
         if not steps:

@@ -79,6 +79,10 @@ class ForgettingAgent(Agent[M]):
         """
 
     @abstractmethod
+    def with_pace(self, memory: M, pace: Tensor) -> M:
+        """Return `memory`, whose rows' memories age by `pace [B]` in a step from now on."""
+
+    @abstractmethod
     def calibrate_spans(self, steps: TimeStep, memory: M) -> None:
         """Measure the statistics of the spans' inputs on `steps [T, B]`, before forgetting."""
 
@@ -144,10 +148,12 @@ class Forgetting(Generic[M]):
         """
         with frozen(self._others):
             student = self.agent.unroll(batch.acted_on, batch.memory, early=self.config.early)
-        loss, kl = distillation(student, acted, self.agent.actions, batch.valid, batch.choice)
+        # Where memories age fast, the agent itself acts on too few.
+        tells = batch.valid & (batch.pace <= 1)
+        loss, kl = distillation(student, acted, self.agent.actions, tells, batch.choice)
         # A minibatch whose loss is not finite is skipped, and must not spoil the sum.
         self._missed = self._missed + kl.nan_to_num(0.0, 0.0, 0.0).sum()
-        self._choices = self._choices + (batch.choice & batch.valid).sum()
+        self._choices = self._choices + (batch.choice & tells).sum()
         self._metrics.add(
             {"distillation": loss.detach(), "span_penalty": student.span_penalty.detach()}
             | span_stats(student.spans, batch)

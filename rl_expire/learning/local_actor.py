@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 
 import torch
 from gymnasium.vector import VectorEnv
+from torch import Tensor
 
 from rl_expire.learning.actor import Actor
 from rl_expire.learning.rollout import collect
@@ -32,6 +33,7 @@ class LocalActor(Actor[M]):
         seed: see `Actor`.
         solved_return: see `Actor`.
         options: options of the environments to begin with.
+        pace: see `Actor`.
 
     Attributes:
         source: number of the actor that collected the last rollout: there is only one.
@@ -49,11 +51,12 @@ class LocalActor(Actor[M]):
         seed: int,
         solved_return: float | None = None,
         options: Mapping[str, int] | None = None,
+        pace: Tensor | None = None,
     ):
         """Change and reset the environments."""
         self.envs = envs
         self.change(options or {})
-        super().__init__(envs, agent, device, seed, solved_return)
+        super().__init__(envs, agent, device, seed, solved_return, pace)
 
     def collect(self, length: int) -> Rollout[M]:
         """Run for `length` steps, and return them."""

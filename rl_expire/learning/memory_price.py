@@ -11,9 +11,8 @@ from rl_expire.validate import MOST_STEPS, check_keys, check_number
 LENGTHS = ("least_length", "settled_length")
 STATE = ("factor", "most", *LENGTHS, "least_step", "good_steps", "missed", "choices")
 DOUBLING_STEPS = 75_000
-"""Environment steps in which the price doubles, or falls to half, at the fastest."""
-DOUBLING_EPISODES = 64
-"""Episodes in which it does so, at the fastest: where they are long, the score follows late."""
+"""Environment steps in which the price doubles, or falls to half, at the fastest. It takes at least
+as many episodes as the score is the mean of: where they are long, the score follows late."""
 HIGHEST = 16.0
 """Highest price, in units of the lowest."""
 RETREAT = 4.0
@@ -27,6 +26,10 @@ SHORTER, SLIGHTLY_SHORTER = 0.3, 0.1
 """Differences of lengths, in nats, that count as shorter: for leaving a level, and for the end."""
 MISSED = 0.1
 """KL divergence per choice, in nats, up to which nothing is missed."""
+NOTICED = 0.01
+"""KL divergence per choice, in nats, up to which the price rises: half of that at which PPO takes a
+policy to have changed enough. Where each choice misses a little, nothing would hold lifetimes at a
+higher price, and all are lost at once."""
 FEWEST_CHOICES, MOST_CHOICES = 32, 256
 """Numbers of recent choices by which it is judged whether anything is missed."""
 
@@ -81,23 +84,26 @@ class MemoryPrice:
         """KL divergence over the recent choices at this level, in nats, and their number."""
 
     def observe(
-        self, taken: int, steps: int, episodes: int, *, good: bool | None, use: MemoryUse
+        self, taken: int, steps: int, renewed: float, *, good: bool | None, use: MemoryUse
     ) -> None:
         """Record an update.
 
         Args:
             taken: environment steps of this update.
             steps: environment steps of the run.
-            episodes: episodes by which the score was measured in this update.
+            renewed: number of episodes of this update, as a share of those that the score is the
+                mean of.
             good: whether the score is as good as it should be; None: the price stays.
             use: what the update found out about memory.
         """
-        part = min(taken, episodes * DOUBLING_STEPS / DOUBLING_EPISODES)
+        part = min(taken, renewed * DOUBLING_STEPS)
         if good is not None:
             good = good and not self.missing
             change = 2 ** (part / DOUBLING_STEPS)
-            factor = self.factor * change if good else self.factor / change
-            self.factor = min(self.most, max(1.0, factor))
+            if not good:
+                self.factor = max(1.0, self.factor / change)
+            elif self.missed <= NOTICED * self.choices:
+                self.factor = min(self.most, self.factor * change)
         if use.length < self.least_length - SHORTER:
             self.least_length, self.least_step = use.length, steps
         self.good_steps += part if good else 0.0

@@ -53,5 +53,6 @@ def collect(actor: Actor[M], length: int) -> Rollout[M]:
         valid=stacked("valid"),
         choice=torch.as_tensor(np.stack(choice), device=actor.device),
         relevant=torch.as_tensor(np.stack(relevant), device=actor.device),
+        pace=actor.pace,
         memory=memory,
     )

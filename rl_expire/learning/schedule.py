@@ -185,7 +185,8 @@ class Schedule:
         self._update_plateau(moved=move is not None)
         if self.forgetting and self.phase == "learn" and move is None:
             good = self.goal.allows(self.config.solved_at)
-            self.price.observe(taken, steps, episodes, good=good, use=use or MemoryUse())
+            renewed = episodes / self.curriculum.window
+            self.price.observe(taken, steps, renewed, good=good, use=use or MemoryUse())
         elif self._worth_forgetting():
             self.forgetting = True
             self.price.begin_level(steps)

@@ -45,7 +45,7 @@ def fade_bias(remaining: Tensor, ramp: float | Tensor, fade: Fade) -> Tensor:
 
 
 def early_fade_bias(
-    remaining: Tensor, age: Tensor, ramp: float, fade: Fade, early: float
+    remaining: Tensor, age: Tensor, ramp: float, fade: Fade, early: float | Tensor
 ) -> Tensor:
     """Return `fade_bias` with a ramp that starts ahead of time, used while learning to forget.
 
@@ -59,12 +59,30 @@ def early_fade_bias(
         age: t - i, in steps, of a broadcastable shape; the span is e = r + age.
         ramp: R, in steps.
         fade: shape of the fade.
-        early: share of the lifetime, in [0, 1).
+        early: share of the lifetime, in [0, 1), or a tensor with one for each memory.
     """
-    if early == 0:
+    if not isinstance(early, Tensor) and early == 0:
         return fade_bias(remaining, ramp, fade)
     ahead = early * (remaining + age).clamp(min=0.0)
     return fade_bias(remaining - ahead, ramp + ahead, fade)
+
+
+def early_for(pace: Tensor | None, early: float) -> float | Tensor:
+    """Return by which share of their lifetimes the memories of each row fade ahead of time.
+
+    Where memories age slowly, and are held beyond their lifetimes, they begin to fade when they do
+    in other rows. The need for a longer lifetime is noticed in this way.
+
+    Args:
+        pace: `[B]`, see `SlotMemory`; None: all are 1.
+        early: share of the lifetime where memories age step by step.
+
+    Returns:
+        0 if `early` is; otherwise a number or `[B, 1, 1]`.
+    """
+    if pace is None or early == 0:
+        return early
+    return (1 - (1 - early) * pace.clamp(max=1)).view(-1, 1, 1)
 
 
 def is_held(remaining: Tensor, ramp: float) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from rl_expire.memory.attention import MemoryAttention
-from rl_expire.memory.expire_span import is_held
+from rl_expire.memory.expire_span import early_for, is_held
 from rl_expire.memory.feed_forward import FeedForward
 from rl_expire.memory.lifetime import Lifetime
 from rl_expire.memory.segment import Segment, replay_evictions
@@ -30,7 +30,7 @@ class LayerOutput:
         states: `[B, T, D]`, inputs of the next layer.
         spans: `[B, T]`, lifetimes of the segment's states, in steps.
         cost: `[]`, cost of the layer's memory, see `Lifetime.cost`.
-        held: `[]`, mean number of memories held.
+        held: `[]`, mean number of memories held, see `SlotMemory.mean_held`.
         left: `[B, S + T]` bool, which of the memories before the segment and its own states are
             held at its last step; None where they are not told apart.
     """
@@ -129,7 +129,7 @@ class MemoryLayer(nn.Module):
             capacity=self.capacity,
         )
         age = (clock.unsqueeze(1) - slots.written_at).unsqueeze(1)
-        bias = self.lifetime.fade(slots.remaining(clock).unsqueeze(1), age)
+        bias = self.lifetime.fade(slots.remaining(clock).unsqueeze(1), slots.aged(age))
         query = self.attention.project_query(normed)
         mixed, weights = self.attention(
             query, slots.key, slots.value, self.lifetime.ages(age), bias
@@ -202,14 +202,15 @@ class MemoryLayer(nn.Module):
             evicted: `[B, K]` bool, which memories were evicted before these steps.
         """
         age, visible = segment.reach(slots, self.ramp, part)
-        remaining = spans.unsqueeze(1) - age
+        aged = slots.aged(age)
+        remaining = spans.unsqueeze(1) - aged
         if spans.shape[1] > self.capacity:
             evicted, first = evicted.clone(), slots.num_slots + part.start
             visible = visible & ~replay_evictions(
                 remaining, visible, evicted, first, self.ramp, self.capacity
             )
         held = visible & is_held(remaining, self.ramp)
-        bias = self.lifetime.fade(remaining, age, early)
+        bias = self.lifetime.fade(remaining, aged, early_for(slots.pace, early))
         mixed, _ = self.attention(
             query,
             key,
@@ -219,7 +220,7 @@ class MemoryLayer(nn.Module):
         )
         own = spans[:, slots.num_slots :]
         cost = self.lifetime.cost(own, spans, remaining.masked_fill(~visible, torch.inf))
-        return Attended(mixed, cost, held.sum(-1).float().mean(), held[:, -1], evicted)
+        return Attended(mixed, cost, slots.mean_held(held), held[:, -1], evicted)
 
     @torch.no_grad()
     def remember(
@@ -246,6 +247,7 @@ class MemoryLayer(nn.Module):
             value=nothing,
             written_at=torch.cat([slots.written_at, times], dim=1),
             span=before.masked_fill(~output.left, FREE),
+            pace=slots.pace,
         )
         return memory.compact(times[:, -1] + 1, self.ramp)
 

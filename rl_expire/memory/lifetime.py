@@ -48,14 +48,14 @@ class Lifetime(nn.Module, ABC):
         return age
 
     @abstractmethod
-    def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
+    def fade(self, remaining: Tensor, age: Tensor, early: float | Tensor = 0.0) -> Tensor:
         """Return the attention bias of memories.
 
         Args:
             remaining: `[B, T, K]`, in steps.
-            age: `[B, T, K]`, in steps.
+            age: `[B, T, K]`, as lifetimes count it.
             early: share of the lifetime by which fading starts ahead of time, see
-                `early_fade_bias`.
+                `early_fade_bias`; a number or `[B, 1, 1]`.
 
         Returns:
             `[B, 1 or H, T, K]`.
@@ -129,7 +129,7 @@ class ExpireSpan(Lifetime):
         """Return `age`, but no more than the horizon of training."""
         return self.horizon.ages(age)
 
-    def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
+    def fade(self, remaining: Tensor, age: Tensor, early: float | Tensor = 0.0) -> Tensor:
         """Return the bias `[B, 1, T, K]`, the same for every head."""
         return early_fade_bias(remaining, age, self.ramp, self.fade_shape, early).unsqueeze(1)
 
@@ -169,7 +169,7 @@ class FixedWindow(Lifetime):
         """Return the window for each of the states `[..., D]`."""
         return hidden.new_full(hidden.shape[:-1], self.window)
 
-    def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
+    def fade(self, remaining: Tensor, age: Tensor, early: float | Tensor = 0.0) -> Tensor:
         """Return zeros `[B, 1, T, K]` inside the window, -inf outside."""
         zeros = torch.zeros_like(remaining)
         return zeros.masked_fill(~is_held(remaining, self.ramp), -math.inf).unsqueeze(1)
@@ -219,12 +219,13 @@ class HeadWindows(Lifetime):
         """Return the longest window for each of the states `[..., D]`."""
         return self.windows.max().expand(hidden.shape[:-1])
 
-    def fade(self, remaining: Tensor, age: Tensor, early: float = 0.0) -> Tensor:
+    def fade(self, remaining: Tensor, age: Tensor, early: float | Tensor = 0.0) -> Tensor:
         """Return the bias `[B, H, T, K]` of each head."""
         age = age.unsqueeze(1)
         left = self.windows.view(1, -1, 1, 1) - age
         gone = ~is_held(remaining, self.ramp).unsqueeze(1)
         left = left.masked_fill(gone, -math.inf)
+        early = early.unsqueeze(1) if isinstance(early, Tensor) else early
         return early_fade_bias(left, age, self.ramp, self.fade_shape, early)
 
     def cost(self, own: Tensor, spans: Tensor, remaining: Tensor) -> Tensor:

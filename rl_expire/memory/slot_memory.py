@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ from rl_expire.validate import check_finite, check_keys, check_layout
 
 FREE = -math.inf
 """The span of a free slot."""
+STATE = ("hidden", "key", "value", "written_at", "span")
+"""Attributes of a memory that a checkpoint holds."""
 
 
 @dataclass
@@ -32,6 +34,8 @@ class SlotMemory:
         value: `[B, H, S, D/H]`, cached for acting.
         written_at: `[B, S]` int64, time of writing, in steps since the start of the row's episode.
         span: `[B, S]` float32, lifetimes in steps; `FREE` for free slots.
+        pace: `[B]`, by how much the memories of each row age in a step; None: by 1 in all rows. It
+            belongs to the rows, and is not part of their state.
     """
 
     hidden: Tensor
@@ -39,6 +43,7 @@ class SlotMemory:
     value: Tensor
     written_at: Tensor
     span: Tensor
+    pace: Tensor | None = None
 
     @staticmethod
     def empty(rows: int, slots: int, width: int, heads: int, device: torch.device) -> SlotMemory:
@@ -59,8 +64,7 @@ class SlotMemory:
     @property
     def nbytes(self) -> int:
         """Size of all tensors in bytes."""
-        tensors = (self.hidden, self.key, self.value, self.written_at, self.span)
-        return sum(t.nbytes for t in tensors)
+        return sum(getattr(self, name).nbytes for name in STATE)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> SlotMemory:
         """Apply `function` to every tensor."""
@@ -70,11 +74,12 @@ class SlotMemory:
             function(self.value),
             function(self.written_at),
             function(self.span),
+            None if self.pace is None else function(self.pace),
         )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return copies of all tensors, by name."""
-        return {f.name: getattr(self, f.name).clone() for f in fields(self)}
+        return {name: getattr(self, name).clone() for name in STATE}
 
     def restored(self, state: Any, clock: Tensor, name: str) -> SlotMemory:
         """Return a new memory made from the `state_dict` of another, with as many slots as that.
@@ -87,13 +92,14 @@ class SlotMemory:
         Raises:
             ValueError: `state` does not fit the rows and widths of this memory, or is inconsistent.
         """
-        check_keys(state, [f.name for f in fields(self)], name)
+        check_keys(state, STATE, name)
         slots = state["span"].shape[-1] if isinstance(state["span"], Tensor) else 0
         rows, heads, _, depth = self.key.shape
         expected = SlotMemory.empty(rows, slots, heads * depth, heads, self.key.device)
-        for key, value in vars(expected).items():
-            check_layout(state[key], value, f"{name}/{key}")
+        for key in STATE:
+            check_layout(state[key], getattr(expected, key), f"{name}/{key}")
         memory = SlotMemory(**state).map(lambda x: x.to(self.key.device, copy=True))
+        memory.pace = self.pace
         for key in ("hidden", "key", "value"):
             check_finite(getattr(memory, key), f"{name}/{key}")
         used = memory.span != FREE
@@ -107,7 +113,24 @@ class SlotMemory:
 
     def remaining(self, clock: Tensor) -> Tensor:
         """Return the remaining spans `[B, S]` at time `clock [B]`; -inf for free slots."""
-        return self.span - (clock.unsqueeze(1) - self.written_at)
+        return self.span - self.aged(clock.unsqueeze(1) - self.written_at)
+
+    def aged(self, age: Tensor) -> Tensor:
+        """Return ages `[B, ...]` as lifetimes count them, given those in steps."""
+        if self.pace is None:
+            return age
+        return age * self.pace.view(-1, *(1,) * (age.ndim - 1))
+
+    def mean_held(self, held: Tensor) -> Tensor:
+        """Return the mean number `[]` of memories held in rows whose memories age step by step.
+
+        Args:
+            held: `[B, T, K]` bool, which of K memories are held at each step.
+
+        Returns:
+            NaN if there is no such row.
+        """
+        return (held if self.pace is None else held[self.pace == 1]).sum(-1).float().mean()
 
     def forget_rows(self, is_first: Tensor) -> None:
         """Free all slots of the rows where `is_first [B]` is true."""
@@ -177,4 +200,5 @@ class SlotMemory:
             value=self.value[:, :, :slots],
             written_at=self.written_at.gather(1, order),
             span=self.span.masked_fill(~held, FREE).gather(1, order),
+            pace=self.pace,
         )

@@ -90,7 +90,7 @@ def tensors_of(tree: Any) -> list[Tensor]:
     if isinstance(tree, Tensor):
         return [tree]
     parts = tree if isinstance(tree, list) else vars(tree).values()
-    return [t for part in parts for t in tensors_of(part)]
+    return [t for part in parts if part is not None for t in tensors_of(part)]
 
 
 @every_agent

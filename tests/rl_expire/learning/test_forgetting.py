@@ -199,7 +199,7 @@ def test_a_divergence_rounded_to_below_zero_can_be_saved_and_restored(
         price, again = MemoryPrice(), MemoryPrice()
         use = MemoryUse.of(update(agent, rollout, rate=0.0))
         assert abs(use.missed) < 1e-6
-        price.observe(100, 100, 1, good=None, use=use)
+        price.observe(100, 100, 1.0, good=None, use=use)
         again.load_state_dict(price.state_dict())
         assert again.state_dict() == price.state_dict()
 

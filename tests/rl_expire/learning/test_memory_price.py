@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from rl_expire.learning.memory_price import (
-    DOUBLING_EPISODES,
     DOUBLING_STEPS,
     FEWEST_CHOICES,
     HIGHEST,
     MISSED,
     MOST_CHOICES,
+    NOTICED,
     QUIET_STEPS,
     SETTLED_STEPS,
     SHORTER,
@@ -21,17 +21,17 @@ from rl_expire.learning.memory_price import (
     MemoryUse,
 )
 
-MANY = 10_000
-"""Number of episodes of an update by which the score is known well."""
+MANY = 1000.0
+"""How many times over the score is renewed by an update with many episodes."""
 
 
 def after(
-    *good: bool | None, taken: int = DOUBLING_STEPS, episodes: int = MANY, missed: float = 0.0
+    *good: bool | None, taken: int = DOUBLING_STEPS, renewed: float = MANY, missed: float = 0.0
 ) -> float:
     """Return the price after updates of `taken` steps each."""
     price, use = MemoryPrice(), MemoryUse(2.0, missed, 1.0)
     for n, judgement in enumerate(good):
-        price.observe(taken, (n + 1) * taken, episodes, good=judgement, use=use)
+        price.observe(taken, (n + 1) * taken, renewed, good=judgement, use=use)
     return price.factor
 
 
@@ -50,16 +50,17 @@ def test_many_small_updates_change_the_price_as_much_as_a_large_one() -> None:
 def test_where_few_episodes_finish_the_price_doubles_or_halves_with_their_number(
     parts: int,
 ) -> None:
-    episodes = DOUBLING_EPISODES // parts
-    assert after(*[True] * parts, episodes=episodes, taken=10**6) == pytest.approx(2.0)
+    part = 1 / parts
+    assert after(*[True] * parts, renewed=part, taken=10**6) == pytest.approx(2.0)
     up = [True] * (3 * parts)
-    assert after(*up, *[False] * parts, episodes=episodes, taken=10**6) == pytest.approx(4.0)
-    assert after(*up, episodes=0) == 1.0
-    assert after(*[True] * 3, episodes=DOUBLING_EPISODES + 1) == 8.0, "never faster than the steps"
+    assert after(*up, *[False] * parts, renewed=part, taken=10**6) == pytest.approx(4.0)
+    assert after(*up, renewed=0.0) == 1.0
+    assert after(*[True] * 3, renewed=1.1) == 8.0, "never faster than the steps"
 
 
 def test_the_price_falls_while_memories_are_missed_although_the_score_is_good() -> None:
-    assert after(True, True, True, missed=0.9 * MISSED) == 8.0
+    assert after(True, True, True, missed=0.9 * NOTICED) == 8.0
+    assert after(True, True, True, missed=0.9 * MISSED) == 2.0, "it stays where each is felt"
     assert after(True, missed=1.1 * MISSED) == 2.0, "the update itself does not count yet"
     assert after(True, True, missed=1.1 * MISSED) == 1.0
     assert after(True, None, None, missed=1.1 * MISSED) == 2.0
@@ -100,10 +101,10 @@ def observe(
     taken: int = 100,
     missed: float = 0.0,
     choices: float = FEWEST_CHOICES,
-    episodes: int = MANY,
+    renewed: float = MANY,
 ) -> bool:
     """Report what an update found out, and return whether the level may be left."""
-    price.observe(taken, steps, episodes, good=good, use=MemoryUse(length, missed, choices))
+    price.observe(taken, steps, renewed, good=good, use=MemoryUse(length, missed, choices))
     return price.ready(steps)
 
 
@@ -196,11 +197,11 @@ def test_steps_at_a_score_that_is_not_known_to_be_good_do_not_settle_memory(
 
 def test_steps_count_towards_settling_as_far_as_episodes_finish_and_nothing_is_missed() -> None:
     update = (SETTLED_STEPS, True, 4.0)
-    enough = SETTLED_STEPS // DOUBLING_STEPS * DOUBLING_EPISODES
-    assert settles(update, episodes=enough)
-    assert not settles(update, episodes=enough - 1)
-    assert settles(update, update, episodes=enough - 1)
-    assert not settles(*[update] * 9, episodes=0)
+    enough = SETTLED_STEPS / DOUBLING_STEPS
+    assert settles(update, renewed=enough)
+    assert not settles(update, renewed=0.99 * enough)
+    assert settles(update, update, renewed=0.99 * enough)
+    assert not settles(*[update] * 9, renewed=0.0)
     assert settles(update, missed=0.9 * MISSED)
     assert not settles(*[update] * 9, missed=1.1 * MISSED)
 

@@ -95,7 +95,7 @@ def soon_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let memory settle within a few updates."""
     for name, value in {
         **{"QUIET_STEPS": 24, "SETTLED_STEPS": 48, "SHORTER": 1.0, "SLIGHTLY_SHORTER": 1.0},
-        **{"FEWEST_CHOICES": 1, "MISSED": math.inf},
+        **{"FEWEST_CHOICES": 1, "MISSED": math.inf, "NOTICED": math.inf},
     }.items():
         monkeypatch.setattr(f"rl_expire.learning.memory_price.{name}", value)
 

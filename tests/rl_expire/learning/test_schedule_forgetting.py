@@ -279,8 +279,9 @@ def test_the_price_falls_while_memories_are_missed_and_follows_the_episodes() ->
     assert prices == pytest.approx([2.0, 4.0, 8.0, 4.0, 2.0]), "from the next update on"
     schedule.price.factor = 1.0
     schedule.price.begin_level(steps)
-    schedule.observe(steps + DOUBLING_STEPS, results(GOAL, 32, 32), use())
-    assert schedule.plan().price == pytest.approx(2**0.5), "64 episodes would double it"
+    half = WINDOW // 2
+    schedule.observe(steps + DOUBLING_STEPS, results(GOAL, half, half), use())
+    assert schedule.plan().price == pytest.approx(2**0.5), "a whole window would double it"
 
 
 def test_the_price_stays_below_the_full_task_and_until_its_score_is_known() -> None:
