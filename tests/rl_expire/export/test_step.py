@@ -46,13 +46,19 @@ def assert_agrees(agent: Agent[Any], steps: TimeStep, space: gym.Space, run: Run
 
 
 SLOW = ["transformer-xl", "adaptive-span", "compressive"]
-IN_ONNX = ["expire-span", "lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+IN_ONNX = [
+    "expire-span",
+    "lstm",
+    "gru",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
+]
 """The memoryless agent is a transformer-xl with a window of 0; its graph is tested below."""
 OTHERS = [
     "memoryless",
     "expire-span, 3 layers, linear, last obs, reconstruct",
     "compressive, 2 layers",
     "lstm, 2 layers, last obs, reconstruct",
+    "gru, 2 layers, last obs, reconstruct",
 ]
 
 
