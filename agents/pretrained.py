@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import torch
 from torch import Tensor
 
 from agents import AGENT_CONFIGS, AgentConfig, make_agent
@@ -26,8 +27,8 @@ def load_agent(
     """Return a trained agent on the CPU. Loading runs no code from the source.
 
     Args:
-        source: a folder written by `rl-expire export`, or the id `owner/name` of a repository on
-            the Hugging Face Hub, which needs `huggingface_hub` to be installed.
+        source: a folder written by `rl-expire export`, a run folder, or the id `owner/name` of a
+            repository on the Hugging Face Hub, which needs `huggingface_hub` to be installed.
         observation_space: observation space of the environment to play.
         action_space: action space of the environment to play.
         revision: branch, tag or commit on the Hub.
@@ -37,6 +38,28 @@ def load_agent(
             does not fit the spaces.
     """
     config, weights = read_policy(source, revision=revision)
+    return agent_of(source, config, weights, observation_space, action_space)
+
+
+def agent_of(
+    source: str | Path,
+    config: dict[str, Any],
+    weights: dict[str, Tensor],
+    observation_space: gym.Space,
+    action_space: gym.Space,
+) -> Agent[Any]:
+    """Return the agent that `read_policy` has read, on the CPU.
+
+    Args:
+        source: what was read, for the message of an error.
+        config: the configuration.
+        weights: the trained weights, by name.
+        observation_space: observation space of the environment to play.
+        action_space: action space of the environment to play.
+
+    Raises:
+        ValueError: the agent is unknown to this version, or does not fit the spaces.
+    """
     try:
         agent_config = read_agent_config(config.get("agent"))
     except ValueError as error:
@@ -71,8 +94,8 @@ def agent_with_weights(
 ) -> Agent[Any]:
     """Return an agent with trained weights.
 
-    An agent with the options `LayersConfig` that is larger than `weights` is refused before it is
-    built, so that sizes in a file cannot exhaust memory.
+    An agent that is larger than `weights` is refused before it is built, so that sizes in a file
+    cannot exhaust memory.
 
     Args:
         observation_space: observation space of the environment to play.
@@ -85,6 +108,7 @@ def agent_with_weights(
     """
     if isinstance(config, LayersConfig):
         _check_size(config, weights)
+    _check_spaces(observation_space, action_space, config, weights)
     try:
         agent = make_agent(observation_space, action_space, config)
     except (ArithmeticError, MemoryError, RuntimeError, TypeError) as error:
@@ -106,4 +130,30 @@ def _check_size(config: LayersConfig, weights: dict[str, Tensor]) -> None:
         raise ValueError(
             f"it does not fit the agent: it holds {numbers:,} numbers, too few for "
             f"{config.layers:,} layers of width {config.width:,}"
+        )
+
+
+def _check_spaces(
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    config: AgentConfig,
+    weights: dict[str, Tensor],
+) -> None:
+    """Check that there are enough weights for an agent with these spaces, without allocating it.
+
+    Raises:
+        ValueError: there are too few.
+    """
+    try:
+        with torch.device("meta"):  # tensors have shapes, and no memory
+            agent = make_agent(observation_space, action_space, config)
+    except (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError):
+        return  # an agent that computes with its weights when it is made; or it fails once more
+    numbers = sum(value.numel() for value in weights.values())
+    only_losses = {id(p) for p in agent.loss_parameters()}
+    least = sum(p.numel() for p in agent.parameters() if id(p) not in only_losses)
+    if least > numbers:
+        raise ValueError(
+            f"it does not fit the agent: it holds {numbers:,} numbers, too few for the "
+            f"{least:,} that the spaces ask for"
         )
