@@ -180,14 +180,15 @@ def load_policy(
         ValueError: the policy cannot be fetched or read, or does not fit the environment's spaces.
     """
     config, weights = read_policy(source, revision=revision)
+    stored = env is None
     if env is None:
         env, reading = _stored_spaces(source, config)
         reader = _reader(env, reading)
     else:
         reader = read_observations(env)
     actions = env.single_action_space if isinstance(env, VectorEnv) else env.action_space
-    agent = agent_of(source, config, weights, reader.space, actions).to(device)
-    return Policy(agent, env, greedy=greedy, reader=reader)
+    agent = agent_of(source, config, weights, reader.space, actions, stored_spaces=stored)
+    return Policy(agent.to(device), env, greedy=greedy, reader=reader)
 
 
 def _stored_spaces(source: str | Path, config: dict[str, Any]) -> tuple[SpacesOnly, Reading]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import torch
+from gymnasium import spaces
 from torch import Tensor
 
 from agents import AGENT_CONFIGS, AgentConfig, make_agent
 from agents.blocks.config import LayersConfig
+from agents.encoders.pixels import channel_axis
 from rl_expire.runs.policy import read_policy, set_weights
 from rl_expire.types import Agent
 from rl_expire.validate import options_from_json
+from rl_expire.vector.cells import is_cells
 from rl_expire.vector.faults import error_summary
+from rl_expire.vector.nest import leaves
 
 
 def load_agent(
@@ -47,6 +51,8 @@ def agent_of(
     weights: dict[str, Tensor],
     observation_space: gym.Space,
     action_space: gym.Space,
+    *,
+    stored_spaces: bool = False,
 ) -> Agent[Any]:
     """Return the agent that `read_policy` has read, on the CPU.
 
@@ -56,6 +62,7 @@ def agent_of(
         weights: the trained weights, by name.
         observation_space: observation space of the environment to play.
         action_space: action space of the environment to play.
+        stored_spaces: whether the spaces are from the configuration, and may be of any size.
 
     Raises:
         ValueError: the agent is unknown to this version, or does not fit the spaces.
@@ -67,6 +74,8 @@ def agent_of(
             f"{source}: config.json describes no agent that this version can build ({error})"
         ) from error
     try:
+        if stored_spaces:
+            check_spaces(observation_space, action_space, agent_config, weights)
         return agent_with_weights(observation_space, action_space, agent_config, weights)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
@@ -94,8 +103,8 @@ def agent_with_weights(
 ) -> Agent[Any]:
     """Return an agent with trained weights.
 
-    An agent that is larger than `weights` is refused before it is built, so that sizes in a file
-    cannot exhaust memory.
+    An agent with the options `LayersConfig` that is larger than `weights` is refused before it is
+    built, so that sizes in a file cannot exhaust memory.
 
     Args:
         observation_space: observation space of the environment to play.
@@ -108,7 +117,6 @@ def agent_with_weights(
     """
     if isinstance(config, LayersConfig):
         _check_size(config, weights)
-    _check_spaces(observation_space, action_space, config, weights)
     try:
         agent = make_agent(observation_space, action_space, config)
     except (ArithmeticError, MemoryError, RuntimeError, TypeError) as error:
@@ -133,27 +141,37 @@ def _check_size(config: LayersConfig, weights: dict[str, Tensor]) -> None:
         )
 
 
-def _check_spaces(
+def check_spaces(
     observation_space: gym.Space,
     action_space: gym.Space,
     config: AgentConfig,
     weights: dict[str, Tensor],
 ) -> None:
-    """Check that there are enough weights for an agent with these spaces, without allocating it.
+    """Check that there are enough weights for spaces that come with them, before an agent is built.
 
     Raises:
-        ValueError: there are too few.
+        ValueError: there are too few; the agent would not fit, and might exhaust memory.
     """
-    try:
-        with torch.device("meta"):  # tensors have shapes, and no memory
-            agent = make_agent(observation_space, action_space, config)
-    except (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError):
-        return  # an agent that computes with its weights when it is made; or it fails once more
+    width = config.width if isinstance(config, LayersConfig) else 1
+    parts = [*leaves(observation_space).values(), *leaves(action_space).values()]
+    least = width * sum(_rows(space) for space in parts)
     numbers = sum(value.numel() for value in weights.values())
-    only_losses = {id(p) for p in agent.loss_parameters()}
-    least = sum(p.numel() for p in agent.parameters() if id(p) not in only_losses)
     if least > numbers:
         raise ValueError(
             f"it does not fit the agent: it holds {numbers:,} numbers, too few for the "
-            f"{least:,} that the spaces ask for"
+            f"{least:,} that its spaces ask for"
         )
+
+
+def _rows(space: gym.Space) -> int:
+    """Return how many weights, of the agent's width each, a space without parts asks for at least.
+
+    Each number, token and category has weights of its own; the pixels of an image share theirs.
+    """
+    image = (
+        isinstance(space, spaces.Box) and not is_cells(space) and channel_axis(space) is not None
+    )
+    numbers = 0 if image else math.prod(space.shape or ())
+    if isinstance(space, spaces.Discrete):
+        return numbers + int(space.n)
+    return numbers + int(space.nvec.max()) if isinstance(space, spaces.MultiDiscrete) else numbers

@@ -23,7 +23,7 @@ BAD_ENTRY = (
     ValueError,
 )
 """What the constructors of spaces raise when they are given anything at all."""
-MOST_NUMBERS = 2**24
+MOST_NUMBERS = 2**23
 """Largest size of a restored space without parts, so that a file cannot exhaust memory."""
 
 

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 import envs as _envs  # noqa: F401  (registers the environments)
 from agents import AGENT_CONFIGS, make_agent
 from agents.policy import Policy, PolicyError, load_policy
+from agents.pretrained import check_spaces
 from rl_expire.learning.actor import Actor
 from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.json_file import write_json
@@ -20,6 +21,7 @@ from rl_expire.runs.run_folder import CONFIG
 from rl_expire.vector.make import make_envs
 from rl_expire.vector.stored_spaces import SPACES, spaces_entry
 from tests.acting import ACTION_SPACES
+from tests.support import SPACES as OBSERVATION_SPACES
 from tests.support import stirred
 
 CORRIDOR = "RLExpire/Corridor-v0"
@@ -185,6 +187,19 @@ def test_spaces_that_need_more_weights_than_there_are_cost_no_memory(
     monkeypatch.setattr("agents.pretrained.set_weights", lambda *_: pytest.fail("it was built"))
     with pytest.raises(ValueError, match="too few for the 67,"):
         load_policy(tmp_path)
+
+
+IMAGE = gym.spaces.Box(0, 255, (48, 64, 3), np.uint8)
+GRID = gym.spaces.MultiDiscrete(np.array([[2, 300], [2, 2]]))
+
+
+@pytest.mark.parametrize("name", ["expire-span", "lstm"])
+def test_spaces_of_every_kind_need_no_more_weights_than_an_agent_has(name: str) -> None:
+    config = AGENT_CONFIGS[name](width=16, last_action=False)
+    for space in (*OBSERVATION_SPACES.values(), IMAGE, GRID, gym.spaces.MultiBinary(4)):
+        for actions in ACTION_SPACES.values():
+            weights = make_agent(space, actions, config).state_dict()
+            check_spaces(space, actions, config, weights)
 
 
 def test_misuse_is_an_error_of_one_line() -> None:
