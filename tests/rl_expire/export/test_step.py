@@ -45,13 +45,8 @@ def assert_agrees(agent: Agent[Any], steps: TimeStep, space: gym.Space, run: Run
         carried = {k.removesuffix(NEXT): x for k, x in outputs.items() if k.endswith(NEXT)}
 
 
-SLOW = ["transformer-xl", "adaptive-span", "compressive"]
-IN_ONNX = [
-    "expire-span",
-    "lstm",
-    "gru",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
-]
+SLOW = ["transformer-xl", "adaptive-span", "compressive", "gru"]
+IN_ONNX = ["expire-span", "lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 """The memoryless agent is a transformer-xl with a window of 0; its graph is tested below."""
 OTHERS = [
     "memoryless",
