@@ -7,8 +7,10 @@ import gymnasium as gym
 from agents.adaptive_span import AdaptiveSpan, AdaptiveSpanConfig
 from agents.compressive import CompressiveConfig, CompressiveTransformer
 from agents.expire_transformer import ExpireSpanConfig, ExpireTransformer
+from agents.gru import GRU, GRUConfig
 from agents.lstm import LSTM, LSTMConfig
 from agents.memoryless import Memoryless, MemorylessConfig
+from agents.recurrent import RecurrentConfig
 from agents.transformer_xl import TransformerXL, TransformerXLConfig
 from rl_expire.types import Agent
 
@@ -18,6 +20,7 @@ AgentConfig = (
     | AdaptiveSpanConfig
     | CompressiveConfig
     | LSTMConfig
+    | GRUConfig
     | MemorylessConfig
 )
 AGENTS: dict[type[AgentConfig], type[Agent[Any]]] = {
@@ -26,6 +29,7 @@ AGENTS: dict[type[AgentConfig], type[Agent[Any]]] = {
     AdaptiveSpanConfig: AdaptiveSpan,
     CompressiveConfig: CompressiveTransformer,
     LSTMConfig: LSTM,
+    GRUConfig: GRU,
     MemorylessConfig: Memoryless,
 }
 """Class of each agent, by the class of its options."""
@@ -47,6 +51,7 @@ def make_agent(
 __all__ = [
     "AGENTS",
     "AGENT_CONFIGS",
+    "GRU",
     "LSTM",
     "AdaptiveSpan",
     "AdaptiveSpanConfig",
@@ -55,9 +60,11 @@ __all__ = [
     "CompressiveTransformer",
     "ExpireSpanConfig",
     "ExpireTransformer",
+    "GRUConfig",
     "LSTMConfig",
     "Memoryless",
     "MemorylessConfig",
+    "RecurrentConfig",
     "TransformerXL",
     "TransformerXLConfig",
     "make_agent",

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from agents.pretrained import load_agent
+from agents.pretrained import agent_of
 from rl_expire.learning.actor import to_tensor
 from rl_expire.learning.batch_info import batch_of_one, read_action_mask
+from rl_expire.runs.policy import read_policy
 from rl_expire.types import Agent, LayerView, TimeStep
 from rl_expire.vector.nest import leaves, leaves_of
-from rl_expire.vector.reading import DeclareCells, apply_reading, decide_reading
+from rl_expire.vector.reading import DeclareCells, Reading, apply_reading, decide_reading
+from rl_expire.vector.stored_spaces import SpacesOnly, read_spaces
 from rl_expire.vector.tokenize_text import TokenizeText
 
 AnyEnv = gym.Env | VectorEnv
@@ -157,7 +159,7 @@ class Policy:
 
 def load_policy(
     source: str | Path,
-    env: AnyEnv,
+    env: AnyEnv | None = None,
     *,
     revision: str | None = None,
     greedy: bool = True,
@@ -166,9 +168,10 @@ def load_policy(
     """Return a trained policy for an environment. Loading runs no code from the source.
 
     Args:
-        source: a folder written by `rl-expire export`, or the id `owner/name` of a repository on
-            the Hugging Face Hub, which needs `huggingface_hub` to be installed.
-        env: the environment that it is going to play, or a vector environment.
+        source: a folder written by `rl-expire export`, a run folder, or the id `owner/name` of a
+            repository on the Hugging Face Hub, which needs `huggingface_hub` to be installed.
+        env: the environment that it is going to play, or a vector environment; None: one with the
+            spaces of the environment that it was trained in, which need not be installed.
         revision: branch, tag or commit on the Hub.
         greedy: take the most likely actions; otherwise sample.
         device: where the agent computes.
@@ -176,10 +179,34 @@ def load_policy(
     Raises:
         ValueError: the policy cannot be fetched or read, or does not fit the environment's spaces.
     """
-    reader = read_observations(env)
-    actions = env.action_space if isinstance(env, gym.Env) else env.single_action_space
-    agent = load_agent(source, reader.space, actions, revision=revision).to(device)
-    return Policy(agent, env, greedy=greedy, reader=reader)
+    config, weights = read_policy(source, revision=revision)
+    stored = env is None
+    if env is None:
+        env, reading = _stored_spaces(source, config)
+        reader = _reader(env, reading)
+    else:
+        reader = read_observations(env)
+    actions = env.single_action_space if isinstance(env, VectorEnv) else env.action_space
+    agent = agent_of(source, config, weights, reader.space, actions, stored_spaces=stored)
+    return Policy(agent.to(device), env, greedy=greedy, reader=reader)
+
+
+def _stored_spaces(source: str | Path, config: dict[str, Any]) -> tuple[SpacesOnly, Reading]:
+    """Return the spaces that a policy was trained with, and how it reads them.
+
+    Raises:
+        ValueError: `config` does not hold them.
+    """
+    try:
+        stored = read_spaces(config)
+    except ValueError as error:
+        raise ValueError(f"{source}: config.json cannot be used: {error}") from error
+    if stored is None:
+        raise ValueError(
+            f"{source}: config.json holds no spaces, which versions before 0.2 did not store: give "
+            "the environment, as load_policy(source, env), or export the run again"
+        )
+    return stored
 
 
 def read_observations(env: AnyEnv) -> Reader:
@@ -188,7 +215,12 @@ def read_observations(env: AnyEnv) -> Reader:
         return Reader(env.single_observation_space)
     if env.spec is None:
         return Reader(env.observation_space)
-    read = apply_reading(env, decide_reading(env, partial(gym.make, env.spec)))
+    return _reader(env, decide_reading(env, partial(gym.make, env.spec)))
+
+
+def _reader(env: gym.Env, reading: Reading) -> Reader:
+    """Return how agents read the observations of `env`."""
+    read = apply_reading(env, reading)
     space, steps = read.observation_space, []
     while isinstance(read, TokenizeText | DeclareCells) and read is not env:
         steps.insert(0, read.observation)

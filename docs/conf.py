@@ -22,7 +22,7 @@ extensions = [
     "reference_pages",
     "option_tables",
 ]
-exclude_patterns = ["_build", "reference/options.md"]
+exclude_patterns = ["_build", "reference/options.md", "models/*"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
 html_theme = "furo"

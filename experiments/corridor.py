@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, Self
 
-from agents import AgentConfig, ExpireSpanConfig, LSTMConfig
+from agents import AgentConfig, ExpireSpanConfig, RecurrentConfig
 from envs.corridor import CorridorOptions
 from experiments.command_line.script import script
 from experiments.training.command_line import training_command
@@ -55,11 +55,11 @@ class Corridor(Experiment):
     def with_agent(self, agent: AgentConfig) -> Self:
         """Return these defaults for another agent.
 
-        Only gradients train the cells of an LSTM to hold something, and they reach back no farther
-        than one rollout. It therefore gets rollouts as long as the longest corridor.
+        Only gradients train a recurrent state to hold something, and they reach back no farther
+        than one rollout. LSTM and GRU therefore get rollouts as long as the longest corridor.
         """
         changed = super().with_agent(agent)
-        if not isinstance(agent, LSTMConfig):
+        if not isinstance(agent, RecurrentConfig):
             return changed
         return replace(changed, train=replace(self.train, **AS_LONG_AS_CORRIDORS))
 
@@ -85,7 +85,7 @@ class Corridor(Experiment):
 
 
 AS_LONG_AS_CORRIDORS = {"num_envs": 64, "rollout_length": 32, "longest_rollout": 256}
-"""Sizes of training for an LSTM."""
+"""Sizes of training for a recurrent agent."""
 SHORTEST = 3
 """Length of the shortest corridor that training begins with."""
 

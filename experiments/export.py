@@ -11,6 +11,7 @@ from experiments.command_line.errors import at_least, installed
 from experiments.exporting.card import write_card
 from experiments.exporting.graph import Graph, write_graph
 from experiments.exporting.hub import check_push, push
+from experiments.exporting.spaces import add_spaces
 from rl_expire.runs.policy import export_policy
 from rl_expire.runs.run_folder import RunFolder
 
@@ -36,7 +37,7 @@ def export(
             twice as many as are held at most in a thousand steps.
         push_to: Repository owner/name on the Hugging Face Hub to upload the folder to.
         trust: Modules that the environment of RUN may import, besides those of rl_expire, Gymnasium
-            and MiniGrid; needed for a graph.
+            and MiniGrid; needed for a graph, and for the spaces of runs of versions before 0.2.
     """
     if push_to is not None:
         check_push(push_to)
@@ -50,6 +51,7 @@ def export(
 
     def add_files(folder: Path) -> None:
         """Write what belongs to the policy besides weights and configuration."""
+        add_spaces(folder, trust)
         if format != "weights":
             graphs.append(write_graph(folder, format, slots, trust))
         write_card(folder, run, graphs[0] if graphs else None)

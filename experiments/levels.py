@@ -16,7 +16,7 @@ from rich.table import Table
 from experiments.command_line.errors import at_least
 from experiments.command_line.parse import call_of
 from experiments.command_line.script import script
-from experiments.open_run import load_run
+from experiments.open_run import load_run, own_place
 from experiments.scoring.measures import overall, text_of
 from experiments.scoring.results_table import warn_of_cut
 from experiments.scoring.whole_task import EVAL_SEED, at_level, expected_return
@@ -36,10 +36,13 @@ def levels(
     threads: int = 1,
     trust: tuple[str, ...] = (),
 ) -> None:
-    """Write levels.json into the run folder: success, memory and time at each level.
+    """Score a trained agent at each level: success, memory and time.
+
+    The numbers are written to RUN/levels.json, or to NAME-levels.json in the current folder for an
+    exported policy.
 
     Args:
-        run: Run folder of the agent.
+        run: Run folder of the agent, or a folder that `rl-expire export` wrote.
         levels: Levels of difficulty, such as lengths of the corridor; by default the task's own.
         episodes: Greedy episodes at each level, all played at once.
         threads: CPU threads; 0: one per core.
@@ -64,8 +67,10 @@ def levels(
         rows.append({"level": level, "share": share} | summary(score, episodes))
         print(f"{env['level'][0]} {level}: success {score.success:.3f}", flush=True)
     about = {"commit": commit(), "hardware": hardware()}
-    write_json(folder.levels, {"episodes": episodes, "levels": rows, **about})
+    path = own_place(folder, folder.levels)
+    write_json(path, {"episodes": episodes, "levels": rows, **about})
     print_levels(env["level"][0], rows)
+    print(f"{path}: the same numbers")
 
 
 def summary(score: Score, rows: int) -> dict[str, Any]:

@@ -60,6 +60,17 @@ def load_run(
     return run, config, loaded.to(device)
 
 
+def own_place(folder: RunFolder, file: Path) -> Path:
+    """Return where to write a `file` of `folder`: there, or in the working directory.
+
+    An exported policy is left as it is, since it may be part of a repository. Its files are called
+    after it, such as `corridor-retention.mp4`.
+    """
+    if not (folder.path / WEIGHTS).exists():
+        return file
+    return Path.cwd() / f"{folder.path.resolve().name}-{file.name}"
+
+
 def read_run(path: Path, trust: Collection[str] = ()) -> tuple[RunFolder, dict[str, Any]]:
     """Return a run folder and its configuration, of which `env` and `agent` have been checked.
 

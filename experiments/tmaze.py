@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, Self
 
-from agents import AgentConfig, ExpireSpanConfig, LSTMConfig
+from agents import AgentConfig, ExpireSpanConfig, RecurrentConfig
 from envs.tmaze import TMazeOptions
 from experiments.command_line.script import script
 from experiments.training.command_line import training_command
@@ -44,9 +44,9 @@ class TMaze(Experiment):
     scored_at: ClassVar[tuple[int, ...]] = (10, 50, 100, 250, 500, 1000)
 
     def with_agent(self, agent: AgentConfig) -> Self:
-        """Return these defaults for another agent; only gradients train the cells of an LSTM."""
+        """Return these defaults for another agent; only gradients train recurrent states."""
         changed = super().with_agent(agent)
-        if not isinstance(agent, LSTMConfig):
+        if not isinstance(agent, RecurrentConfig):
             return changed
         sizes = {"num_envs": 64, "rollout_length": 32, "longest_rollout": 256}
         return replace(changed, train=replace(self.train, **sizes))

@@ -1,6 +1,7 @@
 """Film what a trained agent remembers, or two agents side by side.
 
 python experiments/watch.py runs/corridor-seed1 --seeds 4 5
+python experiments/watch.py docs/models/corridor
 python experiments/watch.py runs/corridor-seed1 --compare runs/corridor-lstm-seed1
 """
 
@@ -38,7 +39,8 @@ def watch(
         run: Run folder of the agent, or a folder that `rl-expire export` wrote.
         seeds: One episode each.
         fps: Steps shown per second.
-        out: The mp4 file; by default RUN/retention.mp4, or RUN/compare.mp4 with --compare.
+        out: The mp4 file; by default RUN/retention.mp4, or RUN/compare.mp4 with --compare. The
+            video of an exported policy is NAME-retention.mp4 in the current folder.
         sampled: Sample the actions instead of taking the most likely ones.
         gif: Also write a small GIF of the first episode to this file.
         still: Also write a picture of the first episode's last decision to this file.

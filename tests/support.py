@@ -20,6 +20,7 @@ from agents import (
     CompressiveConfig,
     ExpireSpanConfig,
     ExpireTransformer,
+    GRUConfig,
     LSTMConfig,
     MemorylessConfig,
     TransformerXLConfig,
@@ -105,6 +106,10 @@ AGENTS: dict[str, Make] = {
     "lstm": _other(LSTMConfig(width=16)),
     "lstm, 2 layers, last obs, reconstruct": _other(
         LSTMConfig(width=16, layers=2, last_obs=True, reconstruct=1.0)
+    ),
+    "gru": _other(GRUConfig(width=16)),
+    "gru, 2 layers, last obs, reconstruct": _other(
+        GRUConfig(width=16, layers=2, last_obs=True, reconstruct=1.0)
     ),
     "memoryless": _other(MemorylessConfig(width=16, heads=2)),
 }

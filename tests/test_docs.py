@@ -22,6 +22,7 @@ from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.json_file import write_json
 from rl_expire.runs.policy import WEIGHTS
 from rl_expire.runs.run_folder import CONFIG
+from rl_expire.vector.stored_spaces import spaces_entry
 from tests.pages import DOCS, ROOT, blocks, saved_as
 
 FOLDERS = ("*.md", "environments/*.md", "results/*.md", "results/*/README.md")
@@ -108,7 +109,8 @@ def export_untrained(folder: Path, *, graph: bool) -> None:
     agent = make_agent(env.observation_space, env.action_space, config)
     folder.mkdir()
     save_weights(agent.state_dict(), folder / WEIGHTS)
-    write_json(folder / CONFIG, {"agent": {"name": config.name, "options": asdict(config)}})
+    entry = {"agent": {"name": config.name, "options": asdict(config)}}
+    write_json(folder / CONFIG, entry | spaces_entry(env.observation_space, env.action_space))
     if graph:
         write_onnx(PolicyStep(agent, env.observation_space), folder / "policy.onnx")
 

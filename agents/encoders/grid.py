@@ -32,7 +32,7 @@ class GridEncoder(Encoder):
         categories = torch.tensor(self.sizes).repeat(self.sides[0] * self.sides[1])
         self.register_buffer("offsets", categories.cumsum(0) - categories, persistent=False)
         self.register_buffer("last", categories - 1, persistent=False)
-        self.inputs = int(categories.sum())
+        self.inputs = sum(self.sizes) * self.sides[0] * self.sides[1]
         self.target = CategoryTarget(len(categories), max(self.sizes))
         self.target_size = self.target.size
         self.net = nn.Sequential(nn.Linear(self.inputs, width), nn.ReLU(), nn.Linear(width, width))

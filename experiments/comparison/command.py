@@ -36,8 +36,8 @@ class Comparison:
     """The task: corridor, portal, instruction, collision or tmaze."""
     agents: tuple[str, ...] | None = None
     """NAME or NAME:SIZE; the size is the window of transformer-xl and compressive, the capacity of
-    expire-span and adaptive-span, or the width of lstm. By default Expire-Span, Transformer-XL with
-    small and large windows, LSTM and memoryless."""
+    expire-span and adaptive-span, or the width of lstm and gru. By default Expire-Span,
+    Transformer-XL with small and large windows, LSTM and memoryless."""
     seeds: tuple[int, ...] = (1, 2, 3)
     """Seeds of each agent."""
     total_steps: int | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.exporting.graph import Graph
 from experiments.scoring.measures import MEASURES
 from rl_expire.runs.json_file import read_json
-from rl_expire.runs.run_folder import RunFolder
+from rl_expire.runs.run_folder import CONFIG, RunFolder
 
 CARD = "README.md"
 VIDEO = "replay.mp4"
@@ -33,7 +33,7 @@ import gymnasium
 
 from agents.policy import load_policy
 
-env = gymnasium.make({env_id!r}{options})
+env = gymnasium.make({made_by!r}{options})
 policy = load_policy("FOLDER OR OWNER/NAME", env)
 obs, info = env.reset()
 ended = False
@@ -57,9 +57,12 @@ def write_card(folder: Path, run: Path, graph: Graph | None) -> None:
     env = config.get("env", {})
     options = "".join(f", {name}={value!r}" for name, value in env.get("options", {}).items())
     agent = config.get("agent", {}).get("name", "policy")
-    parts = [HEAD.format(agent=agent, env_id=env.get("id", "an environment"), options=options)]
+    env_id = env.get("id", "an environment")
+    made_by = f"envs:{env_id}" if env_id.startswith("RLExpire/") else env_id  # imports `envs`
+    parts = [HEAD.format(agent=agent, env_id=env_id, made_by=made_by, options=options)]
     if env.get("wrappers"):
         parts.append(f"Wrappers around the environment, the innermost first: {env['wrappers']}\n")
+    parts.append(_training(folder, config))
     if graph is not None:
         parts.append(_of_graph(graph))
     if rows := _scores(source):
@@ -68,6 +71,14 @@ def write_card(folder: Path, run: Path, graph: Graph | None) -> None:
         shutil.copyfile(source.video, folder / VIDEO)
         parts.append(f"[{VIDEO}]({VIDEO}) shows what it remembers.\n")
     (folder / CARD).write_text("\n".join(parts), encoding="utf-8")
+
+
+def _training(folder: Path, config: dict[str, Any]) -> str:
+    """Return how the policy was trained, of which an unfinished run may know little."""
+    steps = read_json(folder / CONFIG)["exported"]["steps"]
+    seed = f", seed {config['seed']}" if "seed" in config else ""
+    commit = f", at commit {config['commit']} of rl_expire" if config.get("commit") else ""
+    return f"Trained for {steps:,} steps{seed}{commit}.\n"
 
 
 def _of_graph(graph: Graph) -> str:

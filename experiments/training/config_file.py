@@ -11,8 +11,10 @@ import torch
 from agents import AgentConfig
 from experiments.training.experiment import Experiment
 from experiments.training.restart import launch_entry
+from rl_expire.learning.trainer import Trainer
 from rl_expire.runs.provenance import commit, hardware
 from rl_expire.vector.make import EnvConfig
+from rl_expire.vector.stored_spaces import SPACES
 
 
 def configuration(options: Experiment) -> dict[str, Any]:
@@ -27,6 +29,12 @@ def configuration(options: Experiment) -> dict[str, Any]:
         "versions": {"torch": torch.__version__, "gymnasium": gym.__version__},
         **launch_entry(),
     }
+
+
+def stored_spaces(trainer: Trainer[Any]) -> dict[str, Any]:
+    """Return the entry of the environment's spaces; nothing where it would be too large."""
+    metadata = trainer.actor.metadata
+    return {SPACES: metadata[SPACES]} if SPACES in metadata else {}
 
 
 def env_entry(options: Experiment) -> dict[str, Any]:

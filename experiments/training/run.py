@@ -16,7 +16,12 @@ from experiments.command_line.errors import program
 from experiments.scoring.results_table import print_table
 from experiments.scoring.whole_task import evaluate_all
 from experiments.training.build import make_trainer
-from experiments.training.config_file import configuration, env_entry, group_entries
+from experiments.training.config_file import (
+    configuration,
+    env_entry,
+    group_entries,
+    stored_spaces,
+)
 from experiments.training.device import device_of, use_threads
 from experiments.training.experiment import Experiment
 from experiments.training.guesses import guesses
@@ -83,7 +88,7 @@ def _run_on_rank(options: Experiment, device: torch.device, prog: str) -> None:
         seed_all(ranks.own_seed(options.seed, options.train.num_envs))
     options = after_restart(options)
     if options.resume is None:
-        folder = ranks.on_first(lambda: _new_folder(options))
+        folder = ranks.on_first(lambda: _new_folder(options, trainer))
     else:
         folder, _ = RunFolder.open(options.resume)
     with folder.lock() if ranks.rank() == 0 else nullcontext(), Interrupt() as interrupt:
@@ -96,13 +101,13 @@ def _run_on_rank(options: Experiment, device: torch.device, prog: str) -> None:
             print(f"Evaluate it with:  {resume_command(options, folder, prog)}")
 
 
-def _new_folder(options: Experiment) -> RunFolder:
+def _new_folder(options: Experiment, trainer: Trainer[Any]) -> RunFolder:
     """Create the run folder; by default `runs/TASK-seedN-TIME`."""
     task = options.id_of_env().split("/")[-1].split(":")[-1].rsplit("-v", 1)[0].lower()
     default = Path("runs") / f"{task}-seed{options.seed}-{datetime.now():%Y%m%d-%H%M%S}"
     path = options.out or default
     try:
-        return RunFolder.create(path, configuration(options))
+        return RunFolder.create(path, configuration(options) | stored_spaces(trainer))
     except ValueError as error:
         raise ValueError(f"--out {error}") from error
 
@@ -163,6 +168,7 @@ def _resume(options: Experiment, saver: Saver, folder: RunFolder) -> float:
     seconds = saver.resume()
     config.pop(ENTRY, None)
     config |= group_entries(options) | {"env": env_entry(options)} | launch_entry()
+    config |= stored_spaces(saver.trainer)
     ranks.on_first(lambda: write_json(folder.config, config))
     return seconds
 

@@ -11,7 +11,7 @@ import torch
 
 from experiments.command_line.errors import installed
 from experiments.comparison.metrics import read_metrics
-from experiments.open_run import load_run
+from experiments.open_run import load_run, own_place
 from experiments.scoring.whole_task import at_level
 from experiments.watching.pair import check_same_env, pairs
 from rl_expire.retention.figures import figure_names, write_figures
@@ -52,7 +52,7 @@ def film(
     configs = [config for _, config, _ in runs]
     check_same_env(paths, configs)
     folder = runs[0][0]
-    path = out or (folder.video if compare is None else folder.pair)
+    path = out or own_place(folder, folder.video if compare is None else folder.pair)
     page_path = page_beside(path) if page else None
     check_name(gif)
     check_places((path, page_path, gif, still), stills)

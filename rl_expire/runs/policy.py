@@ -1,7 +1,7 @@
 """Exported policies: `model.safetensors` and `config.json`, in a folder or on the Hub.
 
-Opening a policy runs no code from it. No other file is read, and no name in these two is used as a
-path.
+Of a run, the last checkpoint takes the place of the weights. Opening a policy runs no code from it.
+No other file is read, and no name in these is used as a path.
 """
 
 from __future__ import annotations
@@ -90,15 +90,25 @@ def export_policy(
             add_files(temporary)
 
 
+def _finite_weights(state: Any) -> dict[str, Tensor]:
+    """Return the agent's weights from the checkpoint of a run.
+
+    Raises:
+        ValueError: it has none, or one is not finite.
+    """
+    weights = agent_weights(state)
+    for name, value in weights.items():
+        check_finite(value, name)
+    return weights
+
+
 def _exported(state: Any) -> tuple[dict[str, Tensor], dict[str, int]]:
     """Return the weights of a checkpoint, and the updates and steps it was trained for.
 
     Raises:
         ValueError: it is not the checkpoint of a run, or a weight is not finite.
     """
-    weights = agent_weights(state)
-    for name, value in weights.items():
-        check_finite(value, name)
+    weights = _finite_weights(state)
     trainer = rename_trainer_state(state["trainer"])
     try:
         return weights, {"updates": trainer["updates"], "steps": trainer["schedule"]["steps"]}
@@ -109,7 +119,7 @@ def _exported(state: Any) -> tuple[dict[str, Tensor], dict[str, int]]:
 def read_policy(
     source: str | Path, *, revision: str | None = None
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the configuration and the weights of an exported policy.
+    """Read the configuration and the weights of an exported policy, or of a run's last checkpoint.
 
     Args:
         source: a folder, or the id `owner/name` of a repository on the Hugging Face Hub.
@@ -131,13 +141,16 @@ def read_policy(
         config = read_json(config_path)
     except ValueError as error:
         raise CheckpointError(f"{error}: choose the folder of an exported policy") from error
+    checkpoints = RunFolder(folder).checkpoints
+    if checkpoints.exist and not weights_path.exists():
+        return config, checkpoints.load(_finite_weights)
     try:
         weights, _ = read_tensors(weights_path)
         for name, value in weights.items():
             check_finite(value, name[:60])
     except FileNotFoundError:
         raise CheckpointError(
-            f"{source} has no {WEIGHTS}: choose the folder of an exported policy"
+            f"{source} has no {WEIGHTS}: choose the folder of an exported policy or of a run"
         ) from None
     except ValueError as error:
         raise CheckpointError(f"{source}: {WEIGHTS} cannot be used: {error}") from error

@@ -21,6 +21,7 @@ from rl_expire.vector.minigrid_success import rewards_only_success
 from rl_expire.vector.plain_info import PlainInfo
 from rl_expire.vector.process import AsyncEnvs, EnvProcess
 from rl_expire.vector.reading import Reading, apply_reading, decide_reading
+from rl_expire.vector.stored_spaces import spaces_entry
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def make_envs(
 ) -> VectorEnv:
     """Make a vector environment with autoreset.
 
-    Its observations are valid until the next step, which may write into the same arrays.
+    Its observations are valid until the next step, which may write into the same arrays. Its
+    metadata holds the spaces as an entry of `config.json`: see `rl_expire.vector.stored_spaces`.
 
     Args:
         env_id: id of a registered environment, or `module:ID`.
@@ -89,7 +91,10 @@ def make_envs(
     mode = env_config.vectorization
     try:
         if is_native(env_id, env_config):
-            return gym.make_vec(env_id, num_envs, "vector_entry_point", **options)
+            envs = gym.make_vec(env_id, num_envs, "vector_entry_point", **options)
+            stored = spaces_entry(envs.single_observation_space, envs.single_action_space)
+            envs.metadata = {**envs.metadata, **stored}
+            return envs
         make = partial(_make_plain, find_spec(env_id), options, env_config, [])
         if mode == "async":
             for path in env_config.wrappers:  # report errors from here, not from another process
@@ -210,7 +215,10 @@ def _make_one(
     if not readings:
         make = partial(_make_wrapped, spec, options, env_config)
         readings.append(decide_reading(env, make))
-    return apply_reading(env, readings[0])
+    stored = spaces_entry(env.observation_space, env.action_space, readings[0])
+    env = apply_reading(env, readings[0])
+    env.metadata = {**env.metadata, **stored}
+    return env
 
 
 def _make_wrapped(spec: EnvSpec, options: dict[str, Any], env_config: EnvConfig) -> gym.Env:

@@ -89,7 +89,8 @@ def tensors_of(tree: Any) -> list[Tensor]:
     """Return all tensors of a memory."""
     if isinstance(tree, Tensor):
         return [tree]
-    parts = tree if isinstance(tree, list) else vars(tree).values()
+    branches = tree if isinstance(tree, list | dict) else vars(tree)
+    parts = branches.values() if isinstance(branches, dict) else branches
     return [t for part in parts if part is not None for t in tensors_of(part)]
 
 

@@ -12,12 +12,16 @@ from gymnasium.vector import AutoresetMode
 import envs as _envs  # noqa: F401  (registers the environments)
 from agents import AGENT_CONFIGS, make_agent
 from agents.policy import Policy, PolicyError, load_policy
+from agents.pretrained import check_spaces
 from rl_expire.learning.actor import Actor
 from rl_expire.runs.checkpoint import save_weights
 from rl_expire.runs.json_file import write_json
 from rl_expire.runs.policy import WEIGHTS
 from rl_expire.runs.run_folder import CONFIG
+from rl_expire.vector.make import make_envs
+from rl_expire.vector.stored_spaces import SPACES, spaces_entry
 from tests.acting import ACTION_SPACES
+from tests.support import SPACES as OBSERVATION_SPACES
 from tests.support import stirred
 
 CORRIDOR = "RLExpire/Corridor-v0"
@@ -109,15 +113,93 @@ def test_masks_and_texts_are_read() -> None:
 def test_a_folder_is_loaded_for_an_environment(tmp_path: Path) -> None:
     env = gym.make(CORRIDOR)
     agent = make_trained(env)
-    save_weights(agent.state_dict(), tmp_path / WEIGHTS)
-    options = {"width": 16}
-    entry = {"name": "expire-span", "options": vars(agent.config) | options}
-    write_json(tmp_path / CONFIG, {"agent": entry})
+    export(tmp_path, agent, {})
     policy = load_policy(tmp_path, env)
     obs, _ = env.reset(seed=0)
     assert policy.act(obs) in (0, 1, 2)
     with pytest.raises(ValueError, match="does not fit"):
         load_policy(tmp_path, gym.make("CartPole-v1"))
+
+
+def export(folder: Path, agent: Any, config: dict[str, Any]) -> None:
+    """Write what `rl-expire export` does."""
+    name = next(n for n, c in AGENT_CONFIGS.items() if isinstance(agent.config, c))
+    save_weights(agent.state_dict(), folder / WEIGHTS)
+    write_json(folder / CONFIG, {"agent": {"name": name, "options": vars(agent.config)}} | config)
+
+
+ENVS: dict[str, dict[str, Any]] = {
+    CORRIDOR: {"max_length": 6},
+    "BabyAI-GoToObj-v0": {},
+    "ActingEnv-v0": {"space": "nested", "disable_env_checker": True},
+}
+
+
+@pytest.mark.parametrize("env_id", ENVS)
+def test_a_policy_needs_no_environment(
+    env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vector = make_envs(env_id, 1, ENVS[env_id])
+    agent = make_trained(vector)
+    export(tmp_path, agent, {SPACES: vector.metadata[SPACES]})
+    env = gym.make(env_id, **ENVS[env_id])
+    with_env = load_policy(tmp_path, env)
+    for name in list(gym.registry):  # nothing is installed
+        monkeypatch.delitem(gym.registry, name)
+    without = load_policy(tmp_path)
+    assert without.space == with_env.space
+    obs, info = env.reset(seed=5)
+    for _ in range(20):
+        action = without.act(obs, info)
+        np.testing.assert_equal(action, with_env.act(obs, info))
+        obs, reward, terminated, truncated, info = env.step(action)
+        without.observe(reward, terminated, truncated)
+        with_env.observe(reward, terminated, truncated)
+        if terminated or truncated:
+            obs, info = env.reset()
+
+
+def test_without_stored_spaces_one_line_says_what_to_do(tmp_path: Path) -> None:
+    env = gym.make(CORRIDOR)
+    agent = make_trained(env)
+    entry = spaces_entry(env.observation_space, env.action_space)[SPACES]
+    for config, message in (
+        ({}, r"holds no spaces, .* give the environment, as load_policy\(source, env\), or export"),
+        ({SPACES: 3}, "its entry spaces is damaged"),
+        ({SPACES: entry | {"observation": {"type": "Discrete"}}}, "it describes no space"),
+        ({SPACES: entry | {"cells": ["nowhere"], "constant": 3}}, "damaged"),
+        ({SPACES: entry | {"action": {"type": "Text"}}}, "not supported"),
+        ({SPACES: entry | {"observation": entry["action"]}}, "does not fit"),
+    ):
+        export(tmp_path, agent, config)
+        with pytest.raises(ValueError, match=message) as error:
+            load_policy(tmp_path)
+        assert str(tmp_path) in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_spaces_that_need_more_weights_than_there_are_cost_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_agent(gym.spaces.Discrete(3), gym.spaces.Discrete(3), AGENT_CONFIGS["lstm"]())
+    large = spaces_entry(gym.spaces.Discrete(2**20), gym.spaces.Discrete(3))
+    export(tmp_path, agent, large)
+    monkeypatch.setattr("agents.pretrained.set_weights", lambda *_: pytest.fail("it was built"))
+    with pytest.raises(ValueError, match="too few for the 67,"):
+        load_policy(tmp_path)
+
+
+IMAGE = gym.spaces.Box(0, 255, (48, 64, 3), np.uint8)
+GRID = gym.spaces.MultiDiscrete(np.array([[2, 300], [2, 2]]))
+
+
+@pytest.mark.parametrize("name", ["expire-span", "lstm"])
+def test_spaces_of_every_kind_need_no_more_weights_than_an_agent_has(name: str) -> None:
+    config = AGENT_CONFIGS[name](width=16, last_action=False)
+    for space in (*OBSERVATION_SPACES.values(), IMAGE, GRID, gym.spaces.MultiBinary(4)):
+        for actions in ACTION_SPACES.values():
+            weights = make_agent(space, actions, config).state_dict()
+            check_spaces(space, actions, config, weights)
 
 
 def test_misuse_is_an_error_of_one_line() -> None:

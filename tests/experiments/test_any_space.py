@@ -5,6 +5,7 @@ ANY_SPACE_EXAMPLES=300 pytest tests/experiments/test_any_space.py
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import Any
@@ -13,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +28,8 @@ from rl_expire.learning.local_actor import LocalActor
 from rl_expire.learning.ppo import PPOConfig
 from rl_expire.learning.trainer import TrainConfig, Trainer
 from rl_expire.types import Agent
+from rl_expire.vector.reading import apply_reading
+from rl_expire.vector.stored_spaces import SPACES, read_spaces
 
 EXAMPLES = int(os.environ.get("ANY_SPACE_EXAMPLES", "3"))
 """Number of pairs of spaces that are tried."""
@@ -136,6 +140,7 @@ def check_trained(trainer: Trainer[Any], env: gym.Env) -> None:
     check_acting(trainer.agent, env)
     assert isinstance(trainer.actor, LocalActor)
     check_exported(trainer.agent, trainer.actor.envs.single_observation_space)
+    check_stored(trainer.actor.envs)
 
 
 def check_acting(agent: Agent[Any], env: gym.Env) -> None:
@@ -146,6 +151,15 @@ def check_acting(agent: Agent[Any], env: gym.Env) -> None:
         obs, reward, terminated, truncated, info = env.step(policy.act(obs, info))
         policy.observe(reward, terminated, truncated)
         over = terminated or truncated
+
+
+def check_stored(envs: VectorEnv) -> None:
+    """Check that the spaces are stored as they are, so that nobody needs the environment."""
+    stored = read_spaces(json.loads(json.dumps({SPACES: envs.metadata[SPACES]})))
+    assert stored is not None
+    env, reading = stored
+    assert apply_reading(env, reading).observation_space == envs.single_observation_space
+    assert env.action_space == envs.single_action_space
 
 
 def check_exported(agent: Agent[Any], space: gym.Space) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.experiments.conftest import TINY, Call
 
-AGENTS = "expire-span, transformer-xl, adaptive-span, compressive, lstm, memoryless"
+AGENTS = "expire-span, transformer-xl, adaptive-span, compressive, lstm, gru, memoryless"
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ AGENTS = "expire-span, transformer-xl, adaptive-span, compressive, lstm, memoryl
         ("--resume .", ". is not a run folder"),
         ("--resume none", "none is not a run folder"),
         ("--resume latest", "--resume latest: no run of RLExpire/Corridor-v0"),
-        ("--agent gru", f"--agent 'gru' is unknown: choose one of {AGENTS}"),
-        ("--agent=gru", f"--agent 'gru' is unknown: choose one of {AGENTS}"),
+        ("--agent rnn", f"--agent 'rnn' is unknown: choose one of {AGENTS}"),
+        ("--agent=rnn", f"--agent 'rnn' is unknown: choose one of {AGENTS}"),
         ("--agent", f"--agent '' is unknown: choose one of {AGENTS}"),
         ("--agent lstm --agent.width 0", "--agent.width is 0: choose 1 or more"),
         ("--agent memoryless --agent.window 4", "Unrecognized options: --agent.window, 4"),

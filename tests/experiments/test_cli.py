@@ -137,7 +137,7 @@ def test_a_command_can_be_checked_without_running_it(
     [
         ["trian"],
         ["train", "corridor", "--magic", "1"],
-        ["train", "corridor", "--agent", "gru"],
+        ["train", "corridor", "--agent", "rnn"],
         ["watch"],
         ["bench", "fly"],
         ["compare", "corridor", "--magic"],

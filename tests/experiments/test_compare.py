@@ -306,10 +306,11 @@ def test_a_missing_package_is_named_with_a_remedy(call: Call) -> None:
     ("words", "message"),
     [
         ("maze", "TASK 'maze' is unknown: choose one of corridor, portal, instruction"),
-        ("corridor --agents gru", "--agents gru: 'gru' is unknown, choose from expire-span"),
+        ("corridor --agents rnn", "--agents rnn: 'rnn' is unknown, choose from expire-span"),
         ("corridor --agents lstm:x", "--agents lstm:x: size 'x' is not a whole number"),
         ("corridor --agents memoryless:3", "--agents memoryless:3: memoryless has no memory size"),
         ("corridor --agents lstm:0", "--agents lstm:0: width is 0: choose 1 or more"),
+        ("corridor --agents gru:0", "--agents gru:0: width is 0: choose 1 or more"),
         ("corridor --agents", "--agents is empty"),
         ("corridor --seeds", "--seeds is empty"),
         ("corridor --seeds -1", "--seed is -1"),

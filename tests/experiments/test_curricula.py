@@ -159,7 +159,8 @@ def test_another_agent_gets_the_options_that_the_task_sets_for_all_agents(task: 
     default = TASKS[task]().agent
     for words in ([], ["--agent", default.name]):
         assert parse_options(TASKS[task], words, "prog").agent == default
-    other = parse_options(TASKS[task], ["--agent", "lstm"], "prog").agent
-    assert other.name == "lstm"
-    for option in ("last_action", "last_obs", "layers", "reconstruct"):
-        assert getattr(other, option) == getattr(default, option)
+    for name in ("lstm", "gru"):
+        other = parse_options(TASKS[task], ["--agent", name], "prog").agent
+        assert other.name == name
+        for option in ("last_action", "last_obs", "layers", "reconstruct"):
+            assert getattr(other, option) == getattr(default, option)

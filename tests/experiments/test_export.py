@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from agents.policy import load_policy
 from experiments.cli import main
 from rl_expire.runs.run_folder import RunFolder
-from tests.experiments.conftest import Call
+from rl_expire.vector.stored_spaces import SPACES
+from tests.experiments.conftest import Call, change_config, read_json
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -77,3 +80,31 @@ def test_a_folder_without_checkpoints_does_not_pass_as_whole(own_run: Path, call
     done = call("check", "policy")
     assert (done.code, done.out.strip()) == (1, "policy has no checkpoint")
     assert own_run.exists()
+
+
+@pytest.mark.parametrize("version", ["present", "earlier"])
+def test_a_run_and_its_export_can_be_loaded_without_the_environment(
+    version: str, own_run: Path, call: Call
+) -> None:
+    assert SPACES in read_json(own_run / "config.json")
+    if version == "earlier":
+        change_config(own_run, SPACES, value=None)
+    done = call("export", "run", "policy")
+    assert (done.code, "no spaces" in done.out) == (0, False)
+    policy = load_policy(own_run.parent / "policy")
+    obs = np.zeros(policy.space.shape or (), np.uint8)
+    action = policy.act(obs)
+    assert action in (0, 1, 2)
+    if version == "present":
+        assert load_policy(own_run).act(obs) == action
+
+
+def test_where_the_environment_cannot_be_made_spaces_are_left_out_with_a_line(
+    own_run: Path, call: Call
+) -> None:
+    change_config(own_run, SPACES, value=None)
+    change_config(own_run, "env", "id", value="somewhere:Else-v0")
+    done = call("export", "run", "policy")
+    assert done.code == 0
+    assert "no spaces are stored, so that its environment is needed to load it: " in done.out
+    assert "--trust somewhere" in done.out

@@ -22,15 +22,15 @@ WATCH = ("watch", "run", "--seeds", "1", "--fps", "60")
 
 
 @pytest.fixture
-def gru(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add the page's agent to `AGENTS`, as the page says."""
-    module = ModuleType("agents.gru")
+    module = ModuleType("agents.tiny")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in blocks(DOCS / "own-agent.md", "python"):
-        if "class GRU" in block:
+        if "(Agent[GRUMemory])" in block or "class TinyConfig" in block:
             exec(block, vars(module))
-    config = module.GRUConfig
-    monkeypatch.setitem(agents.AGENTS, config, module.GRU)
+    config = module.TinyConfig
+    monkeypatch.setitem(agents.AGENTS, config, module.Tiny)
     monkeypatch.setitem(agents.AGENT_CONFIGS, config.name, config)
     monkeypatch.setattr(experiments.train, "AgentConfig", agents.AgentConfig | config)
 
@@ -43,12 +43,12 @@ def delay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "delay", raising=False)
 
 
-@pytest.mark.usefixtures("gru")
+@pytest.mark.usefixtures("tiny")
 def test_the_agent_of_the_page_trains_and_can_be_watched(call: Call, tmp_path: Path) -> None:
-    done = call("train", "CartPole-v1", "--agent", "gru", *SHORT, "--no-video", "--out", "run")
+    done = call("train", "CartPole-v1", "--agent", "tiny", *SHORT, "--no-video", "--out", "run")
     assert done.code == 0, done.err
     entry = read_json(tmp_path / "run" / "config.json")["agent"]
-    assert entry == {"name": "gru", "options": {"width": 16}}
+    assert entry == {"name": "tiny", "options": {"width": 16}}
     done = call(*WATCH)
     assert done.code == 0, done.err
     assert (tmp_path / "run" / "retention.mp4").exists()

@@ -120,7 +120,7 @@ def test_the_mean_over_tasks_is_of_those_that_all_agents_have_finished() -> None
         ("popgym --tasks Maze", "--tasks Maze is unknown: choose from AutoencodeEasy"),
         ("popgym --agents", "--agents is empty"),
         ("popgym --seeds", "--seeds is empty"),
-        ("popgym --agents gru", "--agents gru: 'gru' is unknown"),
+        ("popgym --agents rnn", "--agents rnn: 'rnn' is unknown"),
         ("popgym --total-steps 0", "--total-steps is 0"),
         ("popgym --jobs -1", "--jobs is -1: choose 0 or more"),
         ("popgym --tasks RepeatFirstEasy -- --seed 2", "to every run: use --seeds"),

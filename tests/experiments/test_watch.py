@@ -68,6 +68,22 @@ def test_by_default_video_and_page_are_in_the_run_folder_and_figures_where_asked
     assert sorted(os.listdir(tmp_path / "figures" / "a")) == sorted(figure_names())
 
 
+def test_an_exported_policy_is_filmed_and_scored_but_not_written_into(
+    own_run: Path, tmp_path: Path, call: Call, files: Files
+) -> None:
+    assert call("export", "run", "models/policy").code == 0
+    before = files()
+    done = call("watch", "models/policy", "--seeds", "2", *FAST, "--page")
+    assert done.code == 0, done.err
+    video = tmp_path / "policy-retention.mp4"
+    assert f"{video}: {frames_of(video)} frames of 1 episodes" in done.out
+    done = call("levels", "models/policy", "--levels", "4", "--episodes", "2")
+    assert f"{tmp_path / 'policy-levels.json'}: the same numbers" in done.out
+    names = ("policy-retention.mp4", "policy-retention.html", "policy-levels.json")
+    assert sorted(set(files()) - set(before)) == sorted(str(tmp_path / name) for name in names)
+    assert before.items() <= files().items()
+
+
 def test_a_level_sets_the_difficulty_of_every_episode(tiny_run: Path) -> None:
     folder, config = RunFolder.open(tiny_run)
     env = env_at_level(folder, config["env"], 30)

@@ -70,12 +70,15 @@ def test_whole_numbers_in_lists_may_be_written_in_any_way() -> None:
     assert given == [(1000, 20)]
 
 
-def test_an_lstm_gets_rollouts_as_long_as_the_corridor_unless_told_otherwise() -> None:
+@pytest.mark.parametrize("agent", ["lstm", "gru"])
+def test_recurrent_agents_get_rollouts_as_long_as_the_corridor_unless_told_otherwise(
+    agent: str,
+) -> None:
     def sizes(*words: str) -> tuple[int, int, int | None]:
         train = parse_options(Corridor, list(words), "corridor.py").train
         return train.num_envs, train.rollout_length, train.longest_rollout
 
     assert sizes() == sizes("--agent", "transformer-xl") == (256, 16, None)
-    assert sizes("--agent", "lstm") == (64, 32, 256)
-    assert sizes("--agent", "lstm", "--train.num-envs", "32") == (32, 32, 256)
-    assert sizes("--agent", "lstm", "--train.longest-rollout", "None") == (64, 32, None)
+    assert sizes("--agent", agent) == (64, 32, 256)
+    assert sizes("--agent", agent, "--train.num-envs", "32") == (32, 32, 256)
+    assert sizes("--agent", agent, "--train.longest-rollout", "None") == (64, 32, None)

@@ -45,7 +45,7 @@ def assert_agrees(agent: Agent[Any], steps: TimeStep, space: gym.Space, run: Run
         carried = {k.removesuffix(NEXT): x for k, x in outputs.items() if k.endswith(NEXT)}
 
 
-SLOW = ["transformer-xl", "adaptive-span", "compressive"]
+SLOW = ["transformer-xl", "adaptive-span", "compressive", "gru"]
 IN_ONNX = ["expire-span", "lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 """The memoryless agent is a transformer-xl with a window of 0; its graph is tested below."""
 OTHERS = [
@@ -53,6 +53,7 @@ OTHERS = [
     "expire-span, 3 layers, linear, last obs, reconstruct",
     "compressive, 2 layers",
     "lstm, 2 layers, last obs, reconstruct",
+    "gru, 2 layers, last obs, reconstruct",
 ]
 
 

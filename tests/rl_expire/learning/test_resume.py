@@ -19,6 +19,7 @@ from agents import (
     AgentConfig,
     CompressiveConfig,
     ExpireSpanConfig,
+    GRUConfig,
     LSTMConfig,
     MemorylessConfig,
     TransformerXLConfig,
@@ -47,6 +48,7 @@ AGENTS: dict[str, AgentConfig] = {
     "adaptive-span": AdaptiveSpanConfig(**SHORT),
     "compressive": CompressiveConfig(**SMALL, window=2, rate=2, compressed=2),
     "lstm": LSTMConfig(width=8, layers=2),
+    "gru": GRUConfig(width=8, layers=2),
     "memoryless": MemorylessConfig(**SMALL),
 }
 TASKS: dict[str, tuple[str, int, int]] = {
