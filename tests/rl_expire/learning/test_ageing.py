@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from agents import AdaptiveSpanConfig, ExpireTransformer, make_agent
+from agents.transformer.memory import TransformerMemory
 from rl_expire.learning.actor import Actor
 from rl_expire.learning.ageing import ageing_pace, empty_memory
 from rl_expire.learning.forgetting import Forgetting, ForgettingAgent, ForgettingConfig
@@ -38,6 +39,13 @@ def spanned(span: float, ramp: float) -> ExpireTransformer:
     agent = expire_agent(max_span=2 * span, ramp=ramp)
     set_spans(agent, 0.0)
     return agent
+
+
+def pace_of(memory: TransformerMemory) -> list[float]:
+    """Return the pace of the first layer's memories."""
+    pace = memory.layers[0].pace
+    assert pace is not None
+    return pace.tolist()
 
 
 def test_three_of_four_environments_age_step_by_step() -> None:
@@ -91,7 +99,7 @@ def test_only_environments_at_the_ordinary_pace_tell_the_score() -> None:
     assert rollout.pace.tolist() == PACE.tolist()
     picked = rollout.select(torch.tensor([3, 1]))
     assert picked.pace.tolist() == [8.0, 0.5]
-    assert picked.memory.layers[0].pace.tolist() == [8.0, 0.5]
+    assert pace_of(picked.memory) == [8.0, 0.5]
 
 
 def test_the_pace_survives_a_checkpoint_and_a_restart() -> None:
@@ -103,9 +111,9 @@ def test_the_pace_survives_a_checkpoint_and_a_restart() -> None:
     collect(actor, 5)
     other.load_state_dict(actor.state_dict())
     assert "pace" not in actor.state_dict()["memory"]["layers"][0]
-    assert torch.equal(other.memory.layers[0].pace, PACE)
+    assert pace_of(other.memory) == PACE.tolist()
     other.restart()
-    assert torch.equal(other.memory.layers[0].pace, PACE)
+    assert pace_of(other.memory) == PACE.tolist()
 
 
 def test_held_memories_are_counted_at_the_ordinary_pace() -> None:
