@@ -45,9 +45,9 @@ together, and the policy does not need its memory yet."""
 RATE_ONCE_SOLVED = 0.3
 """Factor on learning rate and entropy bonus while the full task is solved: the policy has little
 left to learn, and memory is judged by a score that should not waver."""
-SPAN_RATE_WITHOUT_LESSONS = 0.3
-"""Factor on the learning rate of lifetimes in a task of one level: the policy has learned with all
-memories, and takes its time to follow."""
+SPAN_RATE_OF_ONE_LEVEL = 0.3
+"""Factor on the learning rate of lifetimes in a task of one level, where the policy has learned with
+all memories and needs time to follow."""
 SETTLE_SHARE = 0.1
 """Settling takes at most this share of a run's steps."""
 
@@ -151,13 +151,13 @@ class Schedule:
         scale = calm * self.plateau_scale * (1.0 if self.solved_step is None else RATE_ONCE_SOLVED)
         entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
         rate = self.collapse_scale * config.rate_end**progress
-        pace = 1.0 if len(self.curriculum.levels) > 1 else SPAN_RATE_WITHOUT_LESSONS
+        span_rate = calm * (1.0 if len(self.curriculum.levels) > 1 else SPAN_RATE_OF_ONE_LEVEL)
         return Plan(
             self.phase,
             scale * rate,
             scale * entropy,
             self.price.factor,
-            calm * pace if self.forgetting and self.phase != "settle" else 0.0,
+            span_rate if self.forgetting and self.phase != "settle" else 0.0,
         )
 
     def observe(

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from rl_expire.learning.curriculum import Result
+from rl_expire.learning.schedule import SPAN_RATE_OF_ONE_LEVEL
 from tests.rl_expire.learning.schedules import (
     GOAL,
     WINDOW,
@@ -88,7 +89,7 @@ def test_a_collapse_while_settling_and_forgetting_leads_back_to_full_rates() -> 
     assert schedule.phase == "settle"
     schedule.observe(350, results(GOAL, 0))
     plan = schedule.plan()
-    assert (plan.phase, plan.rate, plan.span_rate) == ("learn", 0.25, 1.0)
+    assert (plan.phase, plan.rate, plan.span_rate) == ("learn", 0.25, SPAN_RATE_OF_ONE_LEVEL)
     assert schedule.solved_step is None
 
 

@@ -12,6 +12,7 @@ from rl_expire.learning.memory_price import (
     RETREAT,
     SETTLED_STEPS,
 )
+from rl_expire.learning.schedule import SPAN_RATE_OF_ONE_LEVEL
 from tests.rl_expire.learning.schedules import (
     GOAL,
     LARGE,
@@ -230,7 +231,7 @@ def test_lifetimes_go_on_learning_after_a_collapse() -> None:
     assert schedule.plan().span_rate == 1.0
     single = forgetting(total_steps=LARGE)
     single.observe(300, results(GOAL, 0))
-    assert single.plan().span_rate == 1.0
+    assert single.plan().span_rate == SPAN_RATE_OF_ONE_LEVEL
 
 
 @pytest.mark.parametrize("method", ["joint", "never"])

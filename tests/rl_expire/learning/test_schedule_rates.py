@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rl_expire.learning.schedule import RATE_ONCE_SOLVED
+from rl_expire.learning.schedule import RATE_ONCE_SOLVED, SPAN_RATE_OF_ONE_LEVEL
 from tests.rl_expire.learning.schedules import GOAL, make_schedule, results, settling
 
 
@@ -18,7 +18,8 @@ def test_rates_fall_to_zero_over_the_last_steps_of_any_run_and_they_are_a_tenth_
     method: str, successes: int, total: int, settle_steps: int, begins: int
 ) -> None:
     schedule = make_schedule(method=method, total_steps=total, settle_steps=settle_steps)
-    spans = float(method == "distillation" and successes == 8)
+    forgets = method == "distillation" and successes == 8
+    spans = SPAN_RATE_OF_ONE_LEVEL * forgets
     for steps in (0, begins - 1, begins, (begins + total) // 2, total, total + 5):
         calm = min(1.0, max(0, total - steps) / (total - begins))
         schedule.observe(steps, results(GOAL, successes))
@@ -106,7 +107,7 @@ def test_learning_rate_and_entropy_bonus_fall_on_a_plateau_of_the_full_task() ->
         plans.append((schedule.plan().rate, schedule.plan().entropy_cost))
     scales = [1, 1, 0.5, 0.25, 0.25, 0.25, 0.25, 0.125]
     assert plans == [(0.25 * x, pytest.approx(0.01 * x)) for x in scales]
-    assert schedule.plan().span_rate == 1.0, "lifetimes learn as fast as before"
+    assert schedule.plan().span_rate == SPAN_RATE_OF_ONE_LEVEL, "lifetimes learn as fast as before"
 
 
 def test_below_the_full_task_and_without_patience_a_plateau_changes_nothing() -> None:
