@@ -46,8 +46,8 @@ RATE_ONCE_SOLVED = 0.3
 """Factor on learning rate and entropy bonus while the full task is solved: the policy has little
 left to learn, and memory is judged by a score that should not waver."""
 SPAN_RATE_OF_ONE_LEVEL = 0.3
-"""Factor on the learning rate of lifetimes in a task of one level, where the policy has learned with
-all memories and needs time to follow."""
+"""Factor on the learning rate of lifetimes in a task of one level, where the policy has learned
+with all memories and needs time to follow."""
 SETTLE_SHARE = 0.1
 """Settling takes at most this share of a run's steps."""
 
