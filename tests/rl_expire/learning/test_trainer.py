@@ -13,6 +13,7 @@ import envs  # noqa: F401 (registers the corridor)
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.ppo import ppo_update
 from rl_expire.learning.rollout import collect
+from rl_expire.learning.schedule import SPAN_RATE_OF_ONE_LEVEL
 from rl_expire.learning.train_loop import train
 from rl_expire.learning.trainer import TrainConfig
 from rl_expire.types import Rollout
@@ -160,7 +161,8 @@ def test_the_policy_learns_less_from_a_rollout_of_few_choices(
     ((config, entropy_cost),) = calls
     assert (config.epochs, config.minibatches, entropy_cost) == (passes, 2, plan.entropy_cost)
     rates = [o.param_groups[0]["lr"] for o in (trainer.learner.optimizer, spans_of(trainer))]
-    assert rates == pytest.approx([rate * 0.01, 0.5]), "spans learn at their full rate"
+    spans = 0.5 * SPAN_RATE_OF_ONE_LEVEL
+    assert rates == pytest.approx([rate * 0.01, spans]), "spans learn as fast as with many choices"
 
 
 def test_impala_takes_one_pass_at_a_third_of_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:

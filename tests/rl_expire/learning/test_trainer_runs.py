@@ -11,6 +11,7 @@ import torch
 import envs  # noqa: F401 (registers the corridor)
 from rl_expire.learning.episode import Episode
 from rl_expire.learning.nonfinite import NonFiniteLossError
+from rl_expire.learning.schedule import SPAN_RATE_OF_ONE_LEVEL
 from rl_expire.learning.train_loop import train
 from rl_expire.learning.trainer import Trainer
 from tests.rl_expire.learning.trainers import (
@@ -112,7 +113,7 @@ def test_a_run_that_spent_its_steps_goes_on_when_it_is_given_more(stage: str) ->
     plan, full = trainer.schedule.plan(), longer.schedule.plan()
     assert (plan.rate, plan.entropy_cost, plan.span_rate) == (0.0, 0.0, 0.0)
     assert full.rate > 0 < full.entropy_cost
-    assert full.span_rate == float(stage == "forgetting")
+    assert full.span_rate == SPAN_RATE_OF_ONE_LEVEL * (stage == "forgetting")
     assert train(longer, report=lambda _: None, save=lambda: None)
     assert longer.steps == 160
 
@@ -162,7 +163,8 @@ def test_a_new_learning_rate_applies_to_a_restored_run(
     restored.update()
     assert restored.learner.optimizer.param_groups[0]["lr"] == pytest.approx(rate)
     if stage == "forgetting":
-        assert restored.learner.span_optimizer.param_groups[0]["lr"] == 0.25
+        spans = restored.learner.span_optimizer.param_groups[0]["lr"]
+        assert spans == pytest.approx(0.25 * SPAN_RATE_OF_ONE_LEVEL)
 
 
 def test_a_stopped_run_is_saved_and_reported_as_unfinished() -> None:
