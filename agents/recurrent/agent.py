@@ -5,42 +5,25 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Generic, TypeVar
 
-import gymnasium as gym
 import torch
-from torch import nn
 
-from agents.blocks.embedding import StepEmbedding
-from agents.blocks.heads import Heads
 from agents.blocks.scaled_agent import ScaledAgent
 from agents.recurrent.config import RecurrentConfig
 from agents.recurrent.layer import RecurrentLayer
 from agents.recurrent.memory import RecurrentMemory
-from rl_expire.actions import ActionDistribution
 from rl_expire.types import ActorOutput, AgentOutput, TimeStep
 
 C = TypeVar("C", bound=RecurrentConfig)
 
 
-class RecurrentAgent(ScaledAgent[RecurrentMemory], Generic[C]):
+class RecurrentAgent(ScaledAgent[RecurrentMemory, C], Generic[C]):
     """Encoder, recurrent layers, policy and value heads; back-propagation stops at the segment.
 
     A segment starts from the state that was stored when it was collected (as in R2D2, Kapturowski
     et al. 2019, section 2.3); the state is reset to zeros at the start of each episode.
 
-    Args:
-        observation_space: any space that `make_encoder` supports.
-        action_space: any space that `ActionLayout` supports.
-        config: the options.
+    Its arguments are those of `ScaledAgent`.
     """
-
-    def __init__(self, observation_space: gym.Space, action_space: gym.Space, config: C):
-        """Create embedding, layers and heads for the spaces."""
-        super().__init__()
-        self.config = config
-        self.actions = ActionDistribution(action_space)
-        self.embedding = StepEmbedding(observation_space, self.actions, config)
-        self.layers = nn.ModuleList(self.make_layer() for _ in range(config.layers))
-        self.heads = Heads(config.width, self.actions)
 
     @abstractmethod
     def make_layer(self) -> RecurrentLayer:

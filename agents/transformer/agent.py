@@ -6,16 +6,12 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.blocks.embedding import StepEmbedding
-from agents.blocks.heads import Heads
 from agents.blocks.scaled_agent import ScaledAgent
 from agents.transformer.config import TransformerConfig
 from agents.transformer.memory import TransformerMemory
-from rl_expire.actions import ActionDistribution
 from rl_expire.learning.forgetting import ForgettingAgent
 from rl_expire.memory.expire_span import is_held
 from rl_expire.memory.horizon import FOR_GOOD
@@ -32,24 +28,12 @@ C = TypeVar("C", bound=TransformerConfig)
 
 
 class MemoryTransformer(
-    ScaledAgent[TransformerMemory], ForgettingAgent[TransformerMemory], Generic[C]
+    ScaledAgent[TransformerMemory, C], ForgettingAgent[TransformerMemory], Generic[C]
 ):
     """Encoder, N layers that each remember their own past inputs, policy and value heads.
 
-    Args:
-        observation_space: any space that `make_encoder` supports.
-        action_space: any space that `ActionLayout` supports.
-        config: the options.
+    Its arguments are those of `ScaledAgent`.
     """
-
-    def __init__(self, observation_space: gym.Space, action_space: gym.Space, config: C):
-        """Create embedding, layers and heads for the spaces."""
-        super().__init__()
-        self.config = config
-        self.actions = ActionDistribution(action_space)
-        self.embedding = StepEmbedding(observation_space, self.actions, config)
-        self.layers = nn.ModuleList(self.make_layer() for _ in range(config.layers))
-        self.heads = Heads(config.width, self.actions)
 
     def make_layer(self) -> MemoryLayer:
         """Return a new layer."""
@@ -157,7 +141,8 @@ class MemoryTransformer(
         ):
             remaining = slots.remaining(now)
             age = now.unsqueeze(1) - slots.written_at
-            fade = layer.lifetime.fade(remaining.unsqueeze(1), age.unsqueeze(1))
+            aged = slots.aged(age)
+            fade = layer.lifetime.fade(remaining.unsqueeze(1), aged.unsqueeze(1))
             views.append(
                 LayerView(
                     age=age,

@@ -60,8 +60,8 @@ def make_trainer(options: Experiment, device: torch.device) -> Trainer[Any]:
     )
     begin, solved_return = schedule.curriculum.options, env_config.solved_return
     seed = ranks.own_seed(options.seed, rows)
-    one_level = len(schedule.curriculum.levels) == 1
-    pace = ageing_pace(rows) if one_level and forgetting.method == "distillation" else None
+    forgets_late = schedule.curriculum.one_level and forgetting.method == "distillation"
+    pace = ageing_pace(rows) if forgets_late else None
     try:
         if actors:
             parts = Parts(

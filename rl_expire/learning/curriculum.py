@@ -129,6 +129,11 @@ class Curriculum:
         return self.levels[self.index].options
 
     @property
+    def one_level(self) -> bool:
+        """Whether the full task is all there is."""
+        return len(self.levels) == 1
+
+    @property
     def at_goal(self) -> bool:
         """Whether the current level is the full task."""
         return self.index == len(self.levels) - 1

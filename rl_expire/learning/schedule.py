@@ -151,7 +151,7 @@ class Schedule:
         scale = calm * self.plateau_scale * (1.0 if self.solved_step is None else RATE_ONCE_SOLVED)
         entropy = config.entropy_start * (config.entropy_end / config.entropy_start) ** progress
         rate = self.collapse_scale * config.rate_end**progress
-        span_rate = calm * (1.0 if len(self.curriculum.levels) > 1 else SPAN_RATE_OF_ONE_LEVEL)
+        span_rate = calm * (SPAN_RATE_OF_ONE_LEVEL if self.curriculum.one_level else 1.0)
         return Plan(
             self.phase,
             scale * rate,
@@ -246,7 +246,7 @@ class Schedule:
             return False
         if self.method == "never":
             return True
-        ready = len(self.curriculum.levels) == 1 or self.price.ready(self.steps)
+        ready = self.curriculum.one_level or self.price.ready(self.steps)
         return self.forgetting and ready and self.price.settled
 
     def _mastered(self) -> bool:

@@ -142,7 +142,7 @@ class Trainer(Generic[M]):
         """Length T of the next rollout."""
         first = self.train.rollout_length
         last = self.train.longest_rollout or first
-        if len(self.schedule.curriculum.levels) > 1:
+        if not self.schedule.curriculum.one_level:
             return round(first * (last / first) ** self.schedule.curriculum.progress)
         left = self.schedule.remaining_steps // (self.train.num_envs * ranks.size())
         longest = min(last, max(first, left))
@@ -157,7 +157,7 @@ class Trainer(Generic[M]):
         A rollout that is longer because rewards are late has more minibatches, not larger ones.
         """
         parts = self.learner.ppo.minibatches
-        if len(self.schedule.curriculum.levels) > 1:
+        if not self.schedule.curriculum.one_level:
             return parts
         return min(self.train.num_envs, parts * length // self.train.rollout_length)
 
